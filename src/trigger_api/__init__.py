@@ -1,0 +1,3 @@
+"""One async service that serves Keras models with typed answers."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,133 @@
+"""Model cards: what a model folder says of itself in ``card.json``.
+
+A model is a folder ``<task>/<name>/<version>/`` that holds ``model.keras`` and ``card.json``. The card carries
+everything that serving needs to know beside the weights, so that nothing about a model is written in code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+CARD_FILE = "card.json"
+WEIGHTS_FILE = "model.keras"
+
+Task = Literal["trigger", "digits", "emotions", "objects", "entities"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TensorSpec(_Frozen):
+    """One tensor of the model, without its batch axis.
+
+    A dimension of -1 is variable: it takes one of the card's ``lengths``.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Literal["float32", "int32"] = "float32"
+
+
+class LogMelFrontEnd(_Frozen):
+    """Log-mel energies of 16 kHz audio, made independent of the recording's level."""
+
+    kind: Literal["log-mel"] = "log-mel"
+    sample_rate: int = Field(default=16_000, gt=0, description="Hz")
+    window: int = Field(default=400, gt=0, description="samples in one analysis window")
+    hop: int = Field(default=160, gt=0, description="samples from one frame to the next")
+    bands: int = Field(default=40, gt=0)
+    low_hz: float = Field(default=60.0, ge=0)
+    high_hz: float = Field(default=7_600.0, gt=0)
+    level_seconds: float = Field(default=1.5, gt=0, description="time constant of the running level, seconds")
+    floor_db: float = Field(default=-100.0, description="energies below this many dB re full scale count as silence")
+
+
+class SpectrogramFrontEnd(_Frozen):
+    """The one-sided power spectrogram of the "Trigger Word Detection" exercise, on 44.1 kHz 16-bit audio."""
+
+    kind: Literal["spectrogram"] = "spectrogram"
+    sample_rate: int = Field(default=44_100, gt=0, description="Hz")
+    window: int = Field(default=200, gt=0, description="samples in one analysis window")
+    hop: int = Field(default=80, gt=0, description="samples from one frame to the next")
+    nominal_rate: int = Field(default=8_000, gt=0, description="the Fs that scales the power density")
+    level_dbfs: float | None = Field(default=-20.0, description="loudness the clip is brought to; null leaves it")
+
+
+FrontEnd = Annotated[LogMelFrontEnd | SpectrogramFrontEnd, Field(discriminator="kind")]
+
+
+class Decision(_Frozen):
+    """How scores become detections."""
+
+    threshold: float = Field(default=0.5, ge=0, le=1)
+    patience: int = Field(default=1, ge=1, description="consecutive scores at or above the threshold")
+    refractory_ms: int = Field(default=1_000, ge=0, description="after a detection, none for this long")
+    delay_ms: int = Field(default=0, ge=0, description="median lag from the word's end to its detection, subtracted")
+    sensitivities: dict[str, float] = Field(default_factory=dict, description="low / medium / high: thresholds")
+
+
+class Limits(_Frozen):
+    """What the engine may do with this model; settings override each."""
+
+    batch_sizes: tuple[int, ...] = Field(default=(1, 2, 4, 8), description="allowed sizes; batches are padded up")
+    queue: int = Field(default=64, ge=1, description="requests that may wait; one more is answered 503")
+    deadline_s: float = Field(default=30.0, gt=0, description="seconds from acceptance to answer; then 504")
+    concurrency: int = Field(default=2, ge=1, description="batches of this model in flight at once")
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Limits:
+        sizes = self.batch_sizes
+        if not sizes or min(sizes) < 1 or list(sizes) != sorted(set(sizes)):
+            raise ValueError("batch_sizes must be ascending positive numbers")
+        return self
+
+
+class DataSource(_Frozen):
+    """Something the model was trained on."""
+
+    name: str
+    licence: str
+    note: str = ""
+
+
+class ModelCard(_Frozen):
+    """The whole card. ``figures`` maps the name of a measurement to its result, command and test set."""
+
+    task: Task
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    version: str = Field(pattern=r"^[0-9]{1,9}$")
+    description: str = ""
+    labels: tuple[str, ...] = ()
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    lengths: tuple[int, ...] = Field(default=(), description="allowed values of the inputs' variable dimension")
+    frame_ms: float | None = Field(default=None, description="time from one score to the next, milliseconds")
+    context: int = Field(default=0, ge=0, description="scores at a window's start that lean on audio before it")
+    front_end: FrontEnd | None = None
+    decision: Decision | None = None
+    limits: Limits = Limits()
+    parameters: int = 0
+    training_data: tuple[DataSource, ...] = ()
+    training_command: str = ""
+    figures: dict[str, JsonValue] = Field(default_factory=dict)
+    known_failures: tuple[str, ...] = ()
+    sha256: str = Field(default="", description="of the weights file; checked at load when given")
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read ``card.json`` of a model folder.
+
+    Raises:
+        OSError: the file cannot be read.
+        pydantic.ValidationError: it is not a card.
+    """
+    return ModelCard.model_validate_json((folder / CARD_FILE).read_bytes())
+
+
+def write_card(folder: Path, card: ModelCard) -> None:
+    """Write ``card.json`` into a model folder."""
+    (folder / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
