@@ -14,7 +14,7 @@ FRONT_END = LogMel(LogMelFrontEnd())
 def voice(seconds: float, seed: int = 0) -> NDArray[np.float32]:
     """Noise whose loudness rises and falls a few times a second, about -20 dBFS."""
     samples = int(seconds * RATE)
-    envelope = np.sin(np.arange(samples) * 2 * np.pi * 3 / RATE) ** 2
+    envelope = 0.01 + np.sin(np.arange(samples) * 2 * np.pi * 3 / RATE) ** 2
     return (0.1 * envelope * np.random.default_rng(seed).standard_normal(samples)).astype(np.float32)
 
 

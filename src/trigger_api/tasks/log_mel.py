@@ -21,7 +21,7 @@ Features = NDArray[np.float32]
 # The span of the features: decibels relative to the running level, then brought to about -1.75 .. 2.25.
 _LOWEST_DB, _HIGHEST_DB = -60.0, 20.0
 _CENTRE_DB, _SCALE_DB = -25.0, 20.0
-_TINY = 1e-14
+_TINY = 1e-20
 _DB_PER_TIME_CONSTANT = 20 * np.log10(np.e)
 # Speech falls off towards high frequencies; without this, hum and rumble would set the level.
 _PRE_EMPHASIS = 0.97
