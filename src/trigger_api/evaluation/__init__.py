@@ -1,0 +1,1 @@
+"""Measurements: one module per task, through the path that serves."""

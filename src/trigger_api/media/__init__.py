@@ -1,0 +1,1 @@
+"""Bytes to arrays, with every limit on hostile input."""

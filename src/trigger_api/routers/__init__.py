@@ -1,0 +1,1 @@
+"""One thin module per task: parse, call the task, map the result."""

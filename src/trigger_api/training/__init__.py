@@ -1,0 +1,1 @@
+"""One recipe per task, reached by ``trigger-api train``."""

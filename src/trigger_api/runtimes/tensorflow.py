@@ -1,0 +1,89 @@
+"""Keras models on TensorFlow: one compiled function for each batch size, plain or XLA, whichever is faster here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from trigger_api.cards import ModelCard, TensorSpec
+from trigger_api.inference import Runner, Tensors
+
+_ROUNDS = 3  # timed calls of each candidate, after the one that compiles it
+
+
+def configure(*, intra_op_threads: int, inter_op_threads: int) -> None:
+    """Fix TensorFlow's thread counts; it allows that only before its first computation."""
+    threading = tf.config.threading
+    try:
+        threading.set_intra_op_parallelism_threads(intra_op_threads)
+        threading.set_inter_op_parallelism_threads(inter_op_threads)
+    except RuntimeError:  # an earlier load in this process has already fixed them
+        return
+
+
+def read(path: Path) -> Any:
+    """Read a ``.keras`` file. Nothing in it is unpickled or run."""
+    return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+class KerasNetwork:
+    """A Keras model whose tensors are known by the names on its card."""
+
+    def __init__(self, model: Any, card: ModelCard) -> None:
+        self._model = model
+        self._inputs = _names(model.inputs, card.inputs)
+        self._outputs = tuple(spec.name for spec in card.outputs)
+
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+        """Make, and run, the plain and the XLA function; the faster one serves."""
+        candidates = [self._function(specs, batch, xla) for xla in (False, True)]
+        example = {spec.name: np.zeros((batch, *spec.shape), spec.dtype) for spec in specs}
+        return min(candidates, key=lambda runner: _seconds(runner, example))
+
+    def _function(self, specs: Sequence[TensorSpec], batch: int, xla: bool) -> Runner:
+        shapes = {spec.name: tf.TensorSpec((batch, *spec.shape), spec.dtype, spec.name) for spec in specs}
+        function = tf.function(self._call, input_signature=[shapes], jit_compile=xla, autograph=False)
+        concrete = function.get_concrete_function()
+
+        def run(tensors: Tensors) -> Tensors:
+            outputs = concrete(**{name: tf.constant(tensors[name]) for name in shapes})
+            return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+        return run
+
+    def _call(self, tensors: dict[str, Any]) -> dict[str, Any]:
+        ordered = [tensors[name] for name in self._inputs]
+        outputs = self._model(keras.tree.pack_sequence_as(self._model.input, ordered), training=False)
+        if isinstance(outputs, dict):
+            return {name: outputs[name] for name in self._outputs}
+        return dict(zip(self._outputs, keras.tree.flatten(outputs), strict=True))
+
+
+def _names(tensors: Iterable[Any], specs: Sequence[TensorSpec]) -> tuple[str, ...]:
+    """The card's names in the model's own order; a model whose tensors are named otherwise is taken in card order."""
+    own = tuple(tensor.name for tensor in tensors)
+    if len(own) != len(specs):
+        raise ValueError(f"the card names {len(specs)} inputs, the model has {len(own)}")
+    names = tuple(spec.name for spec in specs)
+    return own if set(own) == set(names) else names
+
+
+def _seconds(runner: Runner, example: dict[str, NDArray[Any]]) -> float:
+    try:
+        runner(example)
+        return min(_timed(runner, example) for _ in range(_ROUNDS))
+    except tf.errors.OpError:  # XLA cannot compile every operation
+        return float("inf")
+
+
+def _timed(runner: Runner, example: dict[str, NDArray[Any]]) -> float:
+    started = time.perf_counter()
+    runner(example)
+    return time.perf_counter() - started

@@ -1,0 +1,56 @@
+"""Settings: one frozen object, read from ``TRIGGER_API_*`` and passed to whoever needs it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ENV_PREFIX = "TRIGGER_API_"
+_MIB = 1024 * 1024
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """Every knob of the service. A comma separates the items of a list."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="address `serve` listens on")
+    port: int = Field(8000, ge=0, le=65_535, description="port `serve` listens on")
+    workers: int = Field(1, ge=1, le=256, description="processes `serve` starts; each holds its own models")
+    root_path: str = Field("", description="path prefix that a reverse proxy strips")
+
+    auth: Literal["token", "open"] = Field(
+        "token", description="`token`: callers beyond loopback need one; `open`: nobody does"
+    )
+    tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), description="accepted API tokens")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="origins that browsers may call from")
+
+    models: Path | None = Field(None, description="folder of further models, or one model file")
+    inference_threads: int = Field(default_factory=_cores, ge=1, description="batches computed at once")
+    intra_op_threads: int = Field(1, ge=1, description="threads within one computation")
+    preprocess_threads: int = Field(default_factory=_cores, ge=1, description="requests decoded at once")
+    preprocess_queue: int = Field(256, ge=1, description="requests that may wait to be decoded; then 503")
+    deadline_s: float | None = Field(None, gt=0, description="seconds a request may take; overrides the models' cards")
+
+    max_body_bytes: int = Field(32 * _MIB, ge=1, description="largest request body")
+    max_audio_seconds: float = Field(300.0, gt=0, description="longest recording")
+    max_audio_samples: int = Field(32_000_000, ge=1, description="decoded samples, all channels together")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
+    keep_alive_s: int = Field(75, ge=1, description="seconds an idle connection is kept")
+    drain_s: int = Field(30, ge=0, description="seconds that SIGTERM leaves for what was accepted")
+
+    @field_validator("tokens", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(item.strip() for item in value.split(",") if item.strip())
+        return value
