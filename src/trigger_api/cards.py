@@ -43,6 +43,9 @@ class LogMelFrontEnd(_Frozen):
     low_hz: float = Field(default=60.0, ge=0)
     high_hz: float = Field(default=7_600.0, gt=0)
     level_seconds: float = Field(default=1.5, gt=0, description="time constant of the running level, seconds")
+    tail_ms: int = Field(
+        default=500, ge=0, description="silence put after a clip: a word at its end is decided on in it"
+    )
     floor_db: float = Field(default=-100.0, description="energies below this many dB re full scale count as silence")
 
 
@@ -54,6 +57,7 @@ class SpectrogramFrontEnd(_Frozen):
     window: int = Field(default=200, gt=0, description="samples in one analysis window")
     hop: int = Field(default=80, gt=0, description="samples from one frame to the next")
     nominal_rate: int = Field(default=8_000, gt=0, description="the Fs that scales the power density")
+    tail_ms: int = Field(default=0, ge=0, description="silence put after a clip: a word at its end is decided on in it")
     level_dbfs: float | None = Field(default=-20.0, description="loudness the clip is brought to; null leaves it")
 
 

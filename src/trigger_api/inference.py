@@ -61,7 +61,7 @@ class Lane:
         self.running = 0
         self.attained = 0.0
         self.batch_seconds = 0.0
-        self._specs = tuple(specs)
+        self.specs = tuple(specs)
         self._runners = dict(sorted(runners.items()))
         self._largest = max(runners)
         self._sizes = metrics.batch_size.labels(name)
@@ -91,7 +91,7 @@ class Lane:
         Raises:
             ValueError: a tensor is missing or has another shape.
         """
-        for spec in self._specs:
+        for spec in self.specs:
             if spec.name not in item or item[spec.name].shape != spec.shape:
                 raise ValueError(f"{self.name} wants {spec.name} of shape {spec.shape}")
 
@@ -112,7 +112,7 @@ class Lane:
         """Run the items as one batch, padded up to an allowed size."""
         size = next(size for size in self._runners if size >= len(items))
         started = time.monotonic()
-        outputs = self._runners[size]({spec.name: self._stack(spec, items, size) for spec in self._specs})
+        outputs = self._runners[size]({spec.name: self._stack(spec, items, size) for spec in self.specs})
         self._times.observe(time.monotonic() - started)
         self._sizes.observe(len(items))
         return [{name: tensor[i] for name, tensor in outputs.items()} for i in range(len(items))]

@@ -1,0 +1,146 @@
+"""Recordings: bytes of unknown origin to mono samples, every limit checked before the memory is spent."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Final
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from trigger_api.errors import TooLarge, UnreadableMedia, UnsupportedMedia
+
+Samples = NDArray[np.float32]
+
+MAX_CHANNELS: Final = 8
+MIN_RATE, MAX_RATE = 4_000, 192_000
+_FORMATS = {"WAV", "WAVEX", "FLAC", "OGG", "MP3", "MPEG"}
+_BLOCK = 65_536  # sample frames decoded at a time
+_LAST_PAGE = 0x04  # the flag of an Ogg stream's last page
+
+
+@dataclass(frozen=True)
+class AudioLimits:
+    """The longest recording taken: in seconds, and in samples of all channels together."""
+
+    seconds: float = 300.0
+    samples: int = 32_000_000
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Mono samples in -1..1, shape ``(n,)``, and their rate in Hz."""
+
+    samples: Samples
+    rate: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return len(self.samples) / self.rate
+
+    def resampled(self, rate: int) -> Samples:
+        """The samples at another rate, by band-limited interpolation (the SoX resampler)."""
+        if rate == self.rate:
+            return self.samples
+        return np.asarray(soxr.resample(self.samples, self.rate, rate), np.float32)
+
+
+def decode(data: bytes, limits: AudioLimits) -> Audio:
+    """Decode wav (8-64 bit, float too), flac, ogg (Vorbis, Opus) or mp3, and mix it down to mono.
+
+    Raises:
+        UnsupportedMedia: it is no recording of these formats, or has too many channels or an odd rate.
+        UnreadableMedia: it is empty, truncated, or says something else than it holds.
+        TooLarge: it is over a limit.
+    """
+    if not data:
+        raise UnreadableMedia("the recording is empty: 0 bytes")
+    _check_riff(data)
+    _check_ogg(data)
+    try:
+        with soundfile.SoundFile(BytesIO(data)) as file:
+            _check_header(file, limits)
+            samples = _read(file, limits)
+            promised, rate = file.frames, file.samplerate
+    except soundfile.LibsndfileError:
+        raise _undecodable(data) from None
+    _check_samples(samples, promised)
+    return Audio(_bounded(samples), rate)
+
+
+def _check_header(file: soundfile.SoundFile, limits: AudioLimits) -> None:
+    if file.format not in _FORMATS:
+        raise UnsupportedMedia(f"{file.format} is not read here: send wav, flac, ogg or mp3")
+    if not 1 <= file.channels <= MAX_CHANNELS:
+        raise UnsupportedMedia(f"{file.channels} channels: 1 to {MAX_CHANNELS} are read")
+    if not MIN_RATE <= file.samplerate <= MAX_RATE:
+        raise UnsupportedMedia(f"{file.samplerate} Hz: rates from {MIN_RATE} to {MAX_RATE} Hz are read")
+    # A FLAC of unknown length has the largest number there is: its samples are counted as they come.
+    if file.frames < 2**62:
+        _check_length(file.frames, file, limits)
+
+
+def _check_length(frames: int, file: soundfile.SoundFile, limits: AudioLimits) -> None:
+    if frames > limits.seconds * file.samplerate:
+        raise TooLarge(f"the recording is longer than {limits.seconds:g} s")
+    if frames * file.channels > limits.samples:
+        raise TooLarge(f"the recording has more than {limits.samples} samples")
+
+
+def _read(file: soundfile.SoundFile, limits: AudioLimits) -> Samples:
+    blocks: list[Samples] = []
+    frames = 0
+    while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+        frames += len(block)
+        _check_length(frames, file, limits)
+        blocks.append(block[:, 0] if file.channels == 1 else block.mean(axis=1))
+    return np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+
+
+def _check_samples(samples: Samples, promised: int) -> None:
+    if not len(samples):
+        raise UnreadableMedia("the recording is empty: it holds no samples")
+    if len(samples) < promised < 2**62:
+        raise UnreadableMedia(f"the recording is truncated: {len(samples)} of {promised} samples are there")
+    if not np.isfinite(samples).all():
+        raise UnreadableMedia("the recording holds samples that are not numbers")
+
+
+def _bounded(samples: Samples) -> Samples:
+    """Float files may go beyond full scale, without end: bring those back to it."""
+    peak = max(float(samples.max()), -float(samples.min()))
+    return samples if peak <= 1 else np.asarray(samples / peak, np.float32)
+
+
+def _check_riff(data: bytes) -> None:
+    """The library quietly mends a wav header that promises more than the file holds: say so instead."""
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        return
+    offset = 12
+    while offset + 8 <= len(data):
+        kind, size = struct.unpack_from("<4sI", data, offset)
+        offset += 8 + size + size % 2
+        if kind == b"data" and offset > len(data) + size % 2:
+            held = len(data) - (offset - size - size % 2)
+            raise UnreadableMedia(f"the recording is truncated: its header promises {size} bytes, {held} are there")
+
+
+def _check_ogg(data: bytes) -> None:
+    """An Ogg stream that was cut off lacks the page that says it ends."""
+    if data[:4] != b"OggS":
+        return
+    last = data.rfind(b"OggS")
+    if len(data) < last + 27 or not data[last + 5] & _LAST_PAGE:
+        raise UnreadableMedia("the recording is truncated: its last page is missing")
+
+
+def _undecodable(data: bytes) -> UnsupportedMedia | UnreadableMedia:
+    known = data[:4] in (b"RIFF", b"fLaC", b"OggS") or data[:3] == b"ID3" or data[:2] in (b"\xff\xfb", b"\xff\xf3")
+    if known:
+        return UnreadableMedia("the recording cannot be decoded: it is damaged or truncated")
+    return UnsupportedMedia("this is no recording: send wav, flac, ogg or mp3")

@@ -1,0 +1,164 @@
+"""Trigger words: whether the word is in a recording, and when it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_api.cards import Decision, FrontEnd, LogMelFrontEnd, ModelCard
+from trigger_api.inference import Engine, Lane, Tensors
+from trigger_api.media.audio import AudioLimits, decode
+from trigger_api.registry import Model, Registry
+from trigger_api.streaming import Decider, Detection
+from trigger_api.tasks.log_mel import LogMel
+from trigger_api.tasks.spectrogram import Spectrogram
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What was heard in one recording."""
+
+    detections: tuple[Detection, ...]
+    duration_ms: int
+    threshold: float
+    model: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording as the model takes it: features ``[frames, bands]``, and its length in seconds."""
+
+    features: Array
+    seconds: float
+
+
+class Features(Protocol):
+    """A front end."""
+
+    def features(self, samples: Array) -> Array:
+        """Features ``[frames, bands]`` of mono samples."""
+
+
+class Trigger:
+    """The task: the same object serves every way in."""
+
+    def __init__(self, engine: Engine, registry: Registry, limits: AudioLimits) -> None:
+        self._engine = engine
+        self._registry = registry
+        self._limits = limits
+
+    async def detect(self, data: bytes, *, model: str | None = None, threshold: float | None = None) -> Hearing:
+        """Hear one recording, given as the bytes of a wav, flac, ogg or mp3 file.
+
+        Args:
+            data: the file.
+            model: a model's name; the default one if not given.
+            threshold: 0..1, instead of the card's.
+
+        Raises:
+            ServiceError: the recording cannot be taken, or the engine cannot answer in time.
+        """
+        with self._registry.acquire("trigger", model) as served:
+            lane_limits = next(iter(served.lanes.values())).limits
+            async with self._engine.deadline(lane_limits.deadline_s) as deadline:
+                clip = await self._engine.preprocess(prepare, data, served.card, self._limits)
+                scores = await self._score(clip.features, served, deadline)
+            return _decide(scores, clip, served.card, threshold)
+
+    async def _score(self, features: Array, served: Model, deadline: float) -> Array:
+        length, lane = _lane(served, len(features))
+        plan = Windows(length, _stride(served.card), _scores(served.card, length), served.card.context)
+        answers = await self._engine.infer(lane, plan.cut(features, lane), deadline)
+        return plan.join([answer["scores"] for answer in answers], len(features))
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Covers features of any length with windows of one length, overlapping so that each score has its context.
+
+    Attributes:
+        length: frames in a window.
+        stride: frames a score.
+        scores: scores a window.
+        context: scores at a window's start that lean on frames before it; the window before has them right.
+    """
+
+    length: int
+    stride: int
+    scores: int
+    context: int
+
+    @property
+    def _advance(self) -> int:
+        return (self.scores - self.context) * self.stride
+
+    def cut(self, features: Array, lane: Lane) -> list[Tensors]:
+        """The windows as items for the engine; the last is padded with zeros."""
+        named, *others = lane.specs
+        rest = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in others}
+        covered = max(len(features) - self.length, 0)
+        starts = range(0, covered + self._advance, self._advance)
+        return [{named.name: self._window(features, start), **rest} for start in starts]
+
+    def join(self, parts: Sequence[Array], frames: int) -> Array:
+        """The scores of all the frames, each taken from the window that had its whole context."""
+        flat = [part.reshape(-1) for part in parts]
+        joined = np.concatenate([flat[0], *(part[self.context :] for part in flat[1:])])
+        return joined[: frames // self.stride]
+
+    def _window(self, features: Array, start: int) -> Array:
+        part = features[start : start + self.length]
+        return part if len(part) == self.length else np.pad(part, ((0, self.length - len(part)), (0, 0)))
+
+
+def prepare(data: bytes, card: ModelCard, limits: AudioLimits) -> Clip:
+    """Decode a recording and compute its features."""
+    assert card.front_end is not None
+    parameters = card.front_end
+    audio = decode(data, limits)
+    tail = np.zeros(parameters.tail_ms * parameters.sample_rate // 1000, np.float32)
+    samples = np.append(audio.resampled(parameters.sample_rate), tail)
+    return Clip(front_end(parameters).features(samples), audio.seconds)
+
+
+@lru_cache(maxsize=32)
+def front_end(parameters: FrontEnd) -> Features:
+    """The front end of a card. It holds constants only, so one serves every request."""
+    return LogMel(parameters) if isinstance(parameters, LogMelFrontEnd) else Spectrogram(parameters)
+
+
+def _decide(scores: Array, clip: Clip, card: ModelCard, threshold: float | None) -> Hearing:
+    decision = card.decision or Decision()
+    if threshold is not None:
+        decision = decision.model_copy(update={"threshold": threshold})
+    duration = round(clip.seconds * 1000)
+    heard = Decider(decision, card.frame_ms or 0.0).push(scores)
+    # The score that crosses may lie in the silence put after the end.
+    bounded = tuple(Detection(min(hit.time_ms, duration), hit.score) for hit in heard)
+    return Hearing(bounded, duration, decision.threshold, card.name, card.version)
+
+
+def _lane(served: Model, frames: int) -> tuple[int, Lane]:
+    """The shortest window that holds everything, or else the longest there is."""
+    longest = max(served.lanes)
+    length = min((length for length in served.lanes if length >= frames), default=longest)
+    return length or served.card.inputs[0].shape[0], served.lanes[length]
+
+
+def _stride(card: ModelCard) -> int:
+    assert card.front_end is not None
+    frame_ms = 1000 * card.front_end.hop / card.front_end.sample_rate
+    return round((card.frame_ms or frame_ms) / frame_ms)
+
+
+def _scores(card: ModelCard, length: int) -> int:
+    fixed = card.outputs[0].shape[0]
+    return fixed if fixed > 0 else length // _stride(card)
