@@ -78,16 +78,22 @@ class Registry:
         self._metrics = metrics
         self._limits = limits
         self._lock = threading.Lock()
+        self._closed = False
 
     @property
     def ready(self) -> bool:
         """Whether every model that should be served has answered at every batch size."""
-        return all(entry.state in (State.READY, State.UNLOADED) for entry in self.entries)
+        return not self._closed and all(entry.state in (State.READY, State.UNLOADED) for entry in self.entries)
 
     def load_all(self) -> None:
         """Load every model, one after the other. A broken one is marked, and the rest still load."""
         for entry in self.entries:
-            self.load(entry)
+            if not self._closed:
+                self.load(entry)
+
+    def close(self) -> None:
+        """Be ready no more, and begin no further load. What is loaded still answers what was accepted."""
+        self._closed = True
 
     def load(self, entry: Entry) -> None:
         """Load and warm a version, then swap it in. When that fails, what served before goes on serving."""

@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     intra_op_threads: int = Field(1, ge=1, description="threads within one computation")
     preprocess_threads: int = Field(default_factory=_cores, ge=1, description="requests decoded at once")
     preprocess_queue: int = Field(256, ge=1, description="requests that may wait to be decoded; then 503")
+    max_batch: int | None = Field(None, ge=1, description="largest batch; overrides the models' cards")
     deadline_s: float | None = Field(None, gt=0, description="seconds a request may take; overrides the models' cards")
 
     max_body_bytes: int = Field(32 * _MIB, ge=1, description="largest request body")

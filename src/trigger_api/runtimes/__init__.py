@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +27,8 @@ def load(path: Path, card: ModelCard, *, intra_op_threads: int, inference_thread
     Raises:
         ValueError: the weights are not what the card says.
     """
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings and worse
     from trigger_api.runtimes import exercise, tensorflow  # TensorFlow takes seconds to import
 
     tensorflow.configure(intra_op_threads=intra_op_threads, inter_op_threads=inference_threads)

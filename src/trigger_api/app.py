@@ -1,0 +1,95 @@
+"""The application: lifespan, middleware, routers. Nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
+
+from trigger_api import __version__, errors, logs
+from trigger_api.auth import Authenticated
+from trigger_api.metrics import Metrics
+from trigger_api.middleware import BodyLimit, Disconnect, RequestLog
+from trigger_api.registry import Loader
+from trigger_api.routers import compat, system, trigger
+from trigger_api.schemas import Problem
+from trigger_api.service import Service
+from trigger_api.settings import Settings
+
+DESCRIPTION = "Keras models behind typed answers: trigger words in recordings, and when they were said."
+
+
+def create_app(settings: Settings | None = None, *, loader: Loader | None = None) -> FastAPI:
+    """Build the application.
+
+    Args:
+        settings: read from the environment if not given.
+        loader: reads a model's weights; by default Keras on TensorFlow.
+    """
+    settings = settings or Settings()
+    metrics = Metrics()
+    app = FastAPI(
+        title="trigger_api",
+        version=__version__,
+        description=DESCRIPTION,
+        root_path=settings.root_path,
+        lifespan=partial(_lifespan, settings=settings, metrics=metrics, loader=loader),
+        dependencies=[Authenticated],
+        responses={"default": {"model": Problem, "description": "The request was not served."}},
+        generate_unique_id_function=_operation_id,
+        openapi_url=None,  # the system router serves it, behind the same dependency as everything else
+    )
+    app.state.settings = settings
+    app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
+    errors.install(app)
+    _add_middleware(app, settings, metrics)
+    for module in (system, trigger, compat):
+        app.include_router(module.router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(
+    app: FastAPI, *, settings: Settings, metrics: Metrics, loader: Loader | None
+) -> AsyncIterator[None]:
+    logs.configure(settings.log_level)
+    service = app.state.service = Service(settings, metrics, loader)
+    # Beside the event loop, so that the process is alive, and says that it is not ready, while it loads.
+    loading = asyncio.create_task(asyncio.to_thread(service.registry.load_all))
+    try:
+        yield
+    finally:
+        await service.close()
+        await loading
+        metrics.close()
+
+
+def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """The last one added is the outermost."""
+    app.add_middleware(Disconnect)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(RequestLog, metrics=metrics)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
+        )
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _openapi(generate: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The document, with errors under the media type that they really have."""
+    document = generate()
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            content = operation["responses"]["default"]["content"]
+            content[errors.PROBLEM_TYPE] = content.pop("application/json", content.get(errors.PROBLEM_TYPE))
+    return document

@@ -1,0 +1,179 @@
+"""The command line: ``trigger-api serve | detect | models | train | evaluate``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from trigger_api.auth import is_loopback
+from trigger_api.errors import ServiceError
+from trigger_api.metrics import MULTIPROC_DIR, Metrics
+from trigger_api.registry import State
+from trigger_api.service import Service, find_models
+from trigger_api.settings import ENV_PREFIX, Settings
+from trigger_api.tasks.trigger import Hearing
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+_out = Console()
+_err = Console(stderr=True)
+
+_WORKER_PATIENCE_S = 120  # a worker that imports TensorFlow on a busy machine answers late
+
+Models = Annotated[Path | None, typer.Option(help="Folder of further models, or one model file.")]
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; each holds its own models.")] = None,
+    models: Models = None,
+) -> None:
+    """Serve over HTTP. Every option has an environment variable TRIGGER_API_*, and those have more."""
+    settings = _settings(host=host, port=port, workers=workers, models=models)
+    if settings.auth != "open" and not settings.tokens and not is_loopback([settings.host]):
+        _fail(
+            f"refusing to listen on {settings.host} without a token: "
+            f"set {ENV_PREFIX}TOKENS, or {ENV_PREFIX}AUTH=open to let everybody in"
+        )
+    _checked(find_models, settings)
+    with tempfile.TemporaryDirectory(prefix="trigger-api-") as counters:
+        if settings.workers > 1:
+            os.environ[MULTIPROC_DIR] = counters
+        _run(settings)
+
+
+@app.command()
+def detect(
+    files: Annotated[
+        list[Path], typer.Argument(help="Recordings: wav, flac, ogg or mp3.", exists=True, dir_okay=False)
+    ],
+    model: Annotated[str | None, typer.Option(help="A trigger model's name.")] = None,
+    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Score from which a word counts.")] = None,
+    models: Models = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a file.")] = False,
+) -> None:
+    """Say whether the trigger word is in recordings, and when. Exits with 1 if one could not be read."""
+    settings = _settings(models=models, max_batch=1)
+    results = asyncio.run(_detect(settings, files, model, threshold))
+    if as_json:
+        for path, result in results.items():
+            typer.echo(json.dumps({"file": str(path), **_plain(result)}))
+    else:
+        _out.print(_table(results))
+    if any(isinstance(result, ServiceError) for result in results.values()):
+        raise typer.Exit(1)
+
+
+@app.command(name="models")
+def list_models(models: Models = None) -> None:
+    """List the models that would be served; a task's first is its default."""
+    table = Table("task", "name", "version", "parameters", "about")
+    for entry in _checked(find_models, _settings(models=models)):
+        card = entry.card
+        table.add_row(card.task, card.name, card.version, str(card.parameters), card.description)
+    _out.print(table)
+
+
+async def _detect(
+    settings: Settings, files: Iterable[Path], model: str | None, threshold: float | None
+) -> dict[Path, Hearing | ServiceError]:
+    service = _checked(Service, settings, Metrics())
+    try:
+        _load(service, model)
+        return {path: await _hear(service, path, model, threshold) for path in files}
+    finally:
+        await service.close()
+
+
+def _load(service: Service, model: str | None) -> None:
+    entry = _checked(service.registry.find, "trigger", model)
+    with _err.status("loading the model"):
+        service.registry.load(entry)
+    if entry.state is not State.READY:
+        _fail(f"{entry.card.name} cannot be loaded: {entry.reason}")
+
+
+async def _hear(service: Service, path: Path, model: str | None, threshold: float | None) -> Hearing | ServiceError:
+    try:
+        return await service.trigger.detect(path.read_bytes(), model=model, threshold=threshold)
+    except ServiceError as error:
+        return error
+
+
+def _plain(result: Hearing | ServiceError) -> dict[str, Any]:
+    if isinstance(result, ServiceError):
+        return {"error": result.detail}
+    return {"detected": bool(result.detections), **asdict(result)}
+
+
+def _table(results: dict[Path, Hearing | ServiceError]) -> Table:
+    table = Table("file", "detected", "at (ms)", "score")
+    for path, result in results.items():
+        if isinstance(result, ServiceError):
+            table.add_row(str(path), "error", result.detail, "")
+            continue
+        hits = result.detections
+        times, scores = (", ".join(f"{value:g}" for value in column) for column in _columns(hits))
+        table.add_row(str(path), "yes" if hits else "no", times, scores)
+    return table
+
+
+def _columns(hits: Iterable[Any]) -> tuple[list[float], list[float]]:
+    return [hit.time_ms for hit in hits], [round(hit.score, 3) for hit in hits]
+
+
+def _settings(**options: Any) -> Settings:
+    """The environment's settings, with what was given on the command line instead."""
+    try:
+        return Settings(**{name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        _fail("; ".join(f"{ENV_PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()))
+
+
+def _run(settings: Settings) -> None:
+    # Workers are processes of their own: they read their settings from the environment.
+    for name in ("host", "port", "workers", "models"):
+        value = getattr(settings, name)
+        if value is not None:
+            os.environ[f"{ENV_PREFIX}{name.upper()}"] = str(value)
+    uvicorn.run(
+        "trigger_api.app:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        http="httptools",
+        root_path=settings.root_path,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_s,
+        timeout_graceful_shutdown=settings.drain_s,
+        timeout_worker_healthcheck=_WORKER_PATIENCE_S,
+    )
+
+
+def _checked(function: Any, *args: Any) -> Any:
+    """Call something whose errors are the operator's to mend."""
+    try:
+        return function(*args)
+    except (ServiceError, ValueError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    _err.print(f"[red]error:[/red] {message}", highlight=False, soft_wrap=True)
+    raise typer.Exit(2)

@@ -1,0 +1,166 @@
+"""What every request passes through before its route: plain ASGI, outermost first."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import uuid
+from http import HTTPStatus
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from trigger_api.errors import internal_error, problem
+from trigger_api.metrics import Metrics
+
+_log = structlog.get_logger("trigger_api.request")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_CLIENT_GONE = 499  # nginx's number for a client that hung up; nobody receives it
+
+
+class RequestLog:
+    """Names each request, counts it, logs it in one line, and turns a fault of ours into an answer."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = scope.setdefault("state", {})["request_id"] = _request_id(Headers(scope=scope))
+        response = _Response(send, request_id)
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request_id), self._metrics.in_flight.track_inprogress():
+            try:
+                await self._app(scope, receive, response.send)
+            except Exception as error:
+                _log.error("request failed", exc_info=error)
+                if not response.status:
+                    await internal_error(request_id)(scope, receive, response.send)
+            finally:
+                self._record(scope, response.status or _CLIENT_GONE, time.perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        # The route's pattern, never the path: paths are without end, and may hold what nobody should log.
+        route = getattr(scope.get("route"), "path", "unmatched")
+        self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
+        _log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
+
+
+class _Response:
+    """Watches an answer go out: its status, and our header on it."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self.status = 0
+        self._send = send
+        self._request_id = request_id
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message)["X-Request-ID"] = self._request_id
+        await self._send(message)
+
+
+class BodyLimit:
+    """Counts a body's bytes before anything parses them, and stops reading at the limit."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if _declared(scope) > self._limit:
+            request_id = scope.get("state", {}).get("request_id", "")
+            answer = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._detail, request_id=request_id)
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, self._counted(receive), send)
+
+    @property
+    def _detail(self) -> str:
+        return f"the request body is larger than {self._limit} bytes"
+
+    def _counted(self, receive: Receive) -> Receive:
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._limit:
+                # Not a ServiceError: FastAPI lets only this kind out of its body parser.
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._detail)
+            return message
+
+        return counted
+
+
+class Disconnect:
+    """Cancels a request's work when its client has gone: nobody waits for the answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        watch = _Watch(receive)
+        try:
+            await self._app(scope, watch.receive, send)
+        except asyncio.CancelledError:
+            if not watch.gone:  # it was not us: the server is shutting down
+                raise
+        finally:
+            watch.stop()
+
+
+class _Watch:
+    """Passes a body on; once it is complete, the next message can only be the disconnect."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.gone = False
+        self._receive = receive
+        self._request = asyncio.current_task()
+        self._waiting: asyncio.Task[None] | None = None
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body") and self._waiting is None:
+            self._waiting = asyncio.create_task(self._wait())
+        return message
+
+    def stop(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        if self._request is not None:
+            self._request.cancel()
+
+
+def _request_id(headers: Headers) -> str:
+    """The caller's own id if it is a sane one."""
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _declared(scope: Scope) -> int:
+    length = Headers(scope=scope).get("content-length", "")
+    return int(length) if length.isdecimal() else 0

@@ -1,0 +1,71 @@
+"""The service without its network: engine, registry and tasks, put together from settings.
+
+The web application, the command line and the measurements all stand on this one object.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from trigger_api.cards import Limits
+from trigger_api.inference import Engine
+from trigger_api.media.audio import AudioLimits
+from trigger_api.metrics import Metrics
+from trigger_api.registry import BUNDLED, Entry, Loader, Registry, discover
+from trigger_api.runtimes import load
+from trigger_api.settings import Settings
+from trigger_api.tasks.trigger import Trigger
+
+
+class Service:
+    """Everything that answers. Its threads start with it and end with ``close``.
+
+    Args:
+        settings: all of them.
+        loader: reads a model's weights; by default Keras on TensorFlow.
+
+    Raises:
+        ValueError: the models folder holds something that cannot be served.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics, loader: Loader | None = None) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        entries = find_models(settings)
+        self.engine = Engine(
+            inference_threads=settings.inference_threads,
+            preprocess_threads=settings.preprocess_threads,
+            preprocess_queue=settings.preprocess_queue,
+        )
+        self.registry = Registry(
+            entries, loader or _loader(settings), self.engine.scheduler, metrics, partial(_override, settings)
+        )
+        limits = AudioLimits(settings.max_audio_seconds, settings.max_audio_samples)
+        self.trigger = Trigger(self.engine, self.registry, limits)
+
+    async def close(self) -> None:
+        """Answer what was accepted, then stop."""
+        self.registry.close()
+        await self.engine.close(self.settings.drain_s)
+
+
+def find_models(settings: Settings) -> list[Entry]:
+    """The operator's models, then the bundled ones: the first of a task is its default.
+
+    Raises:
+        ValueError: there is something that cannot be served.
+    """
+    own = discover(settings.models) if settings.models else []
+    names = {(entry.card.task, entry.card.name) for entry in own}
+    return own + [entry for entry in discover(BUNDLED) if (entry.card.task, entry.card.name) not in names]
+
+
+def _loader(settings: Settings) -> Loader:
+    return partial(load, intra_op_threads=settings.intra_op_threads, inference_threads=settings.inference_threads)
+
+
+def _override(settings: Settings, limits: Limits) -> Limits:
+    """A card's limits, with what the settings say instead."""
+    sizes = tuple(size for size in limits.batch_sizes if size <= (settings.max_batch or size))
+    changed = {"batch_sizes": sizes or limits.batch_sizes[:1], "deadline_s": settings.deadline_s or limits.deadline_s}
+    return limits.model_copy(update=changed)
