@@ -93,7 +93,7 @@ async def _detect(
     service = _checked(Service, settings, Metrics())
     try:
         _load(service, model)
-        return {path: await _hear(service, path, model, threshold) for path in files}
+        return {path: await _hear(service, path.read_bytes(), model, threshold) for path in files}
     finally:
         await service.close()
 
@@ -106,9 +106,9 @@ def _load(service: Service, model: str | None) -> None:
         _fail(f"{entry.card.name} cannot be loaded: {entry.reason}")
 
 
-async def _hear(service: Service, path: Path, model: str | None, threshold: float | None) -> Hearing | ServiceError:
+async def _hear(service: Service, data: bytes, model: str | None, threshold: float | None) -> Hearing | ServiceError:
     try:
-        return await service.trigger.detect(path.read_bytes(), model=model, threshold=threshold)
+        return await service.trigger.detect(data, model=model, threshold=threshold)
     except ServiceError as error:
         return error
 

@@ -57,7 +57,8 @@ def find_models(settings: Settings) -> list[Entry]:
     """
     own = discover(settings.models) if settings.models else []
     names = {(entry.card.task, entry.card.name) for entry in own}
-    return own + [entry for entry in discover(BUNDLED) if (entry.card.task, entry.card.name) not in names]
+    bundled = discover(BUNDLED) if settings.bundled else []
+    return own + [entry for entry in bundled if (entry.card.task, entry.card.name) not in names]
 
 
 def _loader(settings: Settings) -> Loader:

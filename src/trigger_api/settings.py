@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="origins that browsers may call from")
 
     models: Path | None = Field(None, description="folder of further models, or one model file")
+    bundled: bool = Field(True, description="serve the bundled models too")
     inference_threads: int = Field(default_factory=_cores, ge=1, description="batches computed at once")
     intra_op_threads: int = Field(1, ge=1, description="threads within one computation")
     preprocess_threads: int = Field(default_factory=_cores, ge=1, description="requests decoded at once")

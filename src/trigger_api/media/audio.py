@@ -50,6 +50,16 @@ class Audio:
         return np.asarray(soxr.resample(self.samples, self.rate, rate), np.float32)
 
 
+class _Stream(soundfile.SoundFile):  # type: ignore[misc]
+    """Read from start to end only.
+
+    The library would seek after each read, and that fails at the end of a FLAC of unknown length.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
 def decode(data: bytes, limits: AudioLimits) -> Audio:
     """Decode wav (8-64 bit, float too), flac, ogg (Vorbis, Opus) or mp3, and mix it down to mono.
 
@@ -63,7 +73,7 @@ def decode(data: bytes, limits: AudioLimits) -> Audio:
     _check_riff(data)
     _check_ogg(data)
     try:
-        with soundfile.SoundFile(BytesIO(data)) as file:
+        with _Stream(BytesIO(data)) as file:
             _check_header(file, limits)
             samples = _read(file, limits)
             promised, rate = file.frames, file.samplerate
@@ -73,7 +83,7 @@ def decode(data: bytes, limits: AudioLimits) -> Audio:
     return Audio(_bounded(samples), rate)
 
 
-def _check_header(file: soundfile.SoundFile, limits: AudioLimits) -> None:
+def _check_header(file: _Stream, limits: AudioLimits) -> None:
     if file.format not in _FORMATS:
         raise UnsupportedMedia(f"{file.format} is not read here: send wav, flac, ogg or mp3")
     if not 1 <= file.channels <= MAX_CHANNELS:
@@ -85,14 +95,14 @@ def _check_header(file: soundfile.SoundFile, limits: AudioLimits) -> None:
         _check_length(file.frames, file, limits)
 
 
-def _check_length(frames: int, file: soundfile.SoundFile, limits: AudioLimits) -> None:
+def _check_length(frames: int, file: _Stream, limits: AudioLimits) -> None:
     if frames > limits.seconds * file.samplerate:
         raise TooLarge(f"the recording is longer than {limits.seconds:g} s")
     if frames * file.channels > limits.samples:
         raise TooLarge(f"the recording has more than {limits.samples} samples")
 
 
-def _read(file: soundfile.SoundFile, limits: AudioLimits) -> Samples:
+def _read(file: _Stream, limits: AudioLimits) -> Samples:
     blocks: list[Samples] = []
     frames = 0
     while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
@@ -134,8 +144,10 @@ def _check_ogg(data: bytes) -> None:
     """An Ogg stream that was cut off lacks the page that says it ends."""
     if data[:4] != b"OggS":
         return
-    last = data.rfind(b"OggS")
-    if len(data) < last + 27 or not data[last + 5] & _LAST_PAGE:
+    page = data[data.rfind(b"OggS") :]
+    segments = page[27 : 27 + page[26]] if len(page) > 26 else b""
+    whole = len(page) >= 27 + len(segments) + sum(segments) and page[5:6] and page[5] & _LAST_PAGE
+    if not whole:
         raise UnreadableMedia("the recording is truncated: its last page is missing")
 
 

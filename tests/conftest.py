@@ -1,0 +1,156 @@
+"""What tests share: a small card, a network in plain numpy, and an application over both."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from fastapi import FastAPI
+from numpy.typing import NDArray
+
+from trigger_api.app import create_app
+from trigger_api.cards import (
+    CARD_FILE,
+    WEIGHTS_FILE,
+    Decision,
+    Limits,
+    LogMelFrontEnd,
+    ModelCard,
+    TensorSpec,
+    write_card,
+)
+from trigger_api.inference import Runner, Tensors
+from trigger_api.settings import Settings
+
+BANDS = 40
+BEEP_HZ = 3_000
+
+
+def trigger_card(name: str = "beep", version: str = "1", *, limits: Limits | None = None) -> ModelCard:
+    """A card whose model hears a beep at 3 kHz: one score a frame of 10 ms, windows of 64 frames."""
+    return ModelCard(
+        task="trigger",
+        name=name,
+        version=version,
+        inputs=(TensorSpec(name="features", shape=(-1, BANDS)), TensorSpec(name="state", shape=(1,))),
+        outputs=(TensorSpec(name="scores", shape=(-1,)), TensorSpec(name="state", shape=(1,))),
+        lengths=(8, 64),
+        frame_ms=10.0,
+        context=4,
+        front_end=LogMelFrontEnd(),
+        decision=Decision(threshold=0.5, patience=3, refractory_ms=300, delay_ms=30),
+        limits=limits or Limits(batch_sizes=(1, 2, 4)),
+    )
+
+
+class BeepNetwork:
+    """Scores a frame by how loud the bands around 3 kHz are against the rest. Counts its calls."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+        """A function for batches of this size; it waits at the gate."""
+
+        def run(tensors: Tensors) -> Tensors:
+            assert tensors["features"].shape == (batch, *specs[0].shape)
+            assert self.gate.wait(10)
+            self.batches.append(batch)
+            features = tensors["features"]
+            peak = features[..., 24:30].max(axis=-1) - np.median(features, axis=-1)
+            return {"scores": (peak > 1.0).astype(np.float32), "state": tensors["state"]}
+
+        return run
+
+
+def beeps(ends_s: Sequence[float], *, seconds: float, rate: int = 16_000) -> NDArray[np.float32]:
+    """A quiet hiss with beeps of 200 ms that end at the given seconds."""
+    time = np.arange(round(seconds * rate)) / rate
+    hiss = np.random.default_rng(0).normal(0, 1e-3, len(time))
+    gate = np.any([(end - 0.2 <= time) & (time < end) for end in ends_s], axis=0) if len(ends_s) else 0
+    return np.asarray(hiss + 0.3 * np.sin(2 * np.pi * BEEP_HZ * time) * gate, np.float32)
+
+
+def encode(
+    samples: NDArray[np.float32], rate: int = 16_000, kind: str = "WAV", subtype: str | None = "PCM_16"
+) -> bytes:
+    """Samples ``(n,)`` or ``(n, channels)`` as the bytes of a file."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format=kind, subtype=subtype)
+    return buffer.getvalue()
+
+
+def add_model(root: Path, card: ModelCard, weights: bytes = b"no weights") -> Path:
+    """Write a model folder."""
+    folder = root / card.task / card.name / card.version
+    folder.mkdir(parents=True)
+    write_card(folder, card)
+    (folder / WEIGHTS_FILE).write_bytes(weights)
+    assert (folder / CARD_FILE).exists()
+    return folder
+
+
+@pytest.fixture
+def network() -> BeepNetwork:
+    """The network behind the application's model."""
+    return BeepNetwork()
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of the machine that runs the tests stay out of them."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("TRIGGER_API_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A folder with one trigger model."""
+    add_model(tmp_path / "models", trigger_card())
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def settings(models: Path) -> Settings:
+    """Settings over that folder."""
+    return Settings(models=models, bundled=False, drain_s=5)
+
+
+@pytest.fixture
+def app(settings: Settings, network: BeepNetwork) -> FastAPI:
+    """The application, not yet started."""
+    return create_app(settings, loader=lambda path, card: network)
+
+
+@asynccontextmanager
+async def started(app: FastAPI, *, ready: bool = True, host: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the started application."""
+    transport = httpx.ASGITransport(app, client=(host, 50_000))
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        while ready and (await http.get("/health/ready")).status_code != 200:
+            pass
+        yield http
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application with its model ready."""
+    async with started(app) as http:
+        yield http
+
+
+@pytest.fixture
+def two_beeps() -> bytes:
+    """A wav of 3 s at 44.1 kHz with beeps that end at 1.0 and 2.5 s."""
+    return encode(beeps([1.0, 2.5], seconds=3, rate=44_100), 44_100)

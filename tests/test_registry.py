@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from structlog.testing import capture_logs
+
+from conftest import BeepNetwork, add_model, trigger_card
+from trigger_api.cards import CARD_FILE, WEIGHTS_FILE, Limits, ModelCard, TensorSpec
+from trigger_api.errors import NotReady, UnknownModel
+from trigger_api.inference import Lane, Scheduler
+from trigger_api.metrics import Metrics
+from trigger_api.registry import Entry, Loader, Registry, State, discover
+from trigger_api.runtimes import Network
+
+
+@pytest.fixture
+def scheduler() -> Iterator[Scheduler]:
+    made = Scheduler(threads=1)
+    yield made
+    made.close(grace=5)
+
+
+def make_registry(root: Path, scheduler: Scheduler, loader: Loader | None = None) -> Registry:
+    network = BeepNetwork()
+    return Registry(discover(root), loader or (lambda path, card: network), scheduler, Metrics())
+
+
+def lanes(scheduler: Scheduler) -> list[Lane]:
+    return scheduler._lanes
+
+
+class TestDiscover:
+    def test_finds_every_version_in_a_tree(self, tmp_path: Path) -> None:
+        for version in ("1", "2", "10"):
+            add_model(tmp_path, trigger_card(version=version))
+        add_model(tmp_path, trigger_card("alarm"))
+        assert {(entry.card.name, entry.card.version) for entry in discover(tmp_path)} == {
+            ("alarm", "1"),
+            ("beep", "1"),
+            ("beep", "2"),
+            ("beep", "10"),
+        }
+
+    def test_takes_a_single_model_folder(self, tmp_path: Path) -> None:
+        folder = add_model(tmp_path, trigger_card())
+        (entry,) = discover(folder)
+        assert entry.path == folder
+        assert entry.state is State.FOUND
+
+    def test_says_what_is_wrong(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match="no model in"):
+            discover(tmp_path / "absent")
+        with pytest.raises(ValueError, match="no model in"):
+            discover(tmp_path)
+        folder = add_model(tmp_path, trigger_card())
+        (folder / CARD_FILE).write_text('{"task": "trigger"}')
+        with pytest.raises(ValueError, match="is not a model card"):
+            discover(tmp_path)
+
+    def test_a_file_that_is_no_exercise_network_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "notes.h5").write_text("not weights")
+        with pytest.raises(ValueError, match=r"notes\.h5 is not a weights file"):
+            discover(tmp_path / "notes.h5")
+
+
+class TestLoad:
+    def test_every_batch_size_answers_before_the_model_is_ready(self, tmp_path: Path, scheduler: Scheduler) -> None:
+        add_model(tmp_path, trigger_card())
+        network = BeepNetwork()
+        registry = make_registry(tmp_path, scheduler, lambda path, card: network)
+        assert not registry.ready
+        registry.load_all()
+        assert registry.ready
+        assert sorted(network.batches) == [1, 1, 2, 2, 4, 4]  # two window lengths, three sizes
+
+    def test_a_model_without_variable_dimensions_has_one_lane(self, tmp_path: Path, scheduler: Scheduler) -> None:
+        spec = TensorSpec(name="features", shape=(8, 40))
+        state = TensorSpec(name="state", shape=(1,))
+        card = trigger_card().model_copy(update={"inputs": (spec, state), "lengths": ()})
+        add_model(tmp_path, card)
+        registry = make_registry(tmp_path, scheduler)
+        registry.load_all()
+        with registry.acquire("trigger") as model:
+            assert list(model.lanes) == [0]
+
+    def test_limits_in_force_may_differ_from_the_card(self, tmp_path: Path, scheduler: Scheduler) -> None:
+        add_model(tmp_path, trigger_card())
+        network = BeepNetwork()
+        one = Limits(batch_sizes=(1,))
+        registry = Registry(discover(tmp_path), lambda path, card: network, scheduler, Metrics(), lambda limits: one)
+        registry.load_all()
+        assert network.batches == [1, 1]
+
+    def test_a_broken_model_is_told_apart_and_the_rest_serve(self, tmp_path: Path, scheduler: Scheduler) -> None:
+        add_model(tmp_path, trigger_card("alarm"))
+        add_model(tmp_path, trigger_card("beep"))
+
+        def load(path: Path, card: ModelCard) -> Network:
+            if card.name == "alarm":
+                raise OSError("the disk is gone")
+            return BeepNetwork()
+
+        registry = make_registry(tmp_path, scheduler, load)
+        with capture_logs() as logs:
+            registry.load_all()
+        assert not registry.ready
+        broken = registry.find("trigger", "alarm")
+        assert (broken.state, broken.reason) == (State.FAILED, "OSError: the disk is gone")
+        assert "model failed to load" in [line["event"] for line in logs]
+        with registry.acquire("trigger", "beep"):
+            pass
+        with pytest.raises(NotReady, match="trigger/alarm/1 is failed"), registry.acquire("trigger", "alarm"):
+            pass
+
+    def test_weights_must_be_the_ones_on_the_card(self, tmp_path: Path, scheduler: Scheduler) -> None:
+        digest = hashlib.sha256(b"weights").hexdigest()
+        folder = add_model(tmp_path, trigger_card().model_copy(update={"sha256": digest}), b"weights")
+        registry = make_registry(tmp_path, scheduler)
+        registry.load_all()
+        assert registry.ready
+        (folder / WEIGHTS_FILE).write_bytes(b"others")
+        registry.load(registry.entries[0])
+        assert "sha256 differs" in registry.entries[0].reason
+
+    def test_a_closed_registry_is_not_ready_and_loads_no_more(self, tmp_path: Path, scheduler: Scheduler) -> None:
+        add_model(tmp_path, trigger_card())
+        registry = make_registry(tmp_path, scheduler)
+        registry.close()
+        registry.load_all()
+        assert registry.entries[0].state is State.FOUND
+        assert not registry.ready
+
+
+class TestSwap:
+    @pytest.fixture
+    def registry(self, tmp_path: Path, scheduler: Scheduler) -> Registry:
+        add_model(tmp_path, trigger_card())
+        made = make_registry(tmp_path, scheduler)
+        made.load_all()
+        return made
+
+    def test_a_handle_keeps_its_version_while_the_next_one_serves(
+        self, registry: Registry, scheduler: Scheduler
+    ) -> None:
+        (entry,) = registry.entries
+        with registry.acquire("trigger") as old:
+            registry.load(entry)
+            with registry.acquire("trigger") as new:
+                assert new is not old
+            assert len(lanes(scheduler)) == 4
+            assert lanes(scheduler)[0] is old.lanes[8]
+        assert {id(lane) for lane in lanes(scheduler)} == {id(lane) for lane in new.lanes.values()}
+
+    def test_a_broken_reload_leaves_the_old_one_serving(
+        self, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (entry,) = registry.entries
+        before = entry.model
+
+        def broken(path: Path, card: ModelCard) -> Network:
+            raise ValueError("half a file")
+
+        monkeypatch.setattr(registry, "_load", broken)
+        registry.load(entry)
+        assert entry.model is before
+        assert entry.state is State.READY
+        assert entry.reason == "ValueError: half a file"
+
+    def test_unload_lets_go_after_the_last_handle(self, registry: Registry, scheduler: Scheduler) -> None:
+        (entry,) = registry.entries
+        with registry.acquire("trigger"):
+            registry.unload(entry)
+            assert len(lanes(scheduler)) == 2
+        assert lanes(scheduler) == []
+        registry.unload(entry)
+        assert entry.state is State.UNLOADED
+        with pytest.raises(NotReady, match="unloaded"), registry.acquire("trigger"):
+            pass
+
+    def test_a_swap_under_load_loses_no_answer(self, registry: Registry, scheduler: Scheduler) -> None:
+        (entry,) = registry.entries
+        stop = threading.Event()
+        answers: list[int] = []
+
+        def ask() -> None:
+            item = {"features": np.zeros((8, 40), np.float32), "state": np.zeros(1, np.float32)}
+            while not stop.is_set():
+                with registry.acquire("trigger") as model:
+                    (future,) = scheduler.submit(model.lanes[8], [item], 1e12)
+                    answers.append(len(future.result(5)["scores"]))
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(5):
+            registry.load(entry)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert answers
+        assert set(answers) == {8}
+        assert len(lanes(scheduler)) == 2
+
+
+class TestFind:
+    @pytest.fixture
+    def registry(self, scheduler: Scheduler) -> Registry:
+        cards = [trigger_card("own"), trigger_card("own", "2"), trigger_card("own", "10"), trigger_card("bundled")]
+        network = BeepNetwork()
+        entries = [Entry(card, Path()) for card in cards]
+        return Registry(entries, lambda path, card: network, scheduler, Metrics())
+
+    def test_the_default_is_the_first_name_and_its_latest_version(self, registry: Registry) -> None:
+        assert registry.find("trigger").card.version == "10"
+
+    def test_a_ready_version_goes_before_a_later_one_that_is_not(self, registry: Registry) -> None:
+        registry.load(registry.entries[1])
+        assert registry.find("trigger").card.version == "2"
+
+    def test_a_version_can_be_pinned(self, registry: Registry) -> None:
+        assert registry.find("trigger", "own", "1").card.version == "1"
+        assert registry.find("trigger", "bundled").card.name == "bundled"
+
+    @pytest.mark.parametrize(
+        ("task", "name", "version"), [("trigger", "nix", None), ("trigger", "own", "3"), ("digits", None, None)]
+    )
+    def test_what_is_not_there_is_unknown(
+        self, registry: Registry, task: str, name: str | None, version: str | None
+    ) -> None:
+        with pytest.raises(UnknownModel, match=r"there is: (bundled, own|none)"):
+            registry.find(task, name, version)
