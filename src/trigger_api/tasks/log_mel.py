@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.fft import next_fast_len, rfft
+from scipy.sparse import csr_array
 
 from trigger_api.cards import LogMelFrontEnd
 
@@ -42,7 +43,8 @@ class LogMel:
         self.front_end = front_end
         self._window = np.hanning(front_end.window + 1)[:-1].astype(np.float32)
         self._fft = next_fast_len(front_end.window, real=True)
-        self._mel = mel_weights(front_end, self._fft)
+        # Almost all weights are zero; and small dense products wake BLAS threads, which fight over busy cores.
+        self._mel = csr_array(mel_weights(front_end, self._fft).T)
         self._decay_db = _DB_PER_TIME_CONSTANT * front_end.hop / front_end.sample_rate / front_end.level_seconds
 
     def start(self) -> LogMelState:
@@ -72,7 +74,7 @@ class LogMel:
         """Mel band energies ``[T, bands]`` of framed samples ``[T, window]``."""
         spectrum = rfft(frames * self._window, self._fft)
         power = spectrum.real**2 + spectrum.imag**2
-        return np.asarray(power @ self._mel, np.float32)
+        return np.ascontiguousarray((self._mel @ power.T).T, np.float32)
 
     def _levels(self, energies: NDArray[np.float32], before: float) -> NDArray[np.float64]:
         """The running level ``[T]`` in dB, without a loop: ``max(frame[t], level[t - 1] - decay, floor)``."""

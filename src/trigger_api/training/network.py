@@ -1,0 +1,121 @@
+"""The trigger network: small, causal, convolutional, ``f(features, state) -> (scores, state)``.
+
+Trained as plain causal convolutions with batch normalisation; saved as the same arithmetic with the normalisation
+folded into the weights and every layer's past handed in and out as a slice of the state. A zero state is the silence
+in front of a stream, which is what causal padding is in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One convolution: kernel size and stride in frames of its input, channels out, and whether it adds its input."""
+
+    kernel: int
+    stride: int
+    channels: int
+    residual: bool = False
+
+    @property
+    def past(self) -> int:
+        """Frames of input that a convolution needs from before the first one."""
+        return self.kernel - self.stride
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The network's plan. Two strided layers, residual ones at the slow rate, and one output."""
+
+    bands: int = 40
+    stem: tuple[Layer, ...] = (Layer(5, 2, 40), Layer(5, 2, 48))
+    body: tuple[Layer, ...] = (Layer(7, 1, 48, residual=True),) * 5
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All convolutions, in order."""
+        return (*self.stem, *self.body)
+
+    @property
+    def stride(self) -> int:
+        """Feature frames for one score."""
+        return int(np.prod([layer.stride for layer in self.layers]))
+
+    @property
+    def context(self) -> int:
+        """Scores at a window's start that lean on frames before it."""
+        frames, stride = 0, 1
+        for layer in self.layers:
+            frames, stride = frames + layer.past * stride, stride * layer.stride
+        return -(-frames // self.stride)
+
+    @property
+    def state(self) -> int:
+        """Numbers that a stream carries."""
+        widths = [self.bands, *(layer.channels for layer in self.layers)]
+        return sum(layer.past * width for layer, width in zip(self.layers, widths, strict=False))
+
+
+def training_network(shape: Shape) -> Any:
+    """The network as it is trained: features ``(B, T, bands)`` to logits ``(B, T / stride)``."""
+    import keras
+
+    x = inputs = keras.Input((None, shape.bands), name="features")
+    for number, layer in enumerate(shape.layers):
+        y = keras.layers.ZeroPadding1D((layer.past, 0))(x)
+        y = keras.layers.Conv1D(layer.channels, layer.kernel, layer.stride, use_bias=False, name=f"conv{number}")(y)
+        y = keras.layers.BatchNormalization(name=f"norm{number}")(y)
+        y = keras.layers.ReLU()(y)
+        x = keras.layers.Add()([x, y]) if layer.residual else y
+    x = keras.layers.Dropout(0.1)(x)
+    x = keras.layers.Dense(1, name="word")(x)
+    return keras.Model(inputs, keras.layers.Reshape((-1,))(x), name="trigger_training")
+
+
+def serving_network(shape: Shape) -> Any:
+    """The network as it is served: inputs `features` and `state`, outputs `scores` in 0..1 and `state`."""
+    import keras
+
+    x = features = keras.Input((None, shape.bands), name="features")
+    state = keras.Input((shape.state,), name="state")
+    pasts, offset = [], 0
+    for number, layer in enumerate(shape.layers):
+        width = int(x.shape[-1])
+        past = keras.layers.Reshape((layer.past, width))(state[:, offset : offset + layer.past * width])
+        offset += layer.past * width
+        heard = keras.layers.Concatenate(axis=1)([past, x])
+        pasts.append(keras.layers.Reshape((layer.past * width,))(heard[:, -layer.past :]))
+        y = keras.layers.Conv1D(layer.channels, layer.kernel, layer.stride, activation="relu", name=f"conv{number}")(
+            heard
+        )
+        x = keras.layers.Add()([x, y]) if layer.residual else y
+    scores = keras.layers.Dense(1, activation="sigmoid", name="word")(x)
+    outputs = {"scores": keras.layers.Reshape((-1,))(scores), "state": keras.layers.Concatenate()(pasts)}
+    return keras.Model({"features": features, "state": state}, outputs, name="trigger")
+
+
+def folded(trained: Any, shape: Shape) -> Any:
+    """A serving network that computes what `trained` does at inference."""
+    serving = serving_network(shape)
+    for number in range(len(shape.layers)):
+        kernel = trained.get_layer(f"conv{number}").get_weights()[0]
+        norm = trained.get_layer(f"norm{number}")
+        serving.get_layer(f"conv{number}").set_weights(_fold(kernel, norm.get_weights(), norm.epsilon))
+    serving.get_layer("word").set_weights(trained.get_layer("word").get_weights())
+    return serving
+
+
+def _fold(
+    kernel: NDArray[np.float32], norm: Sequence[NDArray[np.float32]], epsilon: float
+) -> list[NDArray[np.float32]]:
+    """A convolution and its normalisation (gain, offset, mean, variance) as one kernel and bias."""
+    gain, offset, mean, variance = norm
+    scale = gain / np.sqrt(variance + epsilon)
+    return [kernel * scale, offset - mean * scale]

@@ -1,0 +1,86 @@
+"""What synthetic speakers say besides the word: ordinary words and sentences, none of them special."""
+
+from __future__ import annotations
+
+import re
+
+_WORDS = """
+    about action active address after again agree already animal answer apple april attack august autumn away back
+    bacon bank basket battery because begin believe better between bicycle blanket bottle bread bridge brother bucket
+    butter button calculate camera candle captain carpet cavity celebrate chicken children circle classic climate
+    coffee collect company complicate computer cousin create cricket damage daughter decorate delicate dictate
+    difficult dinner direction doctor donate education eight elevate engine enter evening every excellent exit
+    extra factory family fantastic favourite february finger forty forward fraction friday garden generate gravity
+    hammer happy helicopter hesitate holiday honey hospital hundred imitate indicate inside island jacket january
+    kitchen kettle ladder laptop late letter library light locate magic magnet marvellous measure medicate meditate
+    message minute mistake monday motor mountain music narrate navigate necklace never nineteen nominate november
+    number octopus office open operate orange package panic paper pattern pencil pepper perfect picnic plastic plate
+    pocket practice problem quickly rabbit radio rainbow rattle relate remember rescue river rocket rotate saturday
+    scatter second separate seven shadow silver simple sister skate soccer station straight strategy sugar summer
+    sunday supper table tactic talk target taxi teacher telephone template thousand thursday ticket today tomorrow
+    traffic translate travel triangle tuesday twenty update vacation vacuum valley violate visit wake wait waiting
+    water weather wednesday weekend whatever window winter wonderful yellow yesterday zebra zero
+"""
+WORDS = tuple(_WORDS.split())
+
+SENTENCES = (
+    "the train to the coast leaves at a quarter past eight",
+    "could you close the window before it starts to rain",
+    "she put the last of the apples in a basket by the door",
+    "we have not decided where to go this summer",
+    "after the meeting they walked back along the river",
+    "my neighbour practises the violin every evening",
+    "what did you think of the film last night",
+    "there is fresh bread and a little butter on the table",
+    "the doctor said it would take about ten days",
+    "turn left at the lights and then go straight on",
+    "he has been waiting for that letter since monday",
+    "how many people are coming to dinner tomorrow",
+    "the actors took their places behind the curtain",
+    "it was a quiet street with old trees on both sides",
+    "please remind me to call the bank in the morning",
+    "they were late again because of the traffic",
+    "a good map matters more than a fast car",
+    "nobody knew who had left the gate open",
+    "I would like two coffees and a glass of water",
+    "the children built a castle out of wet sand",
+    "everything in the shop was half price that day",
+    "in fact it never worked the way they had planned",
+    "put the heavy boxes at the bottom of the stack",
+    "the cat has eaten all of the chicken",
+    "can you hear the wind in the chimney",
+    "our flight was delayed for nearly three hours",
+    "her brother collects stamps and old radios",
+    "that lamp gives a very pleasant light",
+    "I cannot find my keys or my wallet anywhere",
+    "the lake freezes over in january and thaws in april",
+)
+
+_LETTERS = re.compile(r"[^\W\d_]")
+_ALLOWED = re.compile(r"[\w' \-]+")
+_LONGEST = 40
+
+
+class PhraseError(ValueError):
+    """The word to train cannot be spoken."""
+
+
+def checked(word: str) -> str:
+    """The phrase in lower case with single spaces.
+
+    Raises:
+        PhraseError: it is empty, longer than 40 characters, has no letters, or has signs that are not spoken.
+    """
+    phrase = " ".join(word.lower().split())
+    if not phrase:
+        raise PhraseError("the word to train is empty")
+    if len(phrase) > _LONGEST:
+        raise PhraseError(f"the word to train is longer than {_LONGEST} characters: a trigger is a word or two")
+    if not _ALLOWED.fullmatch(phrase) or len(_LETTERS.findall(phrase)) < 3:
+        raise PhraseError(f"{phrase!r} is not something to say: use letters, spaces, ' and -, three letters at least")
+    return phrase
+
+
+def others(word: str) -> list[str]:
+    """The words and sentences that do not contain the phrase."""
+    return [text for text in (*WORDS, *SENTENCES) if f" {word} " not in f" {text} "]
