@@ -1,0 +1,75 @@
+"""Text into sentences and words, each with its exact place in the text.
+
+Words follow Unicode's own rules (UAX #29, by ICU, with its dictionaries for scripts without spaces); sentences follow
+Wikimedia's rules, which know abbreviations. Offsets count code points, as Python's slices do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sentencex
+from icu4py.breakers import WordBreaker
+
+_LANGUAGE = "en"
+_SURROGATES = re.compile("[\ud800-\udfff]")
+# UAX #29 keeps "Brien's" and "didn't" whole, but a name ends before its possessive and a verb before its contraction.
+_CLITIC = re.compile(r".(?=(?:n['’]t|['’](?:s|m|d|t|ll|re|ve))$)", re.IGNORECASE | re.DOTALL)
+# ... and it leaves the last full stop of "U.S." outside.
+_INITIALS = re.compile(r"[^\W\d_](?:\.[^\W\d_])+")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word or mark: ``text`` is the slice of the whole text from ``start`` to ``end`` (code points)."""
+
+    text: str
+    start: int
+    end: int
+
+
+def sentences(text: str) -> list[list[Token]]:
+    """Split any text into sentences of tokens; white space belongs to none, and blank text has no sentence.
+
+    Lone surrogates, which no tokeniser takes, stand for themselves in the tokens.
+    """
+    safe = _SURROGATES.sub("\ufffd", text)
+    ends = _sentence_ends(safe)
+    found: list[list[Token]] = [[] for _ in ends]
+    index = 0
+    for start, end in _words(safe):
+        while start >= ends[index]:
+            index += 1
+        found[index].append(Token(text[start:end], start, end))
+    return [tokens for tokens in found if tokens]
+
+
+def _sentence_ends(text: str) -> list[int]:
+    ends = [int(piece["end_index"]) for piece in sentencex.get_sentence_boundaries(_LANGUAGE, text)]
+    return [*ends, len(text) + 1]
+
+
+def _words(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the (start, end) of every word and mark, clitics apart and initials whole."""
+    start = 0
+    held: tuple[int, int] | None = None
+    for segment in WordBreaker(text, _LANGUAGE):
+        end = start + len(segment)
+        if segment == "." and held and held[1] == start and _INITIALS.fullmatch(text, *held):
+            held = (held[0], end)
+        elif not segment.isspace():
+            if held:
+                yield held
+            *apart, held = _split_clitic(text, start, end)
+            yield from apart
+        start = end
+    if held:
+        yield held
+
+
+def _split_clitic(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    match = _CLITIC.search(text[start:end])
+    cut = start + match.end() if match else end
+    return [(start, cut), (cut, end)] if cut < end else [(start, end)]
