@@ -8,7 +8,7 @@ each word; every other one is a false accept, and the hours it is counted agains
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +24,15 @@ AFTER_SECONDS = 0.5
 THRESHOLDS = tuple(float(t) for t in 1 / (1 + np.exp(-np.linspace(-3, 9, 61))))
 
 Change = Callable[[Samples, np.random.Generator], Samples]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """16 kHz samples, and where in them the word is said (seconds), if it is."""
+
+    name: str
+    samples: Samples
+    word: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,31 +102,24 @@ class Trial:
         return best
 
 
-def listen(
-    listener: Listener,
-    positives: Iterable[Path],
-    negatives: Iterable[Path],
-    change: Change | None = None,
-    seed: int = 0,
-) -> Trial:
-    """Let a model hear recordings: `positives` hold the word once, in their loudest stretch; `negatives` never.
+def clips(folders: Iterable[Path], *, said: bool) -> Iterator[Clip]:
+    """Recordings below some folders. `said`: each holds the word once, as its loudest stretch of speech."""
+    for path in audio_files(folders):
+        yield clip(path.name, read(path), said=said)
 
-    Args:
-        listener: the model.
-        positives: files or folders.
-        negatives: files or folders.
-        change: puts each recording into noise or a room before it is heard.
-        seed: of whatever `change` draws.
-    """
+
+def clip(name: str, samples: Samples, *, said: bool) -> Clip:
+    """A clip with its word found by energy."""
+    span = speech_span(samples) if said else None
+    return Clip(name, samples, (span[0] / RATE, span[1] / RATE) if span else None)
+
+
+def listen(listener: Listener, heard: Iterable[Clip], change: Change | None = None, seed: int = 0) -> Trial:
+    """Let a model hear clips, each put into noise or a room by `change` first, which draws from `seed`."""
     begun, takes = time.process_time(), []
-    for said, folder in ((True, positives), (False, negatives)):
-        for number, path in enumerate(audio_files(folder)):
-            samples = read(path)
-            span = speech_span(samples) if said else None
-            if change is not None:
-                samples = change(samples, np.random.default_rng([seed, int(said), number]))
-            word = (span[0] / RATE, span[1] / RATE) if span else None
-            takes.append(Take(path.name, listener.scores(samples), len(samples) / RATE, word))
+    for number, one in enumerate(heard):
+        samples = one.samples if change is None else change(one.samples, np.random.default_rng([seed, number]))
+        takes.append(Take(one.name, listener.scores(samples), len(samples) / RATE, one.word))
     seconds = sum(take.seconds for take in takes)
     return Trial(listener, tuple(takes), (time.process_time() - begun) / max(seconds, 1e-9))
 

@@ -9,26 +9,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trigger_api.tasks.log_mel import LogMel
 from trigger_api.training import augment
-from trigger_api.training.recordings import RATE, Samples, speech_span
+from trigger_api.training.recordings import RATE, Samples, Spoken, speech_span
 
 SCENE_SECONDS = 2.4
 SCENE = int(SCENE_SECONDS * RATE)
 NO_WORD = -1.0
+
+Scene = Callable[["Pools", np.random.Generator], tuple[Samples, float]]
+
+_T = TypeVar("_T")
 
 _FADE = RATE // 100
 
 
 @dataclass(frozen=True)
 class Pools:
-    """Clips to build from. `words` hold the word and nothing else; `speech` and `noise` never do."""
+    """Clips to build from. `words` hold the word; `others` are other words; nothing but `words` ever holds it."""
 
-    words: Sequence[Samples]
+    words: Sequence[Spoken]
     others: Sequence[Samples]
     speech: Sequence[Samples]
     noise: Sequence[Samples]
@@ -45,10 +50,13 @@ class Bank:
         return len(self.ends)
 
 
-def said(samples: Samples) -> Samples | None:
+def said(samples: Samples) -> Spoken | None:
     """The stretch of a clip in which somebody speaks, with soft edges; None where nobody does."""
     span = speech_span(samples)
-    return None if span is None else faded(samples[max(0, span[0] - _FADE) : span[1]])
+    if span is None:
+        return None
+    stretch = faded(samples[max(0, span[0] - _FADE) : span[1]])
+    return Spoken(stretch, len(stretch))
 
 
 def faded(samples: Samples) -> Samples:
@@ -57,7 +65,7 @@ def faded(samples: Samples) -> Samples:
     return np.asarray(samples * ramp, np.float32)
 
 
-def picked(clips: Sequence[Samples], rng: np.random.Generator) -> Samples:
+def picked(clips: Sequence[_T], rng: np.random.Generator) -> _T:
     """One clip, any with the same chance."""
     return clips[int(rng.integers(len(clips)))]
 
@@ -84,19 +92,20 @@ def said_scene(pools: Pools, rng: np.random.Generator) -> tuple[Samples, float]:
     return word_scene(picked(pools.words, rng), pools, rng)
 
 
-def word_scene(word: Samples, pools: Pools, rng: np.random.Generator) -> tuple[Samples, float]:
+def word_scene(word: Spoken, pools: Pools, rng: np.random.Generator) -> tuple[Samples, float]:
     """The word, by another voice, somewhere in a scene; and the second at which it ends."""
-    spoken = augment.another_voice(word, rng)[-int(1.8 * RATE) :]
-    earliest = min(len(spoken), 2 * RATE)
+    samples = augment.another_voice(word.samples, rng)
+    before, after = np.split(samples, [round(word.end * len(samples) / len(word.samples))])
+    earliest = min(len(before), 2 * RATE)
     end = earliest if rng.random() < 0.15 else int(rng.uniform(earliest, 2.2 * RATE))
     canvas = np.zeros(SCENE, np.float32)
-    canvas[end - len(spoken) : end] = spoken
+    _lay_before(canvas, end, before)
+    _lay_after(canvas, end, after)
     if rng.random() < 0.5:
-        gap = int(rng.exponential(0.12) * RATE)
-        _lay_before(canvas, end - len(spoken) - gap, _neighbour(word, pools, rng))
+        _lay_before(canvas, end - len(before) - int(rng.exponential(0.12) * RATE), _neighbour(samples, pools, rng))
     if rng.random() < 0.4:
         gap = int((0.02 + rng.exponential(0.15)) * RATE)
-        _lay_after(canvas, end + gap, _neighbour(word, pools, rng))
+        _lay_after(canvas, end + len(after) + gap, _neighbour(samples, pools, rng))
     scene = staged(canvas, pools, rng)
     if rng.random() < 0.25:
         scene[end + int(rng.exponential(0.1) * RATE) :] = 0  # the recording ends, and silence is put after it
@@ -109,7 +118,7 @@ def other_scene(pools: Pools, rng: np.random.Generator) -> tuple[Samples, float]
         other = _fragment(picked(pools.words, rng), rng)
     else:
         other = picked(pools.others, rng)
-    return word_scene(other, pools, rng)[0], NO_WORD
+    return word_scene(Spoken(other, len(other)), pools, rng)[0], NO_WORD
 
 
 def speech_scene(pools: Pools, rng: np.random.Generator) -> tuple[Samples, float]:
@@ -166,9 +175,11 @@ def _lay_after(canvas: Samples, start: int, piece: Samples) -> None:
         canvas[start : start + length] += piece[:length]
 
 
-def _fragment(word: Samples, rng: np.random.Generator) -> Samples:
-    """The beginning or the end of a word, or the word backwards: near enough to be mistaken for it."""
-    kind, cut = rng.random(), int(len(word) * rng.uniform(0.3, 0.6))
+def _fragment(word: Spoken, rng: np.random.Generator) -> Samples:
+    """What is near enough to be mistaken for a word: its beginning, its end, itself backwards; or what follows it."""
+    if word.end < len(word.samples):
+        return faded(word.samples[word.end :])
+    kind, cut = rng.random(), int(word.end * rng.uniform(0.3, 0.6))
     if kind < 0.4:
-        return faded(word[:cut])
-    return faded(word[cut:]) if kind < 0.8 else np.ascontiguousarray(word[::-1])
+        return faded(word.samples[:cut])
+    return faded(word.samples[cut:]) if kind < 0.8 else np.ascontiguousarray(word.samples[::-1])

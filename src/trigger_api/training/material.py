@@ -5,18 +5,24 @@ from __future__ import annotations
 import fnmatch
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from trigger_api.training import phrases
+from trigger_api.training import phrases, sentences
 from trigger_api.training.corpus import Pools, said
-from trigger_api.training.recordings import RATE, Samples, audio_files, read
+from trigger_api.training.recordings import RATE, Samples, Spoken, audio_files, read
 from trigger_api.training.speech import Line, Voice, say, voices
 
+_T = TypeVar("_T")
+
+_HELD_OUT = 10  # every tenth clip of other speech is kept for calibration
+_SILENT = 1e-3
 _SHORT = 2 * RATE  # a clip up to this long is a word or two
 _PEOPLE = ("flite", "festival")  # built from people's recordings; espeak-ng is built from rules
+_SENTENCE_TEMPOS = (0.85, 1.0, 1.2)
 _TAKES = {"flite": 24, "festival": 16}
 _OTHERS = {"flite": 70, "festival": 30}
 
@@ -57,20 +63,53 @@ def half_of(path: Path) -> str:
     return f"half-{'ab'[odd]}:{path.as_posix()}"
 
 
-def gather(sources: Sources, cache: Path, seed: int, step: Callable[[str], None]) -> tuple[Pools, Pools]:
-    """Pools whose words are real, and pools whose words are synthetic; all else is the same in both."""
+@dataclass(frozen=True)
+class Material:
+    """The word as people and as programs say it; everything else; and a part of that kept from training."""
+
+    real: Sequence[Spoken]
+    synthetic: Sequence[Spoken]
+    rest: Pools
+    held_out: Pools
+
+    def pools(self, words: Sequence[Spoken]) -> Pools:
+        """What training may use, with these words."""
+        return replace(self.rest, words=words)
+
+    @property
+    def words(self) -> Sequence[Spoken]:
+        """Everybody saying the word."""
+        return [*self.real, *self.synthetic]
+
+
+def gather(sources: Sources, cache: Path, seed: int, step: Callable[[str], None]) -> Material:
+    """Speak and read everything; `step` is told what is being done.
+
+    Raises:
+        ValueError: nobody says the word, or nobody says anything else.
+    """
     rng = np.random.default_rng([seed, 1])
     step("synthetic voices say the word")
     synthetic = _trimmed(say(_word_lines(sources, rng), cache))
+    synthetic += sentences.speak(sources.voices(), sources.word, _SENTENCE_TEMPOS, cache)
     step("synthetic voices say other things")
     spoken = _present(say(_other_lines(sources, rng), cache))
     step("reading recordings")
     real = _trimmed(read_all(sources.files([sources.recordings] if sources.recordings else [])))
+    if not real and not synthetic:
+        raise ValueError("nobody says the word: install espeak-ng, flite or festival, or give recordings")
     heard = read_all(sources.files(sources.negatives)) + spoken
     noise = [clip for clip in read_all(sources.files(sources.noise)) if len(clip) > RATE]
-    others = _trimmed(clip for clip in heard if len(clip) <= _SHORT)
-    speech = [clip for clip in heard if len(clip) > RATE // 2 and np.abs(clip).max() > 1e-3]
-    return Pools(real, others, speech, noise), Pools(synthetic, others, speech, noise)
+    if not heard:
+        raise ValueError("nothing is said but the word: install a synthesiser, or give recordings of other speech")
+    kept = [clip for number, clip in enumerate(heard) if number % _HELD_OUT]
+    return Material(real, synthetic, _pools(kept or heard, noise), _pools(heard[::_HELD_OUT], noise))
+
+
+def _pools(heard: Sequence[Samples], noise: Sequence[Samples]) -> Pools:
+    speech = [clip for clip in heard if len(clip) and np.abs(clip).max() > _SILENT]
+    others = [clip.samples for clip in _trimmed(clip for clip in speech if len(clip) <= _SHORT)]
+    return Pools([], others or speech, speech, noise)
 
 
 def read_all(paths: Sequence[Path]) -> list[Samples]:
@@ -101,9 +140,9 @@ def _other_lines(sources: Sources, rng: np.random.Generator) -> list[Line]:
     ]
 
 
-def _present(clips: Iterable[Samples | None]) -> list[Samples]:
+def _present(clips: Iterable[_T | None]) -> list[_T]:
     return [clip for clip in clips if clip is not None]
 
 
-def _trimmed(clips: Iterable[Samples | None]) -> list[Samples]:
+def _trimmed(clips: Iterable[Samples | None]) -> list[Spoken]:
     return _present(said(clip) for clip in _present(clips))

@@ -74,7 +74,6 @@ def training_network(shape: Shape) -> Any:
         y = keras.layers.BatchNormalization(name=f"norm{number}")(y)
         y = keras.layers.ReLU()(y)
         x = keras.layers.Add()([x, y]) if layer.residual else y
-    x = keras.layers.Dropout(0.1)(x)
     x = keras.layers.Dense(1, name="word")(x)
     return keras.Model(inputs, keras.layers.Reshape((-1,))(x), name="trigger_training")
 

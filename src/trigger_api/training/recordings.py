@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,14 @@ _ABOVE_NOISE_DB = 9.0
 _PAUSE_FRAMES = 20  # a closure inside a word is shorter than 200 ms
 _SHORTEST_FRAMES = 8
 _CLICK_FRAMES = 2
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A word with whatever else the recording holds; it has ended after the first `end` samples."""
+
+    samples: Samples
+    end: int
 
 
 def read(path: Path) -> Samples:

@@ -15,10 +15,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trigger_api.cards import WEIGHTS_FILE, Decision, LogMelFrontEnd, ModelCard, TensorSpec, write_card
 from trigger_api.tasks.log_mel import LogMel
-from trigger_api.training import corpus, phrases
-from trigger_api.training.corpus import Pools
+from trigger_api.training import corpus, curves, phrases
+from trigger_api.training.calibration import calibrate
+from trigger_api.training.corpus import Bank
 from trigger_api.training.fitting import Schedule, Share, fit
-from trigger_api.training.material import Sources, gather
+from trigger_api.training.material import Material, Sources, gather
 from trigger_api.training.network import Shape, folded
 
 WORK_FOLDER = ".training"
@@ -33,6 +34,7 @@ class Recipe:
     others: int = 4_500
     speech: int = 4_500
     noise: int = 400
+    test: int = 700
     batch: tuple[int, int, int, int, int] = (32, 32, 32, 28, 4)
     schedule: Schedule = field(default_factory=Schedule)
     shape: Shape = field(default_factory=Shape)
@@ -50,7 +52,9 @@ def train_trigger(
     without: tuple[str, ...] = (),
     recipe: Recipe | None = None,
 ) -> ModelCard:
-    """Train a detector of `word` and write ``model.keras``, ``card.json`` and ``learning.png`` into `out`.
+    """Train a detector of `word` and write ``model.keras``, ``card.json`` and two curves into `out`.
+
+    Killed and started again with the same arguments, it goes on from its last epoch.
 
     Raises:
         PhraseError: the word cannot be spoken.
@@ -61,15 +65,18 @@ def train_trigger(
     work = out / WORK_FOLDER
     work.mkdir(parents=True, exist_ok=True)
     with _progress(sources.word) as progress:
-        task = progress.add_task("preparing", total=1.0)
-        real, synthetic = gather(sources, work / "speech", seed, lambda what: progress.update(task, description=what))
+        task = progress.add_task("", total=1.0)
+        material = gather(sources, work / "speech", seed, lambda what: progress.update(task, description=what))
         progress.update(task, description="building scenes")
-        shares = _shares(real, synthetic, recipe, seed)
+        shares, tests = _shares(material, recipe, seed), _tests(material, recipe, seed)
         progress.update(task, description="training")
         network, losses = fit(
             shares, recipe.shape, recipe.schedule, seed, work / "checkpoint", lambda part: progress.advance(task, part)
         )
-    card = _write(out, sources, folded(network, recipe.shape), recipe.shape)
+    decision, costs = calibrate(network, *tests, recipe.shape.stride * 10)
+    curves.learning(losses, out / "learning.png")
+    curves.tradeoff(costs, out / "tradeoff.png")
+    card = _write(out, sources.word, folded(network, recipe.shape), recipe.shape, decision)
     shutil.rmtree(work)
     return card
 
@@ -81,42 +88,49 @@ def _progress(word: str) -> Iterator[Progress]:
         yield progress
 
 
-def _shares(real: Pools, synthetic: Pools, recipe: Recipe, seed: int) -> list[Share]:
+def _shares(material: Material, recipe: Recipe, seed: int) -> list[Share]:
     """Banks of scenes and their part of a batch; where nobody real says the word, synthetic voices take that part."""
-    if not real.words and not synthetic.words:
-        raise ValueError("nobody says the word: install espeak-ng, flite or festival, or give recordings")
-    both = replace(real, words=[*real.words, *synthetic.words])
     scenes = (
-        partial(corpus.said_scene, real if real.words else synthetic),
-        partial(corpus.said_scene, synthetic if synthetic.words else real),
-        partial(corpus.other_scene, both),
-        partial(corpus.speech_scene, both),
-        partial(corpus.noise_scene, both),
+        partial(corpus.said_scene, material.pools(material.real or material.synthetic)),
+        partial(corpus.said_scene, material.pools(material.synthetic or material.real)),
+        partial(corpus.other_scene, material.pools(material.words)),
+        partial(corpus.speech_scene, material.rest),
+        partial(corpus.noise_scene, material.rest),
     )
-    front = LogMel(LogMelFrontEnd(bands=recipe.shape.bands))
     sizes = (recipe.real, recipe.synthetic, recipe.others, recipe.speech, recipe.noise)
-    banks = [
-        corpus.build(size, scene, front, seed * 10 + k)
-        for k, (size, scene) in enumerate(zip(sizes, scenes, strict=True))
-    ]
-    return [Share(bank, count) for bank, count in zip(banks, recipe.batch, strict=True)]
+    front = LogMel(LogMelFrontEnd(bands=recipe.shape.bands))
+    banks = [corpus.build(*plan, front, 100 * seed + k) for k, plan in enumerate(zip(sizes, scenes, strict=True))]
+    return [Share(bank, count, hard=k >= 2) for k, (bank, count) in enumerate(zip(banks, recipe.batch, strict=True))]
 
 
-def _write(out: Path, sources: Sources, network: Any, shape: Shape) -> ModelCard:
+def _tests(material: Material, recipe: Recipe, seed: int) -> tuple[Bank, Bank]:
+    """New scenes with known words, and scenes of other speech that is kept from training."""
+    front = LogMel(LogMelFrontEnd(bands=recipe.shape.bands))
+    held = material.held_out
+    plans = (
+        partial(corpus.said_scene, replace(held, words=material.words)),
+        partial(corpus.other_scene, held),
+        partial(corpus.speech_scene, held),
+    )
+    said, *unsaid = (corpus.build(recipe.test, plan, front, 100 * seed + 50 + k) for k, plan in enumerate(plans))
+    return said, corpus.joined(unsaid)
+
+
+def _write(out: Path, word: str, network: Any, shape: Shape, decision: Decision) -> ModelCard:
     network.save(out / WEIGHTS_FILE)
     card = ModelCard(
         task="trigger",
-        name=sources.word.replace(" ", "-").replace("'", ""),
+        name=word.replace(" ", "-").replace("'", ""),
         version="1",
-        description=f"hears the word {sources.word!r}",
-        labels=(sources.word,),
+        description=f"hears the word {word!r}",
+        labels=(word,),
         inputs=(TensorSpec(name="features", shape=(-1, shape.bands)), TensorSpec(name="state", shape=(shape.state,))),
         outputs=(TensorSpec(name="scores", shape=(-1,)), TensorSpec(name="state", shape=(shape.state,))),
         lengths=(8, 1024),
         frame_ms=shape.stride * 10,
         context=shape.context,
         front_end=LogMelFrontEnd(bands=shape.bands),
-        decision=Decision(threshold=0.9, patience=2, refractory_ms=1_000, delay_ms=40),
+        decision=decision,
         parameters=network.count_params(),
         sha256=hashlib.sha256((out / WEIGHTS_FILE).read_bytes()).hexdigest(),
     )

@@ -1,0 +1,24 @@
+import pytest
+
+from trigger_api.training.phrases import SENTENCES, WORDS, PhraseError, checked, others
+
+
+@pytest.mark.parametrize(
+    ("word", "phrase"), [("activate", "activate"), ("  Hey   Jarvis ", "hey jarvis"), ("o'clock", "o'clock")]
+)
+def test_phrases_are_tidied(word: str, phrase: str) -> None:
+    assert checked(word) == phrase
+
+
+@pytest.mark.parametrize("word", ["", "   ", "123", "a", "go!", "---", "x" * 41, "rm -rf /; ls"])
+def test_nonsense_is_refused(word: str) -> None:
+    with pytest.raises(PhraseError):
+        checked(word)
+
+
+def test_other_things_to_say_do_not_contain_the_word() -> None:
+    assert len(WORDS) > 150
+    assert len(SENTENCES) >= 30
+    assert "coffee" not in others("coffee")
+    assert not any(" the coast " in text for text in others("the coast"))
+    assert len(others("activate")) == len(WORDS) + len(SENTENCES)
