@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,8 +30,8 @@ _OTHERS = {"flite": 70, "festival": 30}
 class Sources:
     """Where material comes from, and patterns (as a shell has them) for what of it is left out.
 
-    A pattern is matched against a voice's program (``flite``), a clip's file name without suffix (``*_act2``), and
-    its half and path (``half-a:*/alexa/*``): so a model can be measured on people and clips it never met.
+    A pattern is matched against a voice's program (``flite``), a clip's file name without suffix (``*_act2``) and its
+    path (``*/alexa/*``): so a model can be measured on people and programs it never met.
     """
 
     word: str
@@ -48,19 +47,10 @@ class Sources:
 
     def files(self, folders: Iterable[Path]) -> list[Path]:
         """The files that may be used."""
-        return [path for path in audio_files(folders) if not self._left_out(path.stem, half_of(path))]
+        return [path for path in audio_files(folders) if not self._left_out(path.stem, path.as_posix())]
 
     def _left_out(self, *names: str) -> bool:
         return any(fnmatch.fnmatch(name, pattern) for name in names for pattern in self.without)
-
-
-def half_of(path: Path) -> str:
-    """The path with ``half-a:`` or ``half-b:`` before it, by the file's folder and name alone.
-
-    With it, the clips of each half can be measured by a model that was trained on the other.
-    """
-    odd = zlib.crc32(f"{path.parent.name}/{path.stem}".encode()) % 2
-    return f"half-{'ab'[odd]}:{path.as_posix()}"
 
 
 @dataclass(frozen=True)

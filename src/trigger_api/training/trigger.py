@@ -29,10 +29,10 @@ WORK_FOLDER = ".training"
 class Recipe:
     """Sizes of a run: scenes to build, scenes of each kind in a batch, and the schedule."""
 
-    real: int = 3_000
-    synthetic: int = 4_000
-    others: int = 4_500
-    speech: int = 4_500
+    real: int = 2_500
+    synthetic: int = 3_000
+    others: int = 4_000
+    speech: int = 4_000
     noise: int = 400
     test: int = 700
     batch: tuple[int, int, int, int, int] = (32, 32, 32, 28, 4)
