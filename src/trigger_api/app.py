@@ -38,7 +38,6 @@ def create_app(settings: Settings | None = None, *, loader: Loader | None = None
         title="trigger_api",
         version=__version__,
         description=DESCRIPTION,
-        root_path=settings.root_path,
         lifespan=partial(_lifespan, settings=settings, metrics=metrics, loader=loader),
         dependencies=[Authenticated],
         responses={"default": {"model": Problem, "description": "The request was not served."}},

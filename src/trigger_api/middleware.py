@@ -118,9 +118,9 @@ class Disconnect:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        watch = _Watch(receive)
+        watch = _Watch(receive, send)
         try:
-            await self._app(scope, watch.receive, send)
+            await self._app(scope, watch.receive, watch.send)
         except asyncio.CancelledError:
             if not watch.gone:  # it was not us: the server is shutting down
                 raise
@@ -129,11 +129,16 @@ class Disconnect:
 
 
 class _Watch:
-    """Passes a body on; once it is complete, the next message can only be the disconnect."""
+    """Passes a body on; once it is complete, the next message can only be the disconnect.
 
-    def __init__(self, receive: Receive) -> None:
+    With the last byte of the answer the watch ends: servers then say "disconnect" too, and what cleans up after the
+    request must not be cancelled.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
         self.gone = False
         self._receive = receive
+        self._send = send
         self._request = asyncio.current_task()
         self._waiting: asyncio.Task[None] | None = None
 
@@ -142,6 +147,11 @@ class _Watch:
         if message["type"] == "http.request" and not message.get("more_body") and self._waiting is None:
             self._waiting = asyncio.create_task(self._wait())
         return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self.stop()
+        await self._send(message)
 
     def stop(self) -> None:
         if self._waiting is not None:

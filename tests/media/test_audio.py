@@ -114,11 +114,6 @@ def test_float_samples_beyond_full_scale_are_brought_back() -> None:
             "decoded|channels|no recording|truncated|no samples",
             id="unknown coding",
         ),
-        pytest.param(
-            lambda data: with_field(data, 34, "<H", 7),
-            ServiceError,
-            "decoded|channels|no recording|truncated|no samples",
-        ),
         pytest.param(lambda data: encode(tone(channels=9)), UnsupportedMedia, "9 channels", id="nine channels"),
         pytest.param(lambda data: encode(tone(), 3_999), UnsupportedMedia, "3999 Hz", id="low rate"),
         pytest.param(lambda data: encode(tone(), kind="AIFF"), UnsupportedMedia, "AIFF", id="another container"),
@@ -141,7 +136,7 @@ def test_float_samples_beyond_full_scale_are_brought_back() -> None:
             id="truncated ogg",
         ),
         pytest.param(
-            lambda data: encode(tone(seconds=3), kind="MP3", subtype="MPEG_LAYER_III")[:9000],
+            lambda data: encode(tone(seconds=3), kind="MP3", subtype="MPEG_LAYER_III")[:2000],
             UnreadableMedia,
             "of 48000 samples",
             id="truncated mp3",

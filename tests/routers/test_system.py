@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import re
+
+import httpx
+from fastapi import FastAPI
+
+from conftest import BeepNetwork, started
+
+
+async def test_alive_at_once_and_ready_after_a_real_inference(app: FastAPI, network: BeepNetwork) -> None:
+    network.gate.clear()
+    async with started(app, ready=False) as client:
+        assert (await client.get("/health/live")).json() == {"status": "ok"}
+        waiting = await client.get("/health/ready")
+        assert waiting.status_code == 503
+        assert waiting.headers["Retry-After"] == "2"
+        early = await client.post("/v1/trigger", files={"audio": b"x"})
+        assert early.status_code == 503
+        assert early.headers["Retry-After"] == "2"
+        network.gate.set()
+        while (ready := await client.get("/health/ready")).status_code == 503:
+            pass
+        assert ready.json() == {"status": "ready"}
+        assert sorted(set(network.batches)) == [1, 2, 4]
+
+
+async def test_metrics_count_what_was_asked(client: httpx.AsyncClient, two_beeps: bytes) -> None:
+    await client.post("/v1/trigger", files={"audio": two_beeps})
+    await client.get("/no/such/path")
+    text = (await client.get("/metrics")).text
+    assert 'trigger_api_requests_total{method="POST",route="/v1/trigger",status="200"} 1.0' in text
+    assert 'trigger_api_requests_total{method="GET",route="unmatched",status="404"} 1.0' in text
+    assert 'trigger_api_batch_size_count{model="trigger/beep/1"}' in text
+    assert "trigger_api_requests_in_flight 1.0" in text  # this one
+
+
+async def test_the_documentation_asks_no_other_host(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/docs")).text
+    links = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert links
+    assert all(link.startswith("/docs/assets/") for link in links)
+    assert "http" not in re.sub(r"<!--.*?-->", "", page)
+    for link in links:
+        asset = await client.get(link)
+        assert asset.status_code == 200
+        assert len(asset.content) > 100
+
+
+async def test_only_the_documentations_own_assets_are_given_out(client: httpx.AsyncClient) -> None:
+    for name in ("..%2f..%2fpyproject.toml", "__init__.py", "nix.js"):
+        assert (await client.get(f"/docs/assets/{name}")).status_code == 404
+
+
+async def test_behind_a_proxy_the_documentation_finds_its_way(app: FastAPI) -> None:
+    transport = httpx.ASGITransport(app, root_path="/speech")
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        assert 'src="/speech/docs/assets/swagger-ui-bundle.js"' in (await client.get("/speech/docs")).text
+        assert (await client.get("/speech/openapi.json")).json()["servers"] == [{"url": "/speech"}]
+
+
+async def test_the_openapi_document_describes_errors_as_they_are(client: httpx.AsyncClient) -> None:
+    for _ in range(2):  # it is built once and kept
+        document = (await client.get("/openapi.json")).json()
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                assert list(operation["responses"]["default"]["content"]) == ["application/problem+json"]
+    assert document["paths"]["/v1/trigger"]["post"]["operationId"] == "detect"
+    assert "servers" not in document

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import httpx
+import numpy as np
+import pytest
+
+from conftest import beeps, encode
+
+
+async def test_says_when_each_word_ended(client: httpx.AsyncClient, two_beeps: bytes) -> None:
+    response = await client.post("/v1/trigger", files={"audio": ("two.wav", two_beeps)})
+    assert response.status_code == 200
+    answer = response.json()
+    assert answer["detected"] is True
+    assert answer["timestamps"] == pytest.approx([810, 2310], abs=40)
+    assert [hit["time_ms"] for hit in answer["detections"]] == answer["timestamps"]
+    assert answer["duration_ms"] == 3000
+    assert (answer["model"], answer["version"], answer["threshold"]) == ("beep", "1", 0.5)
+
+
+async def test_says_when_there_is_none(client: httpx.AsyncClient) -> None:
+    response = await client.post("/v1/trigger", files={"audio": encode(beeps([], seconds=1))})
+    assert response.json()["detected"] is False
+    assert response.json()["timestamps"] == []
+
+
+async def test_takes_a_model_and_a_threshold(client: httpx.AsyncClient, two_beeps: bytes) -> None:
+    form = {"model": "beep", "threshold": "0.25"}
+    response = await client.post("/v1/trigger", files={"audio": two_beeps}, data=form)
+    assert response.json()["threshold"] == 0.25
+    empty = await client.post("/v1/trigger", files={"audio": two_beeps}, data={"model": ""})
+    assert empty.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "words"),
+    [
+        ({"model": "nix"}, 404, "no such trigger model"),
+        ({"threshold": "2"}, 422, "threshold"),
+        ({"threshold": "nan"}, 422, "threshold"),
+        ({"threshold": "high"}, 422, "threshold"),
+        ({"model": "x" * 65}, 422, "model"),
+    ],
+)
+async def test_bad_options_are_told_so(
+    client: httpx.AsyncClient, two_beeps: bytes, form: dict[str, str], status: int, words: str
+) -> None:
+    response = await client.post("/v1/trigger", files={"audio": two_beeps}, data=form)
+    assert response.status_code == status
+    assert words in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"", 422),
+        (b"just text", 415),
+        (encode(beeps([], seconds=1))[:99], 422),
+        (encode(np.full(99, np.nan, np.float32), subtype="FLOAT"), 422),
+        (encode(np.zeros(16_000 * 301, np.float32)), 413),
+    ],
+)
+async def test_bad_recordings_are_told_so(client: httpx.AsyncClient, data: bytes, status: int) -> None:
+    response = await client.post("/v1/trigger", files={"audio": data})
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["success"] is False
+
+
+async def test_a_body_that_is_no_form_is_told_so(client: httpx.AsyncClient) -> None:
+    for content_type in ("application/json", "multipart/form-data", "multipart/form-data; boundary=x"):
+        response = await client.post("/v1/trigger", content=b"nonsense", headers={"Content-Type": content_type})
+        assert response.status_code in (400, 422)
+        assert response.headers["content-type"] == "application/problem+json"
