@@ -130,7 +130,7 @@ def scorer(network: keras.Model, progress: Callable[[float], None] | None = None
 
     def score(items: Sequence[Item]) -> list[Outputs]:
         outputs: list[Outputs] = [{}] * len(items)
-        order = sorted(range(len(items)), key=lambda index: len(items[index]["pieces"]))
+        order = sorted(range(len(items)), key=lambda index: _length(items[index]))
         for start, members in _runs(order, items):
             inputs = {
                 name: tf.constant(np.stack([items[member][name] for member in members])) for name in items[members[0]]
@@ -148,10 +148,14 @@ def _runs(order: Sequence[int], items: Sequence[Item]) -> Iterable[tuple[int, li
     """Yield (place, members) of batches whose items have one length."""
     start = 0
     while start < len(order):
-        length = len(items[order[start]]["pieces"])
-        members = [each for each in order[start : start + _BATCH] if len(items[each]["pieces"]) == length]
+        length = _length(items[order[start]])
+        members = [each for each in order[start : start + _BATCH] if _length(items[each]) == length]
         yield start, members
         start += len(members)
+
+
+def _length(item: Item) -> int:
+    return len(next(iter(item.values())))
 
 
 def _lowered(sample: Sample) -> Sample:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 OUTSIDE = "O"
 TYPES = ("PER", "ORG", "LOC", "MISC")
+# The outside comes first: it is what stands before a sentence's first word.
 LABELS = (OUTSIDE, *(f"{part}-{kind}" for kind in TYPES for part in "BI"))
 
 Floats = NDArray[np.float32]
@@ -39,23 +40,27 @@ def log_probabilities(scores: Floats) -> Floats:
 
 
 def best_legal(scores: Floats, labels: Sequence[str]) -> list[int]:
-    """Viterbi: the legal sequence of label indices with the largest sum of ``scores`` (words, labels)."""
-    if not len(scores):
-        return []
-    penalty = _penalties(labels)
-    total = scores[0] + penalty[labels.index(OUTSIDE)]
-    back = np.zeros(scores.shape, np.intp)
-    for row, word in enumerate(scores[1:], start=1):
-        paths = total[:, None] + penalty
-        back[row] = paths.argmax(axis=0)
-        total = paths.max(axis=0) + word
-    return _trace(back, int(total.argmax()))
+    """Find the legal sequence of label indices with the largest sum of ``scores`` (words, labels)."""
+    return best_path(scores[:, None, :] + penalties(labels))
 
 
-def _penalties(labels: Sequence[str]) -> Floats:
+def penalties(labels: Sequence[str]) -> Floats:
     """What stepping from one label (row) to another (column) costs: nothing, or everything."""
     legal = [[follows(after, before) for after in labels] for before in labels]
     return np.where(legal, 0, -np.inf).astype(np.float32)
+
+
+def best_path(steps: Floats) -> list[int]:
+    """Viterbi over the scores of stepping from label to label (words, before, after), from label 0 before the first."""
+    if not len(steps):
+        return []
+    total = steps[0, 0]
+    back = np.zeros(steps.shape[:2], np.intp)
+    for word, step in enumerate(steps[1:], start=1):
+        paths = total[:, None] + step
+        back[word] = paths.argmax(axis=0)
+        total = paths.max(axis=0)
+    return _trace(back, int(total.argmax()))
 
 
 def _trace(back: NDArray[np.intp], last: int) -> list[int]:
