@@ -1,0 +1,44 @@
+"""What schemathesis makes of the OpenAPI document: whatever it sends, the service never fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from starlette.testclient import TestClient
+
+from conftest import BeepNetwork
+from trigger_api.app import create_app
+from trigger_api.settings import Settings
+
+
+@pytest.fixture
+def operations(settings: Settings, network: BeepNetwork) -> Iterator[list[Any]]:
+    """Every operation of the running application."""
+    app = create_app(settings.model_copy(update={"auth": "open"}), loader=lambda path, card: network)
+    with TestClient(app) as client:
+        while client.get("/health/ready").status_code != 200:
+            pass
+        schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+        yield [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
+
+
+def test_no_request_breaks_the_service(operations: list[Any]) -> None:
+    assert len(operations) >= 5
+    for operation in operations:
+        break_with(operation)
+
+
+def break_with(operation: Any) -> None:
+    @given(case=operation.as_strategy())
+    @hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    def attack(case: Any) -> None:
+        case.call_and_validate(checks=[not_a_server_error])
+
+    attack()

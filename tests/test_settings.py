@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from trigger_api.settings import Settings
+
+
+def test_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIGGER_API_TOKENS", " one, two ,")
+    monkeypatch.setenv("TRIGGER_API_CORS_ORIGINS", "https://a.example,https://b.example")
+    monkeypatch.setenv("TRIGGER_API_MODELS", "/srv/models")
+    settings = Settings()
+    assert [token.get_secret_value() for token in settings.tokens] == ["one", "two"]
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert settings.models == Path("/srv/models")
+
+
+def test_is_frozen_and_shows_no_secret() -> None:
+    settings = Settings(tokens=(SecretStr("secret-token"),))
+    assert "secret-token" not in repr(settings)
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.port = 1  # type: ignore[misc]
+
+
+def test_every_setting_stands_in_the_readme() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    for name in Settings.model_fields:
+        assert f"`{name.upper()}`" in readme, name
