@@ -1,151 +1,92 @@
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from trigger_api.cards import ModelCard, TensorSpec
-from trigger_api.tasks.bio import LABELS, spans
-from trigger_api.tasks.columns import aligned
-from trigger_api.tasks.entities import GAZETTEERS_FILE, VOCABULARY_FILE, EntitiesTask, Outputs, Prepared, Sentence
+from trigger_api.cards import Limits, ModelCard, TensorSpec, write_card
+from trigger_api.errors import TooLarge, UnknownModel
+from trigger_api.inference import Engine, Runner, Tensors
+from trigger_api.metrics import Metrics
+from trigger_api.registry import Registry, discover
+from trigger_api.tasks.bio import LABELS
+from trigger_api.tasks.entities import Entities, Reading
 from trigger_api.tasks.gazetteers import FEATURES, write_gazetteers
+from trigger_api.tasks.tagging import GAZETTEERS_FILE, VOCABULARY_FILE
 from trigger_api.tasks.wordpiece import SPECIALS
 
-VOCABULARY = (*SPECIALS, "i", "love", "paris", "new", "york", "u", "s", ".", ",", "x")
-ANY_TEXT = st.text(st.characters() | st.sampled_from(" .\nParis\ud800\U0001f600"), max_size=200)
-
-
-def card(lengths: tuple[int, ...] = (16, 64)) -> ModelCard:
-    inputs = (
+VOCABULARY = (*SPECIALS, "i", "love", "paris", "rome", ".")
+CARD = ModelCard(
+    task="entities",
+    name="tiny",
+    version="3",
+    labels=LABELS,
+    inputs=(
         TensorSpec(name="pieces", shape=(-1,), dtype="int32"),
         TensorSpec(name="shapes", shape=(-1,), dtype="int32"),
         TensorSpec(name="gazetteers", shape=(-1, FEATURES)),
-    )
-    outputs = (TensorSpec(name="scores", shape=(-1, len(LABELS))),)
-    return ModelCard(
-        task="entities", name="tiny", version="1", labels=LABELS, inputs=inputs, outputs=outputs, lengths=lengths
-    )
+    ),
+    outputs=(TensorSpec(name="scores", shape=(-1, len(LABELS))),),
+    lengths=(16, 64),
+    limits=Limits(batch_sizes=(1, 2)),
+)
 
 
-@pytest.fixture(scope="module")
-def task(tmp_path_factory: pytest.TempPathFactory) -> EntitiesTask:
-    folder = tmp_path_factory.mktemp("tiny")
+class PlaceNetwork:
+    """Takes Paris and Rome for places."""
+
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+        def run(tensors: Tensors) -> Tensors:
+            assert {name: tensor.shape for name, tensor in tensors.items()} == {
+                spec.name: (batch, *spec.shape) for spec in specs
+            }
+            place = np.isin(tensors["pieces"], [VOCABULARY.index("paris"), VOCABULARY.index("rome")])
+            return {"scores": np.eye(len(LABELS), dtype=np.float32)[place * LABELS.index("B-LOC")] * 9}
+
+        return run
+
+
+@pytest.fixture
+async def entities(tmp_path: Path) -> AsyncIterator[Entities]:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    write_card(folder, CARD)
     (folder / VOCABULARY_FILE).write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
-    write_gazetteers(folder / GAZETTEERS_FILE, {"paris": "c", "new york": "c"})
-    return EntitiesTask.load(card(), folder)
+    write_gazetteers(folder / GAZETTEERS_FILE, {"paris": "c"})
+    engine = Engine(inference_threads=1, preprocess_threads=2, preprocess_queue=32)
+    registry = Registry(discover(tmp_path), lambda path, card: PlaceNetwork(), engine.scheduler, Metrics())
+    registry.load_all()
+    yield Entities(engine, registry, most_characters=2_000)
+    registry.close()
+    await engine.close(5)
 
 
-def run(prepared: Prepared, label: Callable[[str], str]) -> list[Outputs]:
-    """A network that looks at nothing but the piece itself."""
-    outputs: list[Outputs] = []
-    for item in prepared.items:
-        scores = np.zeros((len(item["pieces"]), len(LABELS)), np.float32)
-        for row, piece in enumerate(item["pieces"]):
-            scores[row, LABELS.index(label(VOCABULARY[piece]))] = 5
-        outputs.append({"scores": scores})
-    return outputs
+def found(reading: Reading) -> list[list[str]]:
+    return [[entity.text for sentence in text for entity in sentence.entities] for text in reading.texts]
 
 
-def places(piece: str) -> str:
-    return {"paris": "B-LOC", "new": "B-LOC", "york": "I-LOC", "u": "B-LOC", "x": "I-PER"}.get(piece, "O")
+async def test_every_text_is_read_by_itself(entities: Entities) -> None:
+    reading = await entities.find(["I love Paris. I love Rome.", "", "Rome"])
+    assert found(reading) == [["Paris", "Rome"], [], ["Rome"]]
+    assert (reading.model, reading.version) == ("tiny", "3")
 
 
-def read(task: EntitiesTask, text: str) -> list[Sentence]:
-    prepared = task.prepare(text)
-    return task.read(prepared, run(prepared, places))
+async def test_items_of_different_lengths_are_answered_in_order(entities: Entities) -> None:
+    texts = ["Paris", "love " * 40 + "Rome", "Rome", "love " * 90 + "Paris"]
+    assert found(await entities.find(texts)) == [["Paris"], ["Rome"], ["Rome"], ["Paris"]]
 
 
-def tags(sentences: Sequence[Sentence]) -> list[str]:
-    return [token.tag for sentence in sentences for token in sentence.tokens]
+async def test_many_callers_are_answered_at_once(entities: Entities) -> None:
+    readings = await asyncio.gather(*(entities.find([f"I love {place}"]) for place in ["Paris", "Rome"] * 8))
+    assert [found(reading) for reading in readings] == [[["Paris"]], [["Rome"]]] * 8
 
 
-def test_the_original_sentence(task: EntitiesTask) -> None:
-    (sentence,) = read(task, "I love Paris")
-    assert aligned([(token.text, token.tag) for token in sentence.tokens]) == ("I love Paris ", "O O    B-LOC ")
+async def test_texts_too_long_together_are_refused(entities: Entities) -> None:
+    with pytest.raises(TooLarge, match="2000 characters"):
+        await entities.find(["x" * 1_500, "x" * 501])
 
 
-def test_an_entity_of_several_words_is_one_slice(task: EntitiesTask) -> None:
-    text = "I love\tNew  York, U.S."
-    (sentence,) = read(task, text)
-    first, second = sentence.entities
-    assert (first.type, first.text, first.start, first.end) == ("LOC", "New  York", 7, 16)
-    assert second.text == text[second.start : second.end] == "U.S."
-    assert first.score == min(token.score for token in sentence.tokens[2:4])
-    assert 0.9 < first.score < 1
-
-
-def test_every_sentence_is_an_item_and_is_read_in_order(task: EntitiesTask) -> None:
-    sentences = read(task, "I love Paris. I love New York.")
-    assert [[entity.text for entity in sentence.entities] for sentence in sentences] == [["Paris"], ["New York"]]
-
-
-def test_an_illegal_tag_is_never_given(task: EntitiesTask) -> None:
-    assert "I-PER" not in tags(read(task, "x love x"))
-
-
-def test_items_have_the_shortest_length_that_holds_them(task: EntitiesTask) -> None:
-    (short,) = task.prepare("love " * 14).items
-    (long,) = task.prepare("love " * 15).items
-    assert [len(item["pieces"]) for item in (short, long)] == [16, 64]
-    assert {name: (array.shape, array.dtype.name) for name, array in short.items()} == {
-        "pieces": ((16,), "int32"),
-        "shapes": ((16,), "int32"),
-        "gazetteers": ((16, FEATURES), "float32"),
-    }
-
-
-def test_known_names_and_frames_are_where_they_belong(task: EntitiesTask) -> None:
-    (item,) = task.prepare("love Paris").items
-    assert [VOCABULARY[row] for row in item["pieces"][:5]] == ["[CLS]", "love", "paris", "[SEP]", "[PAD]"]
-    assert np.flatnonzero(item["gazetteers"].any(axis=1)).tolist() == [2]
-    assert np.flatnonzero(item["shapes"]).tolist() == [1, 2]
-
-
-def test_a_long_sentence_is_seen_through_overlapping_windows(task: EntitiesTask) -> None:
-    text = "love " * 200 + "New York " + "love " * 200
-    prepared = task.prepare(text)
-    assert len(prepared.windows) > 6
-    (sentence,) = task.read(prepared, run(prepared, places))
-    assert [entity.text for entity in sentence.entities] == ["New York"]
-    assert len(sentence.tokens) == 402
-
-
-def test_a_word_is_decided_where_most_of_its_surroundings_show(task: EntitiesTask) -> None:
-    prepared = task.prepare("love " * 90)
-    first, second = prepared.windows
-    outputs = [{"scores": np.zeros((64, len(LABELS)), np.float32)} for _ in prepared.windows]
-    outputs[0]["scores"][:, LABELS.index("B-LOC")] = 1
-    outputs[1]["scores"][:, LABELS.index("B-ORG")] = 1
-    given_tags = tags(task.read(prepared, outputs))
-    middle = (int(first.words[-1]) + int(second.words[0])) // 2
-    assert given_tags[middle - 2] == "B-LOC"
-    assert given_tags[middle + 3] == "B-ORG"
-
-
-def test_blank_text_has_no_items(task: EntitiesTask) -> None:
-    assert task.prepare(" \n ").items == []
-    assert read(task, "") == []
-
-
-def test_windows_too_short_to_overlap_are_refused(task: EntitiesTask) -> None:
-    with pytest.raises(ValueError, match="64 pieces"):
-        EntitiesTask(card((16,)), task.wordpieces, task.gazetteers)
-
-
-@given(ANY_TEXT)
-@settings(max_examples=1_000, deadline=None)
-def test_whatever_the_text_offsets_slice_it_and_tags_are_legal(task: EntitiesTask, text: str) -> None:
-    sentences = read(task, text)
-    assert all(text[t.start : t.end] == t.text for s in sentences for t in s.tokens)
-    assert all(text[e.start : e.end] == e.text for s in sentences for e in s.entities)
-    for sentence in sentences:
-        named = spans([token.tag for token in sentence.tokens])
-        assert sum(span.last - span.first for span in named) == sum(token.tag != "O" for token in sentence.tokens)
-        assert len(named) == len(sentence.entities)
-
-
-def test_missing_assets_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=VOCABULARY_FILE):
-        EntitiesTask.load(card(), tmp_path)
+async def test_an_unknown_model_is_refused(entities: Entities) -> None:
+    with pytest.raises(UnknownModel, match="tiny"):
+        await entities.find(["Paris"], model="huge")

@@ -13,7 +13,7 @@ import numpy as np
 from trigger_api.cards import WEIGHTS_FILE, read_card
 from trigger_api.evaluation.conll import Sample, read_conll
 from trigger_api.tasks.bio import TYPES, spans
-from trigger_api.tasks.entities import SCORES, EntitiesTask, Item, Outputs, Window
+from trigger_api.tasks.tagging import SCORES, Item, Outputs, Tagger, Window
 
 if TYPE_CHECKING:
     import keras
@@ -87,10 +87,11 @@ def evaluate_entities(
     """
     import keras
 
-    task = EntitiesTask.load(read_card(model), model)
+    card = read_card(model)
+    tagger = Tagger.load(model, card.labels, card.lengths)
     network = keras.models.load_model(model / WEIGHTS_FILE, compile=False, safe_mode=True)
     samples = [_lowered(sample) if lower else sample for sample in read_conll(file)]
-    return compare(samples, tag(samples, task, scorer(network, progress)), types)
+    return compare(samples, tag(samples, tagger, scorer(network, progress)), types)
 
 
 def compare(samples: Sequence[Sample], answers: Iterable[Tags], types: Collection[str] = TYPES) -> Report:
@@ -110,15 +111,15 @@ def compare(samples: Sequence[Sample], answers: Iterable[Tags], types: Collectio
     return Report(overall, scores, len(samples), errors)
 
 
-def tag(samples: Sequence[Sample], task: EntitiesTask, score: Scorer) -> list[list[str]]:
+def tag(samples: Sequence[Sample], tagger: Tagger, score: Scorer) -> list[list[str]]:
     """Tag sentences that come as words."""
     windows: list[Window] = []
     for index, sample in enumerate(samples):
-        windows.extend(task.windows(sample.words, index))
+        windows.extend(tagger.windows(sample.words, index))
     answers: list[list[tuple[Window, Outputs]]] = [[] for _ in samples]
     for window, output in zip(windows, score([window.item for window in windows]), strict=True):
         answers[window.sentence].append((window, output))
-    decided = (task.decide(len(sample.words), each) for sample, each in zip(samples, answers, strict=True))
+    decided = (tagger.decide(len(sample.words), each) for sample, each in zip(samples, answers, strict=True))
     return [[label for label, _ in each] for each in decided]
 
 

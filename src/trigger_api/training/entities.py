@@ -13,8 +13,8 @@ from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, write
 from trigger_api.evaluation.conll import read_conll
 from trigger_api.evaluation.entities import compare, scorer, tag
 from trigger_api.tasks.bio import LABELS
-from trigger_api.tasks.entities import GAZETTEERS_FILE, SCORES, VOCABULARY_FILE, EntitiesTask
 from trigger_api.tasks.gazetteers import FEATURES, write_gazetteers
+from trigger_api.tasks.tagging import GAZETTEERS_FILE, SCORES, VOCABULARY_FILE, Tagger
 from trigger_api.training.entities_batches import Dealer
 from trigger_api.training.entities_corpus import kept_rows, read_lists, read_material, share
 from trigger_api.training.entities_course import Course, Say, learn
@@ -54,17 +54,17 @@ def train_entities(
 
     output.mkdir(parents=True, exist_ok=True)
     teacher, rows, card = _assets(data, published, output)
-    task = EntitiesTask.load(card, output)
+    tagger = Tagger.load(output, card.labels, card.lengths)
     say(f"{len(rows)} pieces kept; reading the material")
     samples = read_material(data)
-    material = examples(samples, task.wordpieces, task.gazetteers, LENGTHS[-1])
+    material = examples(samples, tagger.wordpieces, tagger.gazetteers, LENGTHS[-1])
     course = course or Course()
     dealer = Dealer(material, [share(sample) for sample in samples], _BUCKETS, Disturbance(), course.size)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     network = _network(teacher, rows)
     keras.config.set_dtype_policy(policy)
-    learn(network, dealer, cross_entropy, course, work, say=say, figures=_figures(network, task, data))
+    learn(network, dealer, cross_entropy, course, work, say=say, figures=_figures(network, tagger, data))
     final = _network(teacher, rows)
     final.set_weights(network.get_weights())
     write_small(final, output / WEIGHTS_FILE)
@@ -114,12 +114,12 @@ def _network(teacher: Published, rows: list[int]) -> keras.Model:
     return network
 
 
-def _figures(network: keras.Model, task: EntitiesTask, data: Path) -> Callable[[], str]:
+def _figures(network: keras.Model, tagger: Tagger, data: Path) -> Callable[[], str]:
     samples = read_conll(data / "dev.conll.xz")
     score = scorer(network)
 
     def figures() -> str:
-        report = compare(samples, tag(samples, task, score))
+        report = compare(samples, tag(samples, tagger, score))
         types = (f"{kind} {each.f1:.1f}" for kind, each in report.types.items())
         return f"dev F1 {report.overall.f1:.2f} ({', '.join(types)})"
 
