@@ -17,15 +17,20 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from trigger_api import logs
 from trigger_api.auth import is_loopback
 from trigger_api.errors import ServiceError
+from trigger_api.evaluation import commands as evaluation
 from trigger_api.metrics import MULTIPROC_DIR, Metrics
 from trigger_api.registry import State
 from trigger_api.service import Service, find_models
 from trigger_api.settings import ENV_PREFIX, Settings
 from trigger_api.tasks.trigger import Hearing
+from trigger_api.training import commands as training
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(training.app, name="train")
+app.add_typer(evaluation.app, name="evaluate")
 _out = Console()
 _err = Console(stderr=True)
 
@@ -67,6 +72,7 @@ def detect(
 ) -> None:
     """Say whether the trigger word is in recordings, and when. Exits with 1 if one could not be read."""
     settings = _settings(models=models, max_batch=1)
+    logs.configure("error")  # what goes wrong is told in the command's own words
     results = asyncio.run(_detect(settings, files, model, threshold))
     if as_json:
         for path, result in results.items():

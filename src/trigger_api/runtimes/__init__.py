@@ -28,7 +28,7 @@ def load(path: Path, card: ModelCard, *, intra_op_threads: int, inference_thread
         ValueError: the weights are not what the card says.
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings and worse
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it takes a machine without a GPU for an error
     from trigger_api.runtimes import exercise, tensorflow  # TensorFlow takes seconds to import
 
     tensorflow.configure(intra_op_threads=intra_op_threads, inter_op_threads=inference_threads)

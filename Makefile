@@ -1,0 +1,54 @@
+# Everything that a fresh machine needs is python3 and make.
+PYTHON ?= python3
+VENV ?= .venv
+# Where the package is installed from; the container image leaves the "-e" out.
+EDITABLE ?= -e
+BIN := $(VENV)/bin
+
+.PHONY: run test lint format bench install clean
+
+run: $(VENV)/.run          ## Serve on http://127.0.0.1:8000 with the bundled models
+	$(BIN)/trigger-api serve
+
+test: $(VENV)/.test        ## Run the tests, with coverage
+	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/coverage report --include='*/inference.py,*/registry.py' --fail-under=100
+
+lint: $(VENV)/.lint        ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.lint      ## Mend style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.bench      ## Measure against the baselines; writes benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/trigger.py
+
+install: $(VENV)/.run
+
+clean:
+	rm -rf $(VENV)
+
+# Debian ships python3 without venv; where we may, we add it.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  $$([ "$$(id -u)" = 0 ] || echo sudo) apt-get install -y python3-venv && $(PYTHON) -m venv $(VENV); }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.run: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet $(EDITABLE) .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[test]'
+	touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[test,train,lint]'
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[bench]'
+	touch $@

@@ -1,0 +1,50 @@
+"""Servers under test: started as processes of their own, awaited, and stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+_PATIENCE_S = 180
+
+
+@contextmanager
+def server(command: Sequence[str], probe: str, environment: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Run a server until the block ends; the block begins when the probe answers at all, other than 503."""
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _await(probe, process)
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def _await(probe: str, process: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + _PATIENCE_S
+    while not _answers(probe):
+        if process.poll() is not None or time.monotonic() > give_up:
+            raise RuntimeError(f"no server at {probe}")
+        time.sleep(0.5)
+
+
+def _answers(probe: str) -> bool:
+    try:
+        with urllib.request.urlopen(probe, timeout=5):  # noqa: S310 - a loopback address of ours
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code != 503
+    except OSError:
+        return False

@@ -1,0 +1,130 @@
+"""Clips a second through the running service, against Flask with ``model.predict``, in one interleaved run.
+
+    make bench
+
+One clip of 10 s at 44.1 kHz, eight clients, each sending its next request when the last one is answered. The
+exercise's network has random weights: they cost as much as trained ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import statistics
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+import load
+from servers import server
+from trigger_api.runtimes import exercise
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+FLASK, EXERCISE, BUNDLED = "Flask, `model.predict`", "trigger_api, exercise's network", "trigger_api, bundled model"
+PORTS = {FLASK: 8101, EXERCISE: 8102, BUNDLED: 8103}
+TARGETS = {EXERCISE: 8, BUNDLED: 30}
+
+
+def main() -> None:
+    options = _options()
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        for running in _servers(Path(folder)):
+            stack.enter_context(running)
+        for name in PORTS:  # the first requests compile what the baseline did not compile before
+            load.run(_request(name), clients=options.clients, seconds=1)
+        rounds = [_round(options.seconds, options.clients) for _ in range(options.rounds)]
+        alone = {name: load.run(_request(name), clients=1, seconds=options.seconds / 2) for name in PORTS}
+    text = _report(rounds, alone, options)
+    RESULTS.write_text(_replaced(RESULTS.read_text() if RESULTS.exists() else "", text))
+    print(text)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=30, help="of each server in a round")
+    parser.add_argument("--clients", type=int, default=8)
+    return parser.parse_args()
+
+
+def _servers(folder: Path) -> Iterator[AbstractContextManager[None]]:
+    original, own = folder / "demo.keras", folder / "tr_model.keras"
+    _network(time_distributed=True).save(original)
+    _network(time_distributed=False).save(own)
+    here = str(Path(__file__).parent / "flask_baseline.py")
+    yield server([here, str(original), str(PORTS[FLASK])], f"http://127.0.0.1:{PORTS[FLASK]}/")
+    for name, models in ((EXERCISE, str(own)), (BUNDLED, "")):
+        yield _ours(PORTS[name], models)
+
+
+@contextmanager
+def _ours(port: int, models: str) -> Iterator[None]:
+    environment = {"TRIGGER_API_LOG_LEVEL": "warning", **({"TRIGGER_API_MODELS": models} if models else {})}
+    command = ["-m", "trigger_api", "serve", "--port", str(port)]
+    with server(command, f"http://127.0.0.1:{port}/health/ready", environment):
+        yield
+
+
+def _network(*, time_distributed: bool) -> Any:
+    from keras import Model, layers
+
+    model = exercise.build()
+    if not time_distributed:
+        return model
+    hidden = model.layers[-2].output
+    return Model(model.input, layers.TimeDistributed(layers.Dense(1, activation="sigmoid"))(hidden))
+
+
+def _request(name: str) -> load.Request:
+    rng = np.random.default_rng(0)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, rng.normal(0, 0.05, 441_000), 44_100, format="WAV", subtype="PCM_16")
+    return load.upload(f"http://127.0.0.1:{PORTS[name]}/predict", "clip.wav", buffer.getvalue(), "audio")
+
+
+def _round(seconds: float, clients: int) -> dict[str, load.Load]:
+    return {name: load.run(_request(name), clients=clients, seconds=seconds) for name in PORTS}
+
+
+def _report(rounds: list[dict[str, load.Load]], alone: dict[str, load.Load], options: argparse.Namespace) -> str:
+    lines = [
+        "## One clip of 10 s",
+        "",
+        f"`python benchmarks/trigger.py`: {options.clients} clients, {len(rounds)} interleaved rounds of "
+        f"{options.seconds:g} s a server, medians; then one client alone.",
+        "",
+        "| server | clips/s | times Flask (least, most) | target | p50 | p99 | failed | alone: clips/s | p50 |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *(_row(name, rounds, alone[name]) for name in PORTS),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _row(name: str, rounds: list[dict[str, load.Load]], alone: load.Load) -> str:
+    runs = [one[name] for one in rounds]
+    ratios = [one[name].rate / one[FLASK].rate for one in rounds]
+    middle = {share: statistics.median(run.percentile(share) for run in runs) for share in (0.5, 0.99)}
+    return (
+        f"| {name} | {statistics.median(run.rate for run in runs):.1f} "
+        f"| {statistics.median(ratios):.1f} ({min(ratios):.1f}, {max(ratios):.1f}) | {TARGETS.get(name, '')} "
+        f"| {middle[0.5]:.0f} ms | {middle[0.99]:.0f} ms | {sum(len(run.failures) for run in runs)} "
+        f"| {alone.rate:.1f} | {alone.percentile(0.5):.0f} ms |"
+    )
+
+
+def _replaced(results: str, section: str) -> str:
+    """The results with this section in its old place, or at their end."""
+    title = section.splitlines()[0]
+    head, found, tail = results.partition(title + "\n")
+    rest = tail[tail.find("\n## ") + 1 :] if "\n## " in tail else ""
+    return (head if found else results) + section + ("\n" + rest if rest else "")
+
+
+if __name__ == "__main__":
+    main()

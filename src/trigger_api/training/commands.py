@@ -1,0 +1,44 @@
+"""``trigger-api train ...``: one command a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(no_args_is_help=True, help="Train a model folder that the service can serve.")
+_err = Console(stderr=True)
+
+
+@app.command()
+def trigger(
+    word: Annotated[str, typer.Option(help="The word or phrase to hear.")],
+    out: Annotated[Path, typer.Option(help="Folder to write the model into.", file_okay=False)],
+    recordings: Annotated[
+        Path | None, typer.Option(help="People saying the word; 10 help much.", exists=True, file_okay=False)
+    ] = None,
+    negatives: Annotated[
+        list[Path] | None, typer.Option(help="People saying other things; may be given often.", exists=True)
+    ] = None,
+    noise: Annotated[
+        list[Path] | None, typer.Option(help="Sounds that are no speech; may be given often.", exists=True)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
+    synthesizer: Annotated[
+        str | None, typer.Option(help="Another speech program: 'COMMAND {text} {out}' writes a wav.")
+    ] = None,
+) -> None:
+    """Train a trigger word. Stopped and started again, it goes on where it was."""
+    from trigger_api.training.trigger import train_trigger  # TensorFlow and matplotlib take seconds to import
+
+    try:
+        card = train_trigger(
+            word, out, recordings, tuple(negatives or ()), tuple(noise or ()), seed=seed, synthesizer=synthesizer
+        )
+    except ValueError as error:
+        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+    _err.print(f"{out}: hears {word!r}; serve it with: trigger-api serve --models {out}", highlight=False)
+    typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters", "decision"}))
