@@ -6,9 +6,11 @@ and scenes with other words are made by the same steps, so that nothing but the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import TypeVar
 
 import numpy as np
@@ -27,6 +29,7 @@ Scene = Callable[["Pools", np.random.Generator], tuple[Samples, float]]
 _T = TypeVar("_T")
 
 _FADE = RATE // 100
+_WORTH_A_PROCESS = 500  # scenes; fewer are made sooner than a process has started
 
 
 @dataclass(frozen=True)
@@ -72,14 +75,20 @@ def picked(clips: Sequence[_T], rng: np.random.Generator) -> _T:
 
 def build(count: int, scene: Callable[[np.random.Generator], tuple[Samples, float]], front: LogMel, seed: int) -> Bank:
     """`count` scenes, each from its own generator: the same seed gives the same bank on any number of cores."""
+    processes = min(os.cpu_count() or 1, max(1, count // _WORTH_A_PROCESS))
+    if processes == 1:
+        return _build(scene, front, seed, np.arange(count))
+    jobs = [(scene, front, seed, part) for part in np.array_split(np.arange(count), processes)]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        return joined(list(pool.map(_build, *zip(*jobs, strict=True))))
 
-    def one(index: int) -> tuple[NDArray[np.float16], float]:
-        samples, end = scene(np.random.default_rng([seed, index]))
-        return front.features(samples).astype(np.float16), end
 
-    with ThreadPoolExecutor(2) as pool:
-        made = list(pool.map(one, range(count)))
-    return Bank(np.stack([features for features, _ in made]), np.array([end for _, end in made], np.float32))
+def _build(
+    scene: Callable[[np.random.Generator], tuple[Samples, float]], front: LogMel, seed: int, numbers: NDArray[np.int64]
+) -> Bank:
+    made = [scene(np.random.default_rng([seed, int(number)])) for number in numbers]
+    features = np.stack([front.features(samples).astype(np.float16) for samples, _ in made])
+    return Bank(features, np.array([end for _, end in made], np.float32))
 
 
 def joined(banks: Sequence[Bank]) -> Bank:

@@ -20,9 +20,9 @@ _T = TypeVar("_T")
 _HELD_OUT = 10  # every tenth clip of other speech is kept for calibration
 _SILENT = 1e-3
 _SHORT = 2 * RATE  # a clip up to this long is a word or two
-_PEOPLE = ("flite", "festival")  # built from people's recordings; espeak-ng is built from rules
 _SENTENCE_TEMPOS = (0.85, 1.0, 1.2)
-_TAKES = {"flite": 24, "festival": 16}
+# A few voices of flite and festival are made from people; the many of espeak-ng are made from rules.
+_TAKES = {"flite": 30, "festival": 30}
 _OTHERS = {"flite": 70, "festival": 30}
 
 
@@ -117,7 +117,7 @@ def _word_lines(sources: Sources, rng: np.random.Generator) -> list[Line]:
     return [
         Line(voice, sources.word, float(np.exp(rng.uniform(-0.4, 0.35))), float(rng.uniform(0.2, 0.8)))
         for voice in sources.voices()
-        for _ in range(_TAKES.get(voice.program, 3))
+        for _ in range(_TAKES.get(voice.program, 2))
     ]
 
 

@@ -1,0 +1,72 @@
+import json
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from trigger_api.cards import write_card
+from trigger_api.evaluation import rounds as module
+from trigger_api.evaluation.listening import Listener
+from trigger_api.evaluation.rounds import HeldOut, Round, part_of, report, rounds, shared_threshold
+from trigger_api.tasks.log_mel import LogMel
+from trigger_api.training.material import Sources
+from trigger_api.training.recordings import RATE
+
+from .test_trigger import FRONT_END, beeps, card, hears_highs
+
+HELD_OUT = (HeldOut("*_ann", "nobody"), HeldOut("*_bob", "no-program"))
+
+
+@pytest.fixture
+def seen() -> list[Sources]:
+    return []
+
+
+@pytest.fixture
+def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: list[Sources]) -> list[Round]:
+    for name, ends in (("said/1_ann", (1.0,)), ("said/1_bob", (1.5,)), ("said/2_bob", (2.0,)), ("unsaid/x", (0.5,))):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        soundfile.write(tmp_path / f"{name}.wav", beeps(*ends), RATE)
+    soundfile.write(tmp_path / "unsaid" / "y.wav", beeps(), RATE)
+    monkeypatch.setattr(module, "load", lambda _: Listener(card(), LogMel(FRONT_END), hears_highs))
+
+    def train(sources: Sources, out: Path) -> None:
+        seen.append(sources)
+        out.mkdir(parents=True)
+        write_card(out, card())
+
+    def run() -> list[Round]:
+        return rounds(Sources("beep", tmp_path / "said"), [tmp_path / "unsaid"], HELD_OUT, tmp_path / "out", train)
+
+    run()
+    return run()  # finds the models of the first run
+
+
+def test_each_round_goes_without_its_own(done: list[Round], seen: list[Sources]) -> None:
+    assert [sources.without for sources in seen] == [("*_ann", "nobody"), ("*_bob", "no-program")]
+    assert [len(one.people.takes) for one in done] == [1, 2]
+    known = [path.name for sources in seen for path in sources.negatives]
+    assert sorted(known) == ["x.wav", "y.wav"]
+
+
+def test_every_other_clip_is_scored_once(done: list[Round]) -> None:
+    assert sorted(take.name for one in done for take in one.unsaid.takes) == ["x.wav", "y.wav"]
+
+
+def test_one_threshold_for_all(done: list[Round]) -> None:
+    strict, loose = shared_threshold(done, 0), shared_threshold(done, 1)
+    assert sum(one.unsaid.at(strict).false_accepts for one in done) == 0
+    assert loose < strict
+
+
+def test_the_report_is_json(done: list[Round]) -> None:
+    figures = json.loads(json.dumps(report(done, 0.5)))
+    assert figures["false accepts"] == 1
+    assert figures["without *_bob and no-program"]["people found"] == "2 of 2"
+    assert figures["without *_bob and no-program"]["synthetic voices found"] == "0 of 0"
+
+
+def test_clips_of_one_speaker_stay_together() -> None:
+    names = ["go/9a69672b_nohash_0.ogg", "up/9a69672b_nohash_4.ogg", "unknown/eight_9a69672b_nohash_1.wav.ogg"]
+    assert len({part_of(Path(name), 7) for name in names}) == 1
+    assert {part_of(Path(f"alexa/{number}.ogg"), 3) for number in range(30)} == {0, 1, 2}
