@@ -7,7 +7,7 @@ from fastapi.routing import APIRoute
 
 from conftest import BeepNetwork, started
 from trigger_api.app import create_app
-from trigger_api.auth import PUBLIC_PATHS, is_loopback
+from trigger_api.auth import PUBLIC_PATHS, identify, is_loopback
 from trigger_api.settings import Settings
 
 TOKEN = "correct-horse"
@@ -95,3 +95,30 @@ async def test_a_unix_socket_is_local(app: FastAPI) -> None:
 )
 def test_is_loopback(hosts: list[str], local: bool) -> None:
     assert is_loopback(hosts) is local
+
+
+class TestAdministrators:
+    LOAD = "/v1/models/beep/load"
+
+    async def test_a_token_is_not_an_administrators(self, settings: Settings, network: BeepNetwork) -> None:
+        tokens = Settings(tokens="user", admin_tokens="admin")
+        update = {"tokens": tokens.tokens, "admin_tokens": tokens.admin_tokens}
+        app = create_app(settings.model_copy(update=update), loader=lambda path, card: network)
+        async with started(app) as client:
+            for token, status in (("user", 403), ("admin", 200), ("nobody", 401)):
+                response = await client.post(self.LOAD, headers={"X-Api-Token": token})
+                assert response.status_code == status
+
+    async def test_without_tokens_the_machines_own_user_is_one(self, app: FastAPI) -> None:
+        async with started(app) as client:
+            assert (await client.post(self.LOAD)).status_code == 200
+
+    async def test_another_sites_page_is_none(self, app: FastAPI) -> None:
+        async with started(app) as client:
+            for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200)):
+                assert (await client.post(self.LOAD, headers={"Sec-Fetch-Site": site})).status_code == status
+
+    def test_an_open_door_lets_no_administrator_in(self) -> None:
+        caller = identify(None, "127.0.0.1", Settings(auth="open"))
+        assert caller is not None
+        assert not caller.admin

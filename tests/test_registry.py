@@ -10,11 +10,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from conftest import BeepNetwork, add_model, trigger_card
-from trigger_api.cards import CARD_FILE, WEIGHTS_FILE, Limits, ModelCard, TensorSpec
+from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec
 from trigger_api.errors import NotReady, UnknownModel
 from trigger_api.inference import Lane, Scheduler
 from trigger_api.metrics import Metrics
-from trigger_api.registry import Entry, Loader, Registry, State, discover
+from trigger_api.registry import Entry, Loader, Registry, State
+from trigger_api.repository import discover
 from trigger_api.runtimes import Network
 
 
@@ -32,40 +33,6 @@ def make_registry(root: Path, scheduler: Scheduler, loader: Loader | None = None
 
 def lanes(scheduler: Scheduler) -> list[Lane]:
     return scheduler._lanes
-
-
-class TestDiscover:
-    def test_finds_every_version_in_a_tree(self, tmp_path: Path) -> None:
-        for version in ("1", "2", "10"):
-            add_model(tmp_path, trigger_card(version=version))
-        add_model(tmp_path, trigger_card("alarm"))
-        assert {(entry.card.name, entry.card.version) for entry in discover(tmp_path)} == {
-            ("alarm", "1"),
-            ("beep", "1"),
-            ("beep", "2"),
-            ("beep", "10"),
-        }
-
-    def test_takes_a_single_model_folder(self, tmp_path: Path) -> None:
-        folder = add_model(tmp_path, trigger_card())
-        (entry,) = discover(folder)
-        assert entry.path == folder
-        assert entry.state is State.FOUND
-
-    def test_says_what_is_wrong(self, tmp_path: Path) -> None:
-        with pytest.raises(ValueError, match="no model in"):
-            discover(tmp_path / "absent")
-        with pytest.raises(ValueError, match="no model in"):
-            discover(tmp_path)
-        folder = add_model(tmp_path, trigger_card())
-        (folder / CARD_FILE).write_text('{"task": "trigger"}')
-        with pytest.raises(ValueError, match="is not a model card"):
-            discover(tmp_path)
-
-    def test_a_file_that_is_no_exercise_network_is_refused(self, tmp_path: Path) -> None:
-        (tmp_path / "notes.h5").write_text("not weights")
-        with pytest.raises(ValueError, match=r"notes\.h5 is not a weights file"):
-            discover(tmp_path / "notes.h5")
 
 
 class TestLoad:
@@ -92,7 +59,7 @@ class TestLoad:
         add_model(tmp_path, trigger_card())
         network = BeepNetwork()
         one = Limits(batch_sizes=(1,))
-        registry = Registry(discover(tmp_path), lambda path, card: network, scheduler, Metrics(), lambda limits: one)
+        registry = Registry(discover(tmp_path), lambda path, card: network, scheduler, Metrics(), lambda card: one)
         registry.load_all()
         assert network.batches == [1, 1]
 
@@ -125,6 +92,7 @@ class TestLoad:
         assert registry.ready
         (folder / WEIGHTS_FILE).write_bytes(b"others")
         registry.load(registry.entries[0])
+        assert registry.ready  # the old weights still serve
         assert "sha256 differs" in registry.entries[0].reason
 
     def test_a_closed_registry_is_not_ready_and_loads_no_more(self, tmp_path: Path, scheduler: Scheduler) -> None:
@@ -234,3 +202,87 @@ class TestFind:
     ) -> None:
         with pytest.raises(UnknownModel, match=r"there is: (bundled, own|none)"):
             registry.find(task, name, version)
+
+    def test_a_label_means_a_version_and_stable_is_the_default(self, registry: Registry) -> None:
+        first, second, *_ = registry.entries
+        first.labels, second.labels = frozenset({"stable"}), frozenset({"canary"})
+        assert registry.find("trigger").card.version == "1"
+        assert registry.find("trigger", "own", "canary").card.version == "2"
+        assert registry.find("trigger", "own", "latest").card.version == "10"
+
+    def test_without_a_task_the_name_decides(self, registry: Registry) -> None:
+        assert registry.find(None, "bundled").card.name == "bundled"
+        with pytest.raises(UnknownModel, match="no such model or version"):
+            registry.find(None, "nix")
+
+
+class TestSync:
+    @pytest.fixture
+    def registry(self, tmp_path: Path, scheduler: Scheduler) -> Registry:
+        add_model(tmp_path, trigger_card())
+        made = make_registry(tmp_path, scheduler)
+        made.load_all()
+        return made
+
+    def test_a_new_version_is_loaded_and_serves(self, registry: Registry, tmp_path: Path) -> None:
+        add_model(tmp_path, trigger_card(version="2"))
+        registry.sync(discover(tmp_path))
+        with registry.acquire("trigger") as model:
+            assert model.card.version == "2"
+        with registry.acquire("trigger", "beep", "1") as model:
+            assert model.card.version == "1"
+
+    def test_what_did_not_change_is_left_alone(self, registry: Registry, tmp_path: Path) -> None:
+        before = registry.entries[0].model
+        registry.sync(discover(tmp_path))
+        assert registry.entries[0].model is before
+
+    def test_changed_weights_are_loaded_anew(self, registry: Registry, tmp_path: Path) -> None:
+        before = registry.entries[0].model
+        (registry.entries[0].path / WEIGHTS_FILE).write_bytes(b"other weights")
+        registry.sync(discover(tmp_path))
+        assert registry.entries[0].model is not before
+
+    def test_what_is_gone_is_let_go(self, registry: Registry, scheduler: Scheduler, tmp_path: Path) -> None:
+        add_model(tmp_path, trigger_card("alarm"))
+        registry.sync(discover(tmp_path))
+        registry.sync(discover(tmp_path / "trigger" / "alarm"))
+        assert [entry.card.name for entry in registry.entries] == ["alarm"]
+        assert len(lanes(scheduler)) == 2
+        assert registry.ready
+
+    def test_a_broken_newcomer_stops_nobody(
+        self, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(path: Path, card: ModelCard) -> Network:
+            raise ValueError(f"{path}/model.keras is half a file")
+
+        monkeypatch.setattr(registry, "_load", broken)
+        add_model(tmp_path, trigger_card(version="2"))
+        add_model(tmp_path, trigger_card("alarm"))
+        registry.sync(discover(tmp_path))
+        assert registry.ready
+        assert registry.find("trigger", "alarm").state is State.FAILED
+        newer = registry.find("trigger", "beep", "2")
+        assert newer.reason == "ValueError: trigger/beep/2/model.keras is half a file"
+        with registry.acquire("trigger", "beep") as model:
+            assert model.card.version == "1"
+
+
+class TestBudget:
+    def test_a_model_over_the_budget_is_refused_by_name(self, tmp_path: Path, scheduler: Scheduler) -> None:
+        for name, parameters in (("alarm", 2**18), ("beep", 2**18), ("chime", 1)):
+            add_model(tmp_path, trigger_card(name).model_copy(update={"parameters": parameters}))
+        network = BeepNetwork()
+        budget = 3 * 2**19  # 1.5 MiB; the first two take 1 MiB each
+        registry = Registry(discover(tmp_path), lambda path, card: network, scheduler, Metrics(), budget=budget)
+        registry.load_all()
+        states = [registry.find("trigger", name).state for name in ("alarm", "beep", "chime")]
+        assert states == [State.READY, State.FAILED, State.READY]
+        reason = "ValueError: trigger/beep/1 needs 1.0 MiB; of the memory budget 0.5 MiB are left"
+        assert registry.find("trigger", "beep").reason == reason
+
+    def test_a_bare_file_has_a_size_too(self, tmp_path: Path) -> None:
+        path = tmp_path / "tr_model.h5"
+        path.write_bytes(bytes(100))
+        assert Entry(trigger_card(), path).size == 100

@@ -17,7 +17,7 @@ from trigger_api.auth import Authenticated
 from trigger_api.metrics import Metrics
 from trigger_api.middleware import BodyLimit, Disconnect, RequestLog
 from trigger_api.registry import Loader
-from trigger_api.routers import compat, system, trigger
+from trigger_api.routers import compat, models, system, trigger, v2
 from trigger_api.schemas import Problem
 from trigger_api.service import Service
 from trigger_api.settings import Settings
@@ -48,7 +48,7 @@ def create_app(settings: Settings | None = None, *, loader: Loader | None = None
     app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
     errors.install(app)
     _add_middleware(app, settings, metrics)
-    for module in (system, trigger, compat):
+    for module in (system, trigger, compat, models, v2):
         app.include_router(module.router)
     return app
 
@@ -60,7 +60,7 @@ async def _lifespan(
     logs.configure(settings.log_level)
     service = app.state.service = Service(settings, metrics, loader)
     # Beside the event loop, so that the process is alive, and says that it is not ready, while it loads.
-    loading = asyncio.create_task(asyncio.to_thread(service.registry.load_all))
+    loading = asyncio.create_task(asyncio.to_thread(service.load))
     try:
         yield
     finally:

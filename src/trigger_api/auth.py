@@ -5,26 +5,35 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import SecretStr
 
-from trigger_api.errors import Unauthenticated
+from trigger_api.errors import Forbidden, Unauthenticated
 from trigger_api.settings import Settings
 
 _api_token = APIKeyHeader(name="X-Api-Token", auto_error=False, description="an API token")
 _bearer = HTTPBearer(auto_error=False, description="an API token")
 
 # A probe has no token, and learns nothing but a word.
-PUBLIC_PATHS = frozenset({"/health/live", "/health/ready"})
+PUBLIC_PATHS = frozenset({"/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"})
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, as far as it matters."""
+
+    admin: bool = False
 
 
 async def authenticate(
     request: Request,
     api_token: Annotated[str | None, Security(_api_token)],
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-) -> None:
+) -> Caller:
     """Let the request through, or not.
 
     Raises:
@@ -32,14 +41,44 @@ async def authenticate(
     """
     settings: Settings = request.app.state.settings
     given = api_token or (bearer.credentials if bearer else None)
-    if request.scope["path"] in PUBLIC_PATHS or settings.auth == "open" or _known(given, settings):
-        return
-    if given is None and not settings.tokens and _is_local(request):
-        return
-    raise Unauthenticated("an API token is needed: send X-Api-Token, or Authorization: Bearer")
+    host = request.client.host if request.client else None
+    caller = identify(given, host, settings)
+    if caller is None and request.scope["path"] not in PUBLIC_PATHS:
+        raise Unauthenticated("an API token is needed: send X-Api-Token, or Authorization: Bearer")
+    return caller or Caller()
+
+
+def identify(token: str | None, host: str | None, settings: Settings) -> Caller | None:
+    """The caller behind a token and an address; None if it may not come in.
+
+    Args:
+        token: what was given, if anything.
+        host: the caller's address; a Unix socket has none, and is local.
+        settings: with the tokens that are known.
+    """
+    # Every token is compared, each in constant time: how long it takes tells nothing.
+    admin, known = _among(token, settings.admin_tokens), _among(token, settings.tokens)
+    if admin or known or settings.auth == "open":
+        return Caller(admin)
+    guarded = token is not None or settings.tokens or settings.admin_tokens
+    local = host is None or is_loopback([host])
+    return Caller(admin=True) if local and not guarded else None
+
+
+async def administer(request: Request, caller: Annotated[Caller, Depends(authenticate)]) -> None:
+    """Let only administrators through.
+
+    Raises:
+        Forbidden: the caller is none, or another site's page speaks through an administrator's browser.
+    """
+    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        raise Forbidden("this cannot be asked from another site")
+    if not caller.admin:
+        raise Forbidden("this takes an administrator's token")
 
 
 Authenticated = Depends(authenticate)
+Administrator = Depends(administer)
 
 
 def is_loopback(hosts: Iterable[str]) -> bool:
@@ -47,18 +86,12 @@ def is_loopback(hosts: Iterable[str]) -> bool:
     return all(host == "localhost" or _is_loopback_address(host) for host in hosts)
 
 
-def _known(given: str | None, settings: Settings) -> bool:
-    # Every token is compared, each in constant time: how long it takes tells nothing.
-    matches = [_same(given or "", token.get_secret_value()) for token in settings.tokens]
-    return any(matches)
+def _among(given: str | None, tokens: Iterable[SecretStr]) -> bool:
+    return any([_same(given or "", token.get_secret_value()) for token in tokens])  # noqa: C419 - all of them
 
 
 def _same(given: str, token: str) -> bool:
     return hmac.compare_digest(given.encode(errors="surrogateescape"), token.encode())
-
-
-def _is_local(request: Request) -> bool:
-    return request.client is None or is_loopback([request.client.host])  # a Unix socket has no client address
 
 
 def _is_loopback_address(host: str) -> bool:

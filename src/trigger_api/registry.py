@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import structlog
-from pydantic import ValidationError
 
-from trigger_api.cards import CARD_FILE, WEIGHTS_FILE, Limits, ModelCard, TensorSpec, read_card
+from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec
 from trigger_api.errors import NotReady, UnknownModel
 from trigger_api.inference import Lane, Runner, Scheduler
 from trigger_api.metrics import Metrics
@@ -46,13 +45,26 @@ class Model:
 
 @dataclass(eq=False)
 class Entry:
-    """One version on disk, and what has become of it."""
+    """One version on disk, and what has become of it. ``stamp`` changes when its files do."""
 
     card: ModelCard
     path: Path
+    labels: frozenset[str] = frozenset()
+    stamp: object = None
     state: State = State.FOUND
     reason: str = ""
     model: Model | None = field(default=None, repr=False)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Task, name and version."""
+        return self.card.task, self.card.name, self.card.version
+
+    @property
+    def size(self) -> int:
+        """Bytes that its weights take in memory: single precision, whatever the file holds."""
+        weights = self.path / WEIGHTS_FILE if self.path.is_dir() else self.path
+        return max(weights.stat().st_size, 4 * self.card.parameters)
 
 
 class Registry:
@@ -61,7 +73,8 @@ class Registry:
     Args:
         entries: what may be served; of a task's models the first is its default.
         load: reads weights; it may take seconds and is never called on a serving thread.
-        limits: turns a card's limits into the ones in force.
+        limits: the limits in force for a card.
+        budget: bytes that all weights together may take; no limit if not given.
     """
 
     def __init__(
@@ -70,26 +83,37 @@ class Registry:
         load: Loader,
         scheduler: Scheduler,
         metrics: Metrics,
-        limits: Callable[[Limits], Limits] = lambda limits: limits,
+        limits: Callable[[ModelCard], Limits] = lambda card: card.limits,
+        budget: int | None = None,
     ) -> None:
         self.entries = list(entries)
         self._load = load
         self._scheduler = scheduler
         self._metrics = metrics
         self._limits = limits
+        self._budget = budget
         self._lock = threading.Lock()
+        self._loading = threading.Lock()  # one load at a time, whoever asks
+        self._first = {entry.key[:2] for entry in entries}
+        self._loaded = False
         self._closed = False
 
     @property
     def ready(self) -> bool:
-        """Whether every model that should be served has answered at every batch size."""
-        return not self._closed and all(entry.state in (State.READY, State.UNLOADED) for entry in self.entries)
+        """Whether every model has a version that answered at every batch size.
+
+        Only models that were there from the start count: a broken newcomer must not stop the ones that serve.
+        """
+        waited_for = {entry.key[:2] for entry in self.entries} & self._first
+        served = {entry.key[:2] for entry in self.entries if entry.state in (State.READY, State.UNLOADED)}
+        return self._loaded and not self._closed and waited_for <= served
 
     def load_all(self) -> None:
         """Load every model, one after the other. A broken one is marked, and the rest still load."""
         for entry in self.entries:
             if not self._closed:
                 self.load(entry)
+        self._loaded = True
 
     def close(self) -> None:
         """Be ready no more, and begin no further load. What is loaded still answers what was accepted."""
@@ -97,15 +121,16 @@ class Registry:
 
     def load(self, entry: Entry) -> None:
         """Load and warm a version, then swap it in. When that fails, what served before goes on serving."""
-        entry.state, entry.reason = State.LOADING, ""
-        try:
-            model = self._warm(entry)
-        except Exception as error:  # whatever is wrong with one model must not stop the others
-            _log.error("model failed to load", model=_name(entry), exc_info=error)
-            entry.reason = f"{type(error).__name__}: {error}"
-            entry.state = State.READY if entry.model else State.FAILED
-            return
-        old = self._swap(entry, model)
+        with self._loading:
+            entry.state, entry.reason = State.LOADING, ""
+            try:
+                model = self._warm(entry)
+            except Exception as error:  # whatever is wrong with one model must not stop the others
+                _log.error("model failed to load", model=_name(entry), exc_info=error)
+                entry.reason = _reason(error, entry)
+                entry.state = State.READY if entry.model else State.FAILED
+                return
+            old = self._swap(entry, model)
         self._retire(old)
         _log.info("model ready", model=_name(entry))
 
@@ -114,9 +139,23 @@ class Registry:
         old = self._swap(entry, None)
         self._retire(old)
 
+    def sync(self, found: Sequence[Entry]) -> None:
+        """Follow the disk: load what is new or changed, let go of what is gone."""
+        known = {entry.key: entry for entry in self.entries}
+        kept = [known.get(entry.key, entry) for entry in found]
+        gone = [entry for entry in self.entries if entry not in kept]
+        self.entries = kept
+        for entry, now in zip(kept, found, strict=True):
+            entry.labels = now.labels
+            if entry is now or entry.stamp != now.stamp:
+                entry.card, entry.path, entry.stamp = now.card, now.path, now.stamp
+                self.load(entry)
+        for entry in gone:
+            self.unload(entry)
+
     @contextmanager
-    def acquire(self, task: str, name: str | None = None, version: str | None = None) -> Iterator[Model]:
-        """Pin one version for a whole request: the default name and the latest version, unless told.
+    def acquire(self, task: str | None, name: str | None = None, version: str | None = None) -> Iterator[Model]:
+        """Pin one version for a whole request; see ``find`` for which.
 
         Raises:
             UnknownModel: there is none of that task, name or version.
@@ -130,23 +169,27 @@ class Registry:
                 model.handles -= 1
             self._retire(model)
 
-    def find(self, task: str, name: str | None = None, version: str | None = None) -> Entry:
+    def find(self, task: str | None, name: str | None = None, version: str | None = None) -> Entry:
         """The version a request means.
+
+        Args:
+            task: a task, or None for a name of any task.
+            name: the task's first one if not given.
+            version: a number, a label, or ``latest``; if not given, what is labelled ``stable``, or else the latest.
 
         Raises:
             UnknownModel: there is none.
         """
-        named = [entry for entry in self.entries if entry.card.task == task]
+        named = [entry for entry in self.entries if task in (None, entry.card.task)]
         name = name or (named[0].card.name if named else None)
-        found = [
-            entry for entry in named if entry.card.name == name and (version is None or entry.card.version == version)
-        ]
+        versions = [entry for entry in named if entry.card.name == name]
+        found = _versions(versions, version)
         if not found:
             known = ", ".join(sorted({entry.card.name for entry in named})) or "none"
-            raise UnknownModel(f"no such {task} model or version; there is: {known}")
+            raise UnknownModel(f"no such {task or ''} model or version; there is: {known}".replace("  ", " "))
         return max(found, key=lambda entry: (entry.model is not None, int(entry.card.version)))
 
-    def _pin(self, task: str, name: str | None, version: str | None) -> Model:
+    def _pin(self, task: str | None, name: str | None, version: str | None) -> Model:
         entry = self.find(task, name, version)
         with self._lock:
             if entry.model is None:
@@ -173,10 +216,19 @@ class Registry:
 
     def _warm(self, entry: Entry) -> Model:
         _check(entry)
+        self._afford(entry)
         network = self._load(entry.path, entry.card)
-        limits = self._limits(entry.card.limits)
+        limits = self._limits(entry.card)
         lengths = entry.card.lengths or (0,)
         return Model(entry.card, {length: self._lane(entry, network, length, limits) for length in lengths})
+
+    def _afford(self, entry: Entry) -> None:
+        if self._budget is None:
+            return
+        taken = sum(other.size for other in self.entries if other.model and other is not entry)
+        if taken + entry.size > self._budget:
+            needed, left = (round(size / 2**20, 1) for size in (entry.size, self._budget - taken))
+            raise ValueError(f"{_name(entry)} needs {needed} MiB; of the memory budget {left} MiB are left")
 
     def _lane(self, entry: Entry, network: Network, length: int, limits: Limits) -> Lane:
         specs = [_fixed(spec, length) for spec in entry.card.inputs]
@@ -184,31 +236,12 @@ class Registry:
         return Lane(_name(entry), specs, runners, limits, self._metrics)
 
 
-def discover(root: Path) -> list[Entry]:
-    """The models at a path: a tree of model folders, one model folder, or a bare weights file of the exercise.
-
-    Raises:
-        ValueError: nothing there can be served; the message says why.
-    """
-    if root.is_file():
-        return [_bare(root)]
-    folders = sorted(card.parent for card in root.rglob(CARD_FILE)) if root.is_dir() else []
-    if not folders:
-        raise ValueError(f"no model in {root}: neither a weights file nor a folder with a {CARD_FILE}")
-    return [_entry(folder) for folder in folders]
-
-
-def _entry(folder: Path) -> Entry:
-    try:
-        return Entry(read_card(folder), folder)
-    except (OSError, ValidationError) as error:
-        raise ValueError(f"{folder / CARD_FILE} is not a model card: {error}") from error
-
-
-def _bare(path: Path) -> Entry:
-    from trigger_api.runtimes import exercise  # h5py is needed for such a file alone
-
-    return Entry(exercise.card(path), path)
+def _versions(versions: Sequence[Entry], wanted: str | None) -> list[Entry]:
+    if wanted is None:
+        return [entry for entry in versions if "stable" in entry.labels] or list(versions)
+    if wanted == "latest":
+        return list(versions)
+    return [entry for entry in versions if wanted == entry.card.version or wanted in entry.labels]
 
 
 def _check(entry: Entry) -> None:
@@ -228,6 +261,11 @@ def _proven(runner: Runner, specs: Sequence[TensorSpec], size: int) -> Runner:
     """A runner that has answered: a model is not ready before a real inference at every size."""
     runner({spec.name: np.zeros((size, *spec.shape), spec.dtype) for spec in specs})
     return runner
+
+
+def _reason(error: Exception, entry: Entry) -> str:
+    """What went wrong, for people who need not know where our files lie."""
+    return f"{type(error).__name__}: {error}".replace(str(entry.path), _name(entry))
 
 
 def _name(entry: Entry) -> str:

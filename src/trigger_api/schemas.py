@@ -55,3 +55,16 @@ class Health(_Schema):
     """Whether the process lives, or may be sent requests."""
 
     status: Literal["ok", "ready"]
+
+
+class ModelStatus(_Schema):
+    """One version of a model, and whether it serves."""
+
+    task: str
+    name: str
+    version: str
+    labels: list[str] = Field(description="names for this version, such as stable or canary")
+    state: Literal["found", "loading", "ready", "failed", "unloaded"]
+    serving: bool
+    reason: str = Field(description="why it, or its last reload, failed")
+    description: str

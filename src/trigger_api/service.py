@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from trigger_api.cards import Limits
+from trigger_api.cards import Limits, ModelCard
 from trigger_api.inference import Engine
 from trigger_api.media.audio import AudioLimits
 from trigger_api.metrics import Metrics
-from trigger_api.registry import BUNDLED, Entry, Loader, Registry, discover
+from trigger_api.registry import BUNDLED, Entry, Loader, Registry
+from trigger_api.repository import Watcher, discover
 from trigger_api.runtimes import load
 from trigger_api.settings import Settings
+from trigger_api.tasks.tensors import Compute
 from trigger_api.tasks.trigger import Trigger
 
 
@@ -38,14 +40,28 @@ class Service:
             preprocess_queue=settings.preprocess_queue,
         )
         self.registry = Registry(
-            entries, loader or _loader(settings), self.engine.scheduler, metrics, partial(_override, settings)
+            entries,
+            loader or _loader(settings),
+            self.engine.scheduler,
+            metrics,
+            partial(_override, settings),
+            settings.memory_mib * 2**20 if settings.memory_mib else None,
         )
+        self._watcher = Watcher(self.registry, partial(find_models, settings), settings.watch_s)
         limits = AudioLimits(settings.max_audio_seconds, settings.max_audio_samples)
+        self.compute = Compute(self.engine, self.registry)
         self.trigger = Trigger(self.engine, self.registry, limits)
+
+    def load(self) -> None:
+        """Load every model, then watch for changes if the settings say so. Returns when there is no more to do."""
+        self.registry.load_all()
+        if self.settings.watch_s:
+            self._watcher.run()
 
     async def close(self) -> None:
         """Answer what was accepted, then stop."""
         self.registry.close()
+        self._watcher.close()
         await self.engine.close(self.settings.drain_s)
 
 
@@ -65,8 +81,9 @@ def _loader(settings: Settings) -> Loader:
     return partial(load, intra_op_threads=settings.intra_op_threads, inference_threads=settings.inference_threads)
 
 
-def _override(settings: Settings, limits: Limits) -> Limits:
-    """A card's limits, with what the settings say instead."""
+def _override(settings: Settings, card: ModelCard) -> Limits:
+    """A card's limits, with what the settings say instead: of all models, then of this one."""
+    limits = card.limits
     sizes = tuple(size for size in limits.batch_sizes if size <= (settings.max_batch or size))
     changed = {"batch_sizes": sizes or limits.batch_sizes[:1], "deadline_s": settings.deadline_s or limits.deadline_s}
-    return limits.model_copy(update=changed)
+    return Limits.model_validate({**limits.model_dump(), **changed, **settings.limits.get(card.name, {})})

@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, JsonValue, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from trigger_api.cards import Limits
 
 ENV_PREFIX = "TRIGGER_API_"
 _MIB = 1024 * 1024
@@ -31,6 +33,7 @@ class Settings(BaseSettings):
         "token", description="`token`: callers beyond loopback need one; `open`: nobody does"
     )
     tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), description="accepted API tokens")
+    admin_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), description="tokens that may load and unload")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="origins that browsers may call from")
 
     models: Path | None = Field(None, description="folder of further models, or one model file")
@@ -39,6 +42,11 @@ class Settings(BaseSettings):
     intra_op_threads: int = Field(1, ge=1, description="threads within one computation")
     preprocess_threads: int = Field(default_factory=_cores, ge=1, description="requests decoded at once")
     preprocess_queue: int = Field(256, ge=1, description="requests that may wait to be decoded; then 503")
+    watch_s: float = Field(0.0, ge=0, description="seconds between looks at the models folder; 0: never")
+    memory_mib: int | None = Field(None, ge=1, description="MiB that all models' weights may take together")
+    limits: dict[str, dict[str, JsonValue]] = Field(
+        default_factory=dict, description="limits by model name, over the cards': a JSON object"
+    )
     max_batch: int | None = Field(None, ge=1, description="largest batch; overrides the models' cards")
     deadline_s: float | None = Field(None, gt=0, description="seconds a request may take; overrides the models' cards")
 
@@ -50,9 +58,16 @@ class Settings(BaseSettings):
     keep_alive_s: int = Field(75, ge=1, description="seconds an idle connection is kept")
     drain_s: int = Field(30, ge=0, description="seconds that SIGTERM leaves for what was accepted")
 
-    @field_validator("tokens", "cors_origins", mode="before")
+    @field_validator("tokens", "admin_tokens", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(item.strip() for item in value.split(",") if item.strip())
+        return value
+
+    @field_validator("limits")
+    @classmethod
+    def _are_limits(cls, value: dict[str, dict[str, JsonValue]]) -> dict[str, dict[str, JsonValue]]:
+        for changes in value.values():
+            Limits.model_validate(changes)
         return value

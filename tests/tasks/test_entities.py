@@ -9,7 +9,8 @@ from trigger_api.cards import Limits, ModelCard, TensorSpec, write_card
 from trigger_api.errors import TooLarge, UnknownModel
 from trigger_api.inference import Engine, Runner, Tensors
 from trigger_api.metrics import Metrics
-from trigger_api.registry import Registry, discover
+from trigger_api.registry import Registry
+from trigger_api.repository import discover
 from trigger_api.tasks.bio import LABELS
 from trigger_api.tasks.entities import Entities, Reading
 from trigger_api.tasks.gazetteers import FEATURES, write_gazetteers

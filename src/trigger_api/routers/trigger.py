@@ -21,17 +21,25 @@ async def detect(
     service: Served,
     audio: Recording,
     model: Annotated[str | None, Form(max_length=64, description="a trigger model's name")] = None,
+    version: Annotated[str | None, Form(max_length=64, description="a number, a label, or `latest`")] = None,
     threshold: Annotated[float | None, Form(ge=0, le=1, description="score from which a word counts")] = None,
 ) -> TriggerAnswer:
     """Say whether the trigger word is in a recording, and when each one ends."""
-    return answer(await hear(service, audio, model=model, threshold=threshold))
+    return answer(await hear(service, audio, model=model, version=version, threshold=threshold))
 
 
 async def hear(
-    service: Service, audio: UploadFile, *, model: str | None = None, threshold: float | None = None
+    service: Service,
+    audio: UploadFile,
+    *,
+    model: str | None = None,
+    version: str | None = None,
+    threshold: float | None = None,
 ) -> Hearing:
     """Run the task on an uploaded recording."""
-    return await service.trigger.detect(await audio.read(), model=model or None, threshold=threshold)
+    return await service.trigger.detect(
+        await audio.read(), model=model or None, version=version or None, threshold=threshold
+    )
 
 
 def answer(heard: Hearing) -> TriggerAnswer:

@@ -55,18 +55,21 @@ class Trigger:
         self._registry = registry
         self._limits = limits
 
-    async def detect(self, data: bytes, *, model: str | None = None, threshold: float | None = None) -> Hearing:
+    async def detect(
+        self, data: bytes, *, model: str | None = None, version: str | None = None, threshold: float | None = None
+    ) -> Hearing:
         """Hear one recording, given as the bytes of a wav, flac, ogg or mp3 file.
 
         Args:
             data: the file.
             model: a model's name; the default one if not given.
+            version: a number or a label; see ``Registry.find``.
             threshold: 0..1, instead of the card's.
 
         Raises:
             ServiceError: the recording cannot be taken, or the engine cannot answer in time.
         """
-        with self._registry.acquire("trigger", model) as served:
+        with self._registry.acquire("trigger", model, version) as served:
             lane_limits = next(iter(served.lanes.values())).limits
             async with self._engine.deadline(lane_limits.deadline_s) as deadline:
                 clip = await self._engine.preprocess(prepare, data, served.card, self._limits)

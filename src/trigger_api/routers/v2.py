@@ -1,0 +1,119 @@
+"""The Open Inference Protocol, version 2: what Triton's and KServe's clients speak."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Header, Request
+from fastapi.responses import Response
+from pydantic import JsonValue
+
+from trigger_api import __version__, protocol
+from trigger_api.auth import Administrator
+from trigger_api.errors import NotReady, Unprocessable
+from trigger_api.registry import Entry, State
+from trigger_api.routers.deps import Served
+
+router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+
+_EXTENSIONS = ["binary_tensor_data", "model_repository"]
+_STATES = {State.READY: "READY", State.LOADING: "LOADING"}
+Answer = dict[str, JsonValue]
+
+
+@router.get("")
+async def server_metadata() -> Answer:
+    """What serves here."""
+    return {"name": "trigger_api", "version": __version__, "extensions": [*_EXTENSIONS]}
+
+
+@router.get("/health/live")
+async def server_live() -> Answer:
+    """The process answers."""
+    return {"live": True}
+
+
+@router.get("/health/ready")
+async def server_ready(service: Served) -> Answer:
+    """Every model has answered."""
+    if not service.registry.ready:
+        raise NotReady("models are loading, or one has failed", retry_after=2)
+    return {"ready": True}
+
+
+@router.get("/models/{name}", operation_id="model_metadata")
+@router.get("/models/{name}/versions/{version}", operation_id="model_version_metadata")
+async def model_metadata(service: Served, name: str, version: str | None = None) -> Answer:
+    """A model's tensors."""
+    card = service.registry.find(None, name, version).card
+    served = [entry.card.version for entry in service.registry.entries if entry.card.name == name and entry.model]
+    return {
+        "name": card.name,
+        "versions": [*served],
+        "platform": "keras",
+        "inputs": [protocol.describe(spec) for spec in card.inputs],
+        "outputs": [protocol.describe(spec) for spec in card.outputs],
+        "parameters": {"lengths": [*card.lengths], "task": card.task},
+    }
+
+
+@router.get("/models/{name}/ready", operation_id="model_ready")
+@router.get("/models/{name}/versions/{version}/ready", operation_id="model_version_ready")
+async def model_ready(service: Served, name: str, version: str | None = None) -> Answer:
+    """Whether the model answers."""
+    with service.registry.acquire(None, name, version) as model:
+        return {"name": model.card.name, "ready": True}
+
+
+@router.post("/models/{name}/infer", operation_id="model_infer")
+@router.post("/models/{name}/versions/{version}/infer", operation_id="model_version_infer")
+async def model_infer(
+    request: Request,
+    service: Served,
+    name: str,
+    version: str | None = None,
+    json_length: Annotated[int | None, Header(alias=protocol.BINARY_HEADER)] = None,
+) -> Response:
+    """Compute: JSON, or JSON with the tensors' bytes behind it."""
+    asked, inputs = await service.engine.preprocess(protocol.decode, await request.body(), json_length)
+    done = await service.compute.run(inputs, model=name, version=version)
+    body, length = await service.engine.preprocess(protocol.encode, asked, done.model, done.version, done.outputs)
+    if length is None:
+        return Response(body, media_type="application/json")
+    return Response(body, media_type="application/octet-stream", headers={protocol.BINARY_HEADER: str(length)})
+
+
+@router.post("/repository/index")
+async def repository_index(service: Served, ready: Annotated[bool, Body(embed=True)] = False) -> list[Answer]:
+    """Every version of every model, or only those that answer."""
+    return [_row(entry) for entry in service.registry.entries if entry.model or not ready]
+
+
+@router.post("/repository/models/{name}/load", dependencies=[Administrator])
+async def repository_load(service: Served, name: str) -> Answer:
+    """Load a model's default version, or load it anew."""
+    entry = service.registry.find(None, name)
+    await asyncio.to_thread(service.registry.load, entry)
+    if entry.reason:
+        raise Unprocessable(f"{name} was not loaded: {entry.reason}")
+    return {}
+
+
+@router.post("/repository/models/{name}/unload", dependencies=[Administrator])
+async def repository_unload(service: Served, name: str) -> Answer:
+    """Stop serving every version of a model."""
+    service.registry.find(None, name)
+    for entry in service.registry.entries:
+        if entry.card.name == name:
+            service.registry.unload(entry)
+    return {}
+
+
+def _row(entry: Entry) -> Answer:
+    return {
+        "name": entry.card.name,
+        "version": entry.card.version,
+        "state": _STATES.get(entry.state, "UNAVAILABLE"),
+        "reason": entry.reason,
+    }

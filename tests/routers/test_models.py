@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from conftest import BeepNetwork, add_model, started, trigger_card
+from trigger_api.app import create_app
+from trigger_api.cards import ModelCard
+from trigger_api.runtimes import Network
+from trigger_api.settings import Settings
+
+
+@pytest.fixture
+def app(models: Path, settings: Settings) -> FastAPI:
+    """An application with two versions, the second of which is broken."""
+    add_model(models, trigger_card(version="2"))
+
+    def load(path: Path, card: ModelCard) -> Network:
+        if card.version == "2":
+            raise ValueError(f"{path} is half a file")
+        return BeepNetwork()
+
+    return create_app(settings, loader=load)
+
+
+async def test_lists_every_version_and_why_one_failed(client: httpx.AsyncClient, models: Path) -> None:
+    first, second = (await client.get("/v1/models")).json()
+    assert (first["name"], first["version"], first["state"], first["serving"]) == ("beep", "1", "ready", True)
+    assert (second["version"], second["state"], second["serving"]) == ("2", "failed", False)
+    assert second["reason"] == "ValueError: trigger/beep/2 is half a file"
+    assert str(models) not in str(second)
+
+
+async def test_gives_a_models_card(client: httpx.AsyncClient) -> None:
+    card = ModelCard.model_validate((await client.get("/v1/models/beep", params={"version": "1"})).json())
+    assert card.frame_ms == 10
+    assert (await client.get("/v1/models/nix")).status_code == 404
+
+
+async def test_loads_and_unloads(client: httpx.AsyncClient, two_beeps: bytes) -> None:
+    unloaded = await client.post("/v1/models/beep/unload", params={"version": "1"})
+    assert unloaded.json()["state"] == "unloaded"
+    assert (await client.post("/v1/trigger", files={"audio": two_beeps})).status_code == 503
+    loaded = await client.post("/v1/models/beep/load", params={"version": "1"})
+    assert loaded.json()["state"] == "ready"
+    pinned = await client.post("/v1/trigger", files={"audio": two_beeps}, data={"version": "1"})
+    assert pinned.json()["version"] == "1"
+
+
+async def test_says_why_it_cannot_load(client: httpx.AsyncClient) -> None:
+    response = await client.post("/v1/models/beep/load", params={"version": "2"})
+    assert response.status_code == 422
+    assert "half a file" in response.json()["detail"]
+
+
+async def test_strangers_learn_nothing(app: FastAPI) -> None:
+    async with started(app, host="203.0.113.9") as client:
+        assert (await client.get("/v1/models")).status_code == 401

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import tritonclient.http as triton
+import uvicorn
+from fastapi import FastAPI
+from tritonclient.utils import InferenceServerException
+
+FEATURES, STATE = np.zeros((3, 8, 40), np.float32), np.ones((3, 1), np.float32)
+FEATURES[1, :, 26] = 9
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The application on a real socket: the clients under test bring their own HTTP."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        try:
+            await_ready(f"http://{address}/v2/health/ready")
+            yield address
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+def await_ready(url: str) -> None:
+    give_up = time.monotonic() + 10
+    while time.monotonic() < give_up:
+        try:
+            if httpx.get(url).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.02)
+    pytest.fail("not ready")
+
+
+class TestTritonClient:
+    @pytest.fixture
+    def client(self, app: FastAPI) -> Iterator[Any]:
+        with serving(app) as address:
+            client = triton.InferenceServerClient(address)
+            yield client
+            client.close()
+
+    def inputs(self, *, binary: bool) -> list[Any]:
+        made = []
+        for name, array in (("features", FEATURES), ("state", STATE)):
+            tensor = triton.InferInput(name, list(array.shape), "FP32")
+            tensor.set_data_from_numpy(array, binary_data=binary)
+            made.append(tensor)
+        return made
+
+    def test_health_and_metadata(self, client: Any) -> None:
+        assert client.is_server_live()
+        assert client.is_server_ready()
+        assert client.is_model_ready("beep")
+        assert client.is_model_ready("beep", "1")
+        assert not client.is_model_ready("nix")
+        assert client.get_server_metadata()["extensions"] == ["binary_tensor_data", "model_repository"]
+        metadata = client.get_model_metadata("beep")
+        assert metadata["inputs"][0] == {"name": "features", "datatype": "FP32", "shape": [-1, -1, 40]}
+        assert metadata["outputs"][1] == {"name": "state", "datatype": "FP32", "shape": [-1, 1]}
+        assert metadata["versions"] == ["1"]
+
+    @pytest.mark.parametrize("binary_in", [False, True])
+    @pytest.mark.parametrize("binary_out", [False, True])
+    def test_infer(self, client: Any, binary_in: bool, binary_out: bool) -> None:
+        wanted = [triton.InferRequestedOutput(name, binary_data=binary_out) for name in ("scores", "state")]
+        answer = client.infer("beep", self.inputs(binary=binary_in), outputs=wanted, request_id="7")
+        assert answer.as_numpy("scores").tolist() == [[0] * 8, [1] * 8, [0] * 8]
+        assert answer.as_numpy("state").tolist() == [[1], [1], [1]]
+        assert answer.get_response()["id"] == "7"
+
+    def test_infer_a_version_without_naming_outputs(self, client: Any) -> None:
+        answer = client.infer("beep", self.inputs(binary=True), model_version="1")
+        assert answer.as_numpy("scores").shape == (3, 8)
+
+    def test_errors_reach_the_client(self, client: Any) -> None:
+        with pytest.raises(InferenceServerException, match="no such model"):
+            client.infer("nix", self.inputs(binary=True))
+
+    def test_repository(self, client: Any) -> None:
+        assert client.get_model_repository_index() == [{"name": "beep", "version": "1", "state": "READY", "reason": ""}]
+        client.unload_model("beep")
+        assert not client.is_model_ready("beep")
+        assert client.get_model_repository_index()[0]["state"] == "UNAVAILABLE"
+        client.load_model("beep")
+        assert client.is_model_ready("beep")
+
+
+async def test_the_ready_index_holds_what_answers(client: httpx.AsyncClient) -> None:
+    await client.post("/v2/repository/models/beep/unload")
+    assert (await client.post("/v2/repository/index", json={"ready": True})).json() == []
+    assert len((await client.post("/v2/repository/index")).json()) == 1
+
+
+def infer_body(**changes: Any) -> dict[str, Any]:
+    arrays = {"features": FEATURES, "state": STATE, **changes}
+    tensors = [
+        {"name": name, "shape": list(array.shape), "datatype": "FP32", "data": array.ravel().tolist()}
+        for name, array in arrays.items()
+        if array is not None
+    ]
+    return {"inputs": tensors}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"features": np.zeros((3, 9, 40))}, "takes lengths of 8, 64"),
+        ({"features": np.zeros((3, 8, 41))}, "'features' wants float32 of shape [-1, -1, 40]"),
+        ({"features": np.zeros((3, 8))}, "'features' wants"),
+        ({"state": np.zeros((2, 1))}, "all of one batch size"),
+        ({"state": None}, "'state' is missing"),
+        ({"extra": np.zeros((3, 1))}, "beep takes features, state"),
+        ({"features": np.zeros((0, 8, 40)), "state": np.zeros((0, 1))}, "all of one batch size"),
+    ],
+)
+async def test_tensors_that_are_not_the_models(client: httpx.AsyncClient, changes: dict[str, Any], words: str) -> None:
+    response = await client.post("/v2/models/beep/infer", json=infer_body(**changes))
+    assert response.status_code == 400
+    assert words in response.json()["error"]
+
+
+async def test_integers_for_floats_are_refused(client: httpx.AsyncClient) -> None:
+    sent = infer_body()
+    sent["inputs"][0]["datatype"] = "INT32"
+    response = await client.post("/v2/models/beep/infer", content=json.dumps(sent))
+    assert response.status_code == 400
