@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import socket
 import threading
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 import soundfile
+import uvicorn
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
@@ -154,3 +157,32 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 def two_beeps() -> bytes:
     """A wav of 3 s at 44.1 kHz with beeps that end at 1.0 and 2.5 s."""
     return encode(beeps([1.0, 2.5], seconds=3, rate=44_100), 44_100)
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The application on a real socket: the clients under test bring their own HTTP."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        try:
+            _await_ready(f"http://{address}/v2/health/ready")
+            yield address
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+def _await_ready(url: str) -> None:
+    give_up = time.monotonic() + 10
+    while time.monotonic() < give_up:
+        try:
+            if httpx.get(url).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.02)
+    pytest.fail("not ready")

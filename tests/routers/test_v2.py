@@ -1,52 +1,20 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 import tritonclient.http as triton
-import uvicorn
 from fastapi import FastAPI
 from tritonclient.utils import InferenceServerException
 
+from conftest import serving
+
 FEATURES, STATE = np.zeros((3, 8, 40), np.float32), np.ones((3, 1), np.float32)
 FEATURES[1, :, 26] = 9
-
-
-@contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """The application on a real socket: the clients under test bring their own HTTP."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
-        try:
-            await_ready(f"http://{address}/v2/health/ready")
-            yield address
-        finally:
-            server.should_exit = True
-            thread.join(10)
-
-
-def await_ready(url: str) -> None:
-    give_up = time.monotonic() + 10
-    while time.monotonic() < give_up:
-        try:
-            if httpx.get(url).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.02)
-    pytest.fail("not ready")
 
 
 class TestTritonClient:
