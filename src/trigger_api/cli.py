@@ -1,4 +1,4 @@
-"""The command line: ``trigger-api serve | detect | models | train | evaluate``."""
+"""The command line: ``trigger-api serve | detect | models | bench | train | evaluate``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from trigger_api import bench as load
 from trigger_api import logs
 from trigger_api.auth import is_loopback
 from trigger_api.errors import ServiceError
@@ -81,6 +82,34 @@ def detect(
         _out.print(_table(results))
     if any(isinstance(result, ServiceError) for result in results.values()):
         raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    url: Annotated[str, typer.Argument(help="Endpoint, e.g. http://127.0.0.1:8000/v1/trigger.")],
+    file: Annotated[Path | None, typer.Option(help="File to upload.", exists=True, dir_okay=False)] = None,
+    field: Annotated[str, typer.Option(help="Form field of the file.")] = "audio",
+    body: Annotated[Path | None, typer.Option(help="JSON file to post instead.", exists=True, dir_okay=False)] = None,
+    clients: Annotated[int, typer.Option(min=1, max=1_000, help="Closed loop: clients.")] = 8,
+    rate: Annotated[float | None, typer.Option(min=0.01, help="Open loop: requests a second, at random.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long.")] = 10,
+    deadline_ms: Annotated[float, typer.Option(min=0, help="An answer in time is goodput.")] = 1_000,
+    token: Annotated[str | None, typer.Option(help="API token.", envvar=f"{ENV_PREFIX}TOKEN")] = None,
+) -> None:
+    """Put load on an endpoint and print latencies, throughput and errors as JSON."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    if file:
+        shot = load.upload(url, field, file.name, file.read_bytes(), headers)
+    elif body:
+        shot = load.Shot("POST", url, body.read_bytes(), {**headers, "Content-Type": "application/json"})
+    else:
+        shot = load.Shot("GET", url, headers=headers)
+    loop = (
+        load.open_loop(shot, rate=rate, seconds=seconds)
+        if rate
+        else load.closed_loop(shot, clients=clients, seconds=seconds)
+    )
+    typer.echo(json.dumps(asyncio.run(loop).summary(deadline_ms), indent=2))
 
 
 @app.command(name="models")
