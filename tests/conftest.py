@@ -49,7 +49,7 @@ def trigger_card(name: str = "beep", version: str = "1", *, limits: Limits | Non
         context=4,
         front_end=LogMelFrontEnd(),
         decision=Decision(threshold=0.5, patience=3, refractory_ms=300, delay_ms=30),
-        limits=limits or Limits(batch_sizes=(1, 2, 4)),
+        limits=limits or Limits(batch_sizes=(1, 2, 4), stream_batch_sizes=(1, 2, 4)),
     )
 
 

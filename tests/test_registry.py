@@ -58,7 +58,7 @@ class TestLoad:
     def test_limits_in_force_may_differ_from_the_card(self, tmp_path: Path, scheduler: Scheduler) -> None:
         add_model(tmp_path, trigger_card())
         network = BeepNetwork()
-        one = Limits(batch_sizes=(1,))
+        one = Limits(batch_sizes=(1,), stream_batch_sizes=(1,))
         registry = Registry(discover(tmp_path), lambda path, card: network, scheduler, Metrics(), lambda card: one)
         registry.load_all()
         assert network.batches == [1, 1]

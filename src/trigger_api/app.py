@@ -17,10 +17,11 @@ from trigger_api.auth import Authenticated
 from trigger_api.metrics import Metrics
 from trigger_api.middleware import BodyLimit, Disconnect, RequestLog
 from trigger_api.registry import Loader
-from trigger_api.routers import compat, models, system, trigger, v2
+from trigger_api.routers import compat, models, rooms, system, trigger, v2
 from trigger_api.schemas import Problem
 from trigger_api.service import Service
 from trigger_api.settings import Settings
+from trigger_api.signals import on_termination
 
 DESCRIPTION = "Keras models behind typed answers: trigger words in recordings, and when they were said."
 
@@ -48,7 +49,7 @@ def create_app(settings: Settings | None = None, *, loader: Loader | None = None
     app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
     errors.install(app)
     _add_middleware(app, settings, metrics)
-    for module in (system, trigger, compat, models, v2):
+    for module in (system, trigger, compat, models, v2, rooms):
         app.include_router(module.router)
     return app
 
@@ -61,8 +62,10 @@ async def _lifespan(
     service = app.state.service = Service(settings, metrics, loader)
     # Beside the event loop, so that the process is alive, and says that it is not ready, while it loads.
     loading = asyncio.create_task(asyncio.to_thread(service.load))
+    await service.rooms.start()
     try:
-        yield
+        with on_termination(service.rooms.release):
+            yield
     finally:
         await service.close()
         await loading
@@ -89,6 +92,6 @@ def _openapi(generate: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     document = generate()
     for operations in document["paths"].values():
         for operation in operations.values():
-            content = operation["responses"]["default"]["content"]
-            content[errors.PROBLEM_TYPE] = content.pop("application/json", content.get(errors.PROBLEM_TYPE))
+            default = operation["responses"]["default"]
+            default["content"] = {errors.PROBLEM_TYPE: next(iter(default["content"].values()))}
     return document

@@ -78,15 +78,18 @@ class Limits(_Frozen):
     """What the engine may do with this model; settings override each."""
 
     batch_sizes: tuple[int, ...] = Field(default=(1, 2, 4, 8), description="allowed sizes; batches are padded up")
+    stream_batch_sizes: tuple[int, ...] = Field(
+        default=(1, 4, 16, 64), description="the same for the shortest window of a model with a state: live streams"
+    )
     queue: int = Field(default=64, ge=1, description="requests that may wait; one more is answered 503")
     deadline_s: float = Field(default=30.0, gt=0, description="seconds from acceptance to answer; then 504")
     concurrency: int = Field(default=2, ge=1, description="batches of this model in flight at once")
 
     @model_validator(mode="after")
     def _ascending(self) -> Limits:
-        sizes = self.batch_sizes
-        if not sizes or min(sizes) < 1 or list(sizes) != sorted(set(sizes)):
-            raise ValueError("batch_sizes must be ascending positive numbers")
+        for sizes in (self.batch_sizes, self.stream_batch_sizes):
+            if not sizes or min(sizes) < 1 or list(sizes) != sorted(set(sizes)):
+                raise ValueError("batch sizes must be ascending positive numbers")
         return self
 
 

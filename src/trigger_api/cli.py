@@ -191,6 +191,9 @@ def _run(settings: Settings) -> None:
         port=settings.port,
         workers=settings.workers,
         http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=settings.stream_frame_bytes,
+        ws_per_message_deflate=False,  # audio does not shrink; the dictionaries would be each stream's largest part
         root_path=settings.root_path,
         log_config=None,
         access_log=False,

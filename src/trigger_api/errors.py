@@ -13,6 +13,11 @@
     ├── UnsupportedMedia           415
     ├── Unprocessable              422
     │   └── UnreadableMedia        422
+    ├── TooManyRequests            429
+    │   ├── TooManyStreams         429
+    │   ├── TooFast                429
+    │   ├── SlowReader             429
+    │   └── Idle                   429
     ├── NotReady                   503
     ├── Overloaded                 503
     └── DeadlineExceeded           504
@@ -112,6 +117,28 @@ class Unprocessable(ServiceError):
 
 class UnreadableMedia(Unprocessable):
     """A recording or picture that cannot be decoded: empty, truncated, lying or not what its name says."""
+
+
+class TooManyRequests(ServiceError):
+    """The caller does not keep to what is agreed on."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+
+class TooManyStreams(TooManyRequests):
+    """A caller has as many live streams open as one may have."""
+
+
+class TooFast(TooManyRequests):
+    """Live audio comes faster than real time."""
+
+
+class SlowReader(TooManyRequests):
+    """The client does not read what it is sent."""
+
+
+class Idle(TooManyRequests):
+    """A live stream has brought no audio for too long."""
 
 
 class NotReady(ServiceError):

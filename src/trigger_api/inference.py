@@ -62,8 +62,8 @@ class Lane:
         self.attained = 0.0
         self.batch_seconds = 0.0
         self.specs = tuple(specs)
-        self._runners = dict(sorted(runners.items()))
-        self._largest = max(runners)
+        self.runners = dict(sorted(runners.items()))
+        self.largest = max(runners)
         self._sizes = metrics.batch_size.labels(name)
         self._waits = metrics.queue_seconds.labels(name)
         self._times = metrics.inference_seconds.labels(name)
@@ -82,7 +82,7 @@ class Lane:
     @property
     def delay(self) -> float:
         """Seconds until what waits now should be done."""
-        batches = -(-len(self.waiting) // self._largest) + self.running
+        batches = -(-len(self.waiting) // self.largest) + self.running
         return batches * self.batch_seconds / self.limits.concurrency
 
     def check(self, item: Tensors) -> None:
@@ -98,7 +98,7 @@ class Lane:
     def take(self, now: float) -> list[Job]:
         """Take the next batch; what expired or was cancelled meanwhile is dropped."""
         batch: list[Job] = []
-        while self.waiting and len(batch) < self._largest:
+        while self.waiting and len(batch) < self.largest:
             job = self.waiting.popleft()
             if job.deadline <= now:
                 job.future.set_exception(DeadlineExceeded("the answer would come too late"))
@@ -110,12 +110,16 @@ class Lane:
 
     def compute(self, items: Sequence[Tensors]) -> list[Tensors]:
         """Run the items as one batch, padded up to an allowed size."""
-        size = next(size for size in self._runners if size >= len(items))
+        size = next(size for size in self.runners if size >= len(items))
         started = time.monotonic()
-        outputs = self._runners[size]({spec.name: self._stack(spec, items, size) for spec in self.specs})
-        self._times.observe(time.monotonic() - started)
-        self._sizes.observe(len(items))
+        outputs = self.runners[size]({spec.name: self._stack(spec, items, size) for spec in self.specs})
+        self.observe(len(items), time.monotonic() - started)
         return [{name: tensor[i] for name, tensor in outputs.items()} for i in range(len(items))]
+
+    def observe(self, size: int, seconds: float) -> None:
+        """Count a batch that was computed."""
+        self._times.observe(seconds)
+        self._sizes.observe(size)
 
     def drop(self, reason: str) -> None:
         """Count an item that will not be computed."""

@@ -56,6 +56,12 @@ class Metrics:
             ("model", "reason"),
             registry=registry,
         )
+        self.streams = Gauge(
+            "trigger_api_streams", "Live streams open.", registry=registry, multiprocess_mode="livesum"
+        )
+        self.detections = Counter(
+            "trigger_api_stream_detections", "Words heard in live streams.", ("model",), registry=registry
+        )
 
     def render(self) -> bytes:
         """The exposition text, of every worker where there are several."""

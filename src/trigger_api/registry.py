@@ -232,7 +232,9 @@ class Registry:
 
     def _lane(self, entry: Entry, network: Network, length: int, limits: Limits) -> Lane:
         specs = [_fixed(spec, length) for spec in entry.card.inputs]
-        runners = {size: _proven(network.compile(specs, size), specs, size) for size in limits.batch_sizes}
+        hop = len(specs) > 1 and length == min(entry.card.lengths, default=None)
+        sizes = limits.stream_batch_sizes if hop else limits.batch_sizes
+        runners = {size: _proven(network.compile(specs, size), specs, size) for size in sizes}
         return Lane(_name(entry), specs, runners, limits, self._metrics)
 
 

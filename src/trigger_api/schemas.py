@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Schema(BaseModel):
@@ -68,3 +69,108 @@ class ModelStatus(_Schema):
     serving: bool
     reason: str = Field(description="why it, or its last reload, failed")
     description: str
+
+
+class StreamQuery(_Schema):
+    """What a live stream is asked to listen for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    room: str = Field("room", pattern=r"^[\w][\w .:-]{0,63}$", description="its name, as followers see it")
+    rate: int = Field(16_000, ge=8_000, le=48_000, description="of the audio that will come, Hz")
+    word: str | None = Field(None, max_length=64, description="the word to listen for")
+    model: str | None = Field(None, max_length=64, description="a trigger model's name, instead of the word")
+    version: str | None = Field(None, max_length=64, description="of that model: a number or a label")
+    sensitivity: Literal["low", "medium", "high"] | None = Field(None, description="a threshold that was measured")
+    threshold: float | None = Field(None, ge=0, le=1, description="score from which a word counts")
+    scores: bool = Field(False, description="tell the score of every hop too")
+    vad_dbfs: float | None = Field(None, ge=-96, le=0, description="hear nothing while it is quieter than this")
+
+    @model_validator(mode="after")
+    def _one_threshold(self) -> StreamQuery:
+        if self.sensitivity is not None and self.threshold is not None:
+            raise ValueError("give a sensitivity or a threshold, not both")
+        return self
+
+
+class StreamReady(_Schema):
+    """The stream is open: audio may come."""
+
+    type: Literal["ready"] = "ready"
+    room: str
+    word: str
+    model: str
+    version: str
+    rate: int
+    threshold: float
+    hop_ms: float = Field(description="audio is heard in steps of this length")
+
+
+class StreamDetection(_Schema):
+    """The word was said."""
+
+    type: Literal["detection"] = "detection"
+    word: str
+    time_ms: int = Field(description="end of the word, milliseconds since the stream began")
+    score: float
+
+
+class StreamScore(_Schema):
+    """How the last hop scored, for a meter."""
+
+    type: Literal["score"] = "score"
+    time_ms: int = Field(description="end of the hop, milliseconds since the stream began")
+    score: float = Field(description="the highest in the hop")
+    level_dbfs: float
+
+
+class StreamStopped(_Schema):
+    """Everything that came was heard."""
+
+    type: Literal["stopped"] = "stopped"
+    detections: int
+    heard_ms: int
+
+
+class StreamError(_Schema):
+    """Why the stream is closed."""
+
+    type: Literal["error"] = "error"
+    code: str
+    detail: str
+
+
+class StreamControl(_Schema):
+    """What a client may say in a text frame: ``stop`` ends the audio, ``reset`` forgets what was heard."""
+
+    type: Literal["stop", "reset"]
+
+
+class RoomEvent(_Schema):
+    """The word was said in a room."""
+
+    id: str
+    at: datetime = Field(description="when it was heard")
+    room: str
+    word: str
+    time_ms: int = Field(description="end of the word, milliseconds since the stream began")
+    score: float
+    model: str
+    version: str
+
+
+class RoomState(_Schema):
+    """A room that streams now."""
+
+    room: str
+    node: str = Field(description="the process that it streams to")
+    stream: int = Field(description="its number there")
+    word: str
+    model: str
+    version: str
+    rate: int
+    since: datetime
+    heard_ms: int
+    level_dbfs: float | None = Field(description="of the last hop; null before the first")
+    detections: int
+    last_detection: RoomEvent | None

@@ -13,6 +13,7 @@ from trigger_api.media.audio import AudioLimits
 from trigger_api.metrics import Metrics
 from trigger_api.registry import BUNDLED, Entry, Loader, Registry
 from trigger_api.repository import Watcher, discover
+from trigger_api.rooms.hub import Hub
 from trigger_api.runtimes import load
 from trigger_api.settings import Settings
 from trigger_api.tasks.tensors import Compute
@@ -51,6 +52,7 @@ class Service:
         limits = AudioLimits(settings.max_audio_seconds, settings.max_audio_samples)
         self.compute = Compute(self.engine, self.registry)
         self.trigger = Trigger(self.engine, self.registry, limits)
+        self.rooms = Hub(settings, self.engine, self.registry, metrics)
 
     def load(self) -> None:
         """Load every model, then watch for changes if the settings say so. Returns when there is no more to do."""
@@ -62,6 +64,7 @@ class Service:
         """Answer what was accepted, then stop."""
         self.registry.close()
         self._watcher.close()
+        await self.rooms.close()
         await self.engine.close(self.settings.drain_s)
 
 
@@ -84,6 +87,13 @@ def _loader(settings: Settings) -> Loader:
 def _override(settings: Settings, card: ModelCard) -> Limits:
     """A card's limits, with what the settings say instead: of all models, then of this one."""
     limits = card.limits
-    sizes = tuple(size for size in limits.batch_sizes if size <= (settings.max_batch or size))
-    changed = {"batch_sizes": sizes or limits.batch_sizes[:1], "deadline_s": settings.deadline_s or limits.deadline_s}
+    changed = {
+        "batch_sizes": _up_to(settings.max_batch, limits.batch_sizes),
+        "stream_batch_sizes": _up_to(settings.max_batch, limits.stream_batch_sizes),
+        "deadline_s": settings.deadline_s or limits.deadline_s,
+    }
     return Limits.model_validate({**limits.model_dump(), **changed, **settings.limits.get(card.name, {})})
+
+
+def _up_to(largest: int | None, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in sizes if size <= (largest or size)) or sizes[:1]

@@ -54,6 +54,16 @@ class Settings(BaseSettings):
     max_audio_seconds: float = Field(300.0, gt=0, description="longest recording")
     max_audio_samples: int = Field(32_000_000, ge=1, description="decoded samples, all channels together")
 
+    max_streams: int = Field(512, ge=1, description="live streams of a process")
+    max_streams_per_caller: int = Field(128, ge=1, description="live streams of one token, or of one address without")
+    stream_frame_bytes: int = Field(262_144, ge=2, description="largest WebSocket message")
+    stream_backlog_s: float = Field(5.0, gt=0, description="seconds of audio that may wait, or be ahead of real time")
+    stream_idle_s: float = Field(30.0, gt=0, description="seconds without audio until a stream is closed")
+    events_kept: int = Field(1_000, ge=1, description="detections that followers can still ask for")
+    max_followers: int = Field(256, ge=1, description="open event streams of a process")
+    database_url: SecretStr | None = Field(None, description="a PostgreSQL URL: carries events between processes")
+    wyoming_uri: str | None = Field(None, description="where `serve` speaks Wyoming too, such as tcp://0.0.0.0:10400")
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
     keep_alive_s: int = Field(75, ge=1, description="seconds an idle connection is kept")
     drain_s: int = Field(30, ge=0, description="seconds that SIGTERM leaves for what was accepted")

@@ -1,0 +1,176 @@
+"""The WebSocket's side of a stream: what its frames mean, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import structlog
+from pydantic import BaseModel, ValidationError
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from trigger_api.errors import (
+    Idle,
+    NotReady,
+    Overloaded,
+    ServiceError,
+    TooLarge,
+    Unprocessable,
+    UnsupportedMedia,
+)
+from trigger_api.rooms.hub import Hub
+from trigger_api.rooms.stream import Stream
+from trigger_api.schemas import (
+    StreamControl,
+    StreamDetection,
+    StreamError,
+    StreamQuery,
+    StreamReady,
+    StreamScore,
+    StreamStopped,
+)
+from trigger_api.settings import Settings
+
+PROTOCOL = "trigger-api"
+DONE, UNSUPPORTED, POLICY, TOO_BIG, FAILED, AGAIN = 1000, 1003, 1008, 1009, 1011, 1013
+_PARTING_S = 5  # for the last words to a client that may not read them
+_log = structlog.get_logger(__name__)
+
+
+class Socket:
+    """One accepted WebSocket."""
+
+    def __init__(self, websocket: WebSocket, hub: Hub, settings: Settings) -> None:
+        self._websocket = websocket
+        self._hub = hub
+        self._settings = settings
+
+    async def serve(self, caller: str) -> None:
+        """Stream until either side ends it."""
+        await self._websocket.accept(PROTOCOL if PROTOCOL in self._websocket.scope["subprotocols"] else None)
+        try:
+            await self._stream(_query(self._websocket), caller)
+        except WebSocketDisconnect:
+            return
+        except ServiceError as error:
+            await self._part(error)
+        except Exception as error:  # a fault of ours: the client learns nothing but that
+            _log.error("stream failed", exc_info=error)
+            await self._part(ServiceError("the server failed; its log has the cause"))
+
+    async def _stream(self, query: StreamQuery, caller: str) -> None:
+        again = True
+        while again:
+            async with self._hub.open(query, caller) as stream:
+                await self._send(_ready(stream))
+                again = await self._converse(stream)
+
+    async def _converse(self, stream: Stream) -> bool:
+        """Hear and tell at once. True if the client wants to begin anew."""
+        telling = asyncio.create_task(self._tell(stream))
+        hearing = asyncio.create_task(self._hear(stream))
+        try:
+            await asyncio.wait((telling, hearing), return_when=asyncio.FIRST_COMPLETED)
+            if hearing.done() and not telling.done() and hearing.exception() is None and not hearing.result():
+                await telling  # the audio has ended: what is left is still told
+            done = telling if telling.done() else hearing
+            return bool(done.result())
+        finally:
+            for task in (telling, hearing):
+                task.cancel()
+            await asyncio.gather(telling, hearing, return_exceptions=True)
+
+    async def _hear(self, stream: Stream) -> bool:
+        """Feed what comes until the client stops (False) or resets (True)."""
+        async for frame in self._frames():
+            if isinstance(frame, bytes):
+                stream.feed(frame)
+            elif _control(frame).type == "reset":
+                return True
+            else:
+                stream.finish()
+                return False
+        raise AssertionError("frames end by an error only")
+
+    async def _frames(self) -> AsyncIterator[bytes | str]:
+        while True:
+            try:
+                async with asyncio.timeout(self._settings.stream_idle_s):
+                    message = await self._websocket.receive()
+            except TimeoutError:
+                raise Idle(f"no audio for {self._settings.stream_idle_s:g} s") from None
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(message.get("code", 1005))
+            frame: bytes | str = message.get("bytes") or message.get("text") or b""
+            if len(frame) > self._settings.stream_frame_bytes:
+                raise TooLarge(f"a message may have {self._settings.stream_frame_bytes} bytes")
+            yield frame
+
+    async def _tell(self, stream: Stream) -> bool:
+        async for heard in stream.news():
+            for hit in heard.detections:
+                await self._send(StreamDetection(word=stream.word, time_ms=hit.time_ms, score=round(hit.score, 4)))
+            if stream.scores:
+                await self._send(
+                    StreamScore(time_ms=heard.time_ms, score=round(heard.score, 4), level_dbfs=heard.level_dbfs)
+                )
+        heard_ms = stream.last.time_ms if stream.last else 0
+        await self._send(StreamStopped(detections=stream.detections, heard_ms=heard_ms))
+        await self._websocket.close(DONE)
+        return False
+
+    async def _send(self, message: BaseModel) -> None:
+        await self._websocket.send_text(message.model_dump_json())
+
+    async def _part(self, error: ServiceError) -> None:
+        """Say what is wrong, then close. The client may be gone, or not read."""
+        with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+            async with asyncio.timeout(_PARTING_S):
+                await self._send(StreamError(code=code(error), detail=error.detail))
+                await self._websocket.close(close_code(error), error.detail[:100])
+
+
+def code(error: ServiceError) -> str:
+    """The error's name as the protocol has it: TooFast is ``too_fast``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
+
+
+def close_code(error: ServiceError) -> int:
+    """RFC 6455's code for an error."""
+    if isinstance(error, NotReady | Overloaded):
+        return AGAIN
+    if isinstance(error, TooLarge):
+        return TOO_BIG
+    if isinstance(error, UnsupportedMedia):
+        return UNSUPPORTED
+    return FAILED if type(error) is ServiceError else POLICY
+
+
+def _query(websocket: WebSocket) -> StreamQuery:
+    try:
+        return StreamQuery.model_validate(dict(websocket.query_params))
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".lstrip(": ") for fault in error.errors()]
+        raise Unprocessable("; ".join(faults)) from None
+
+
+def _control(text: str) -> StreamControl:
+    try:
+        return StreamControl.model_validate_json(text)
+    except ValidationError:
+        raise UnsupportedMedia('audio goes into binary frames; text is {"type": "stop"} or {"type": "reset"}') from None
+
+
+def _ready(stream: Stream) -> StreamReady:
+    ear = stream.session.ear
+    return StreamReady(
+        room=stream.room,
+        word=stream.word,
+        model=ear.card.name,
+        version=ear.card.version,
+        rate=stream.session.rate,
+        threshold=stream.session.threshold,
+        hop_ms=ear.hop_ms,
+    )
