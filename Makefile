@@ -38,17 +38,17 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.run: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet $(EDITABLE) .
+	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[tensorflow]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[test]'
+	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[tensorflow,onnx,test]'
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[test,train,lint]'
+	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[tensorflow,onnx,test,train,lint]'
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[bench]'
+	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[tensorflow,bench]'
 	touch $@

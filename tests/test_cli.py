@@ -15,14 +15,14 @@ from conftest import BeepNetwork, add_model, beeps, encode, trigger_card
 from trigger_api import cli, service
 from trigger_api.cards import ModelCard
 from trigger_api.metrics import MULTIPROC_DIR
-from trigger_api.runtimes import Network
+from trigger_api.runtimes import Network, Options
 
 
 @pytest.fixture(autouse=True)
 def _numpy_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands load the test's network instead of Keras's."""
 
-    def load(path: Path, card: ModelCard, **threads: int) -> Network:
+    def load(path: Path, card: ModelCard, *, options: Options) -> Network:
         if card.name == "broken":
             raise ValueError("half a file")
         return BeepNetwork()

@@ -1,4 +1,4 @@
-"""The command line: ``trigger-api serve | detect | models | bench | train | evaluate``."""
+"""The command line: ``trigger-api serve | detect | models | convert | bench | train | evaluate``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from trigger_api.errors import ServiceError
 from trigger_api.evaluation import commands as evaluation
 from trigger_api.metrics import MULTIPROC_DIR, Metrics
 from trigger_api.registry import State
+from trigger_api.repository import discover
 from trigger_api.service import Service, find_models
 from trigger_api.settings import ENV_PREFIX, Settings
 from trigger_api.tasks.trigger import Hearing
@@ -82,6 +83,20 @@ def detect(
         _out.print(_table(results))
     if any(isinstance(result, ServiceError) for result in results.values()):
         raise typer.Exit(1)
+
+
+@app.command()
+def convert(
+    folder: Annotated[Path, typer.Argument(help="Model folder, or file of the exercise.", exists=True)],
+    out: Annotated[Path | None, typer.Option(help="Where to write; into the model folder if not given.")] = None,
+) -> None:
+    """Convert a model for ONNX Runtime: it then serves without TensorFlow."""
+    from trigger_api.runtimes import conversion, digest  # TensorFlow takes seconds to import
+
+    for entry in _checked(discover, folder):
+        target = out or (entry.path if entry.path.is_dir() else entry.path.parent)
+        _checked(conversion.convert, entry.path, entry.card, digest(entry.path), target)
+        typer.echo(f"{entry.card.name} {entry.card.version}: {target / 'model.onnx'}")
 
 
 @app.command()

@@ -14,7 +14,7 @@ from trigger_api.metrics import Metrics
 from trigger_api.registry import BUNDLED, Entry, Loader, Registry
 from trigger_api.repository import Watcher, discover
 from trigger_api.rooms.hub import Hub
-from trigger_api.runtimes import load
+from trigger_api.runtimes import Options, load
 from trigger_api.settings import Settings
 from trigger_api.tasks.tensors import Compute
 from trigger_api.tasks.trigger import Trigger
@@ -25,7 +25,7 @@ class Service:
 
     Args:
         settings: all of them.
-        loader: reads a model's weights; by default Keras on TensorFlow.
+        loader: reads a model's weights; by default as the settings say.
 
     Raises:
         ValueError: the models folder holds something that cannot be served.
@@ -81,7 +81,13 @@ def find_models(settings: Settings) -> list[Entry]:
 
 
 def _loader(settings: Settings) -> Loader:
-    return partial(load, intra_op_threads=settings.intra_op_threads, inference_threads=settings.inference_threads)
+    options = Options(
+        kind=settings.runtime,
+        intra_op_threads=settings.intra_op_threads,
+        inference_threads=settings.inference_threads,
+        cache=settings.cache,
+    )
+    return partial(load, options=options)
 
 
 def _override(settings: Settings, card: ModelCard) -> Limits:

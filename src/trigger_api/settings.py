@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trigger_api.cards import Limits
+from trigger_api.runtimes import Kind
 
 ENV_PREFIX = "TRIGGER_API_"
 _MIB = 1024 * 1024
@@ -17,6 +18,10 @@ _MIB = 1024 * 1024
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "trigger_api"
 
 
 class Settings(BaseSettings):
@@ -37,6 +42,8 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="origins that browsers may call from")
 
     models: Path | None = Field(None, description="folder of further models, or one model file")
+    runtime: Kind = Field("auto", description="`tensorflow`, `onnx`, or `auto`: ONNX Runtime where it can serve")
+    cache: Path | None = Field(default_factory=_cache, description="folder that keeps models converted for ONNX")
     bundled: bool = Field(True, description="serve the bundled models too")
     inference_threads: int = Field(default_factory=_cores, ge=1, description="batches computed at once")
     intra_op_threads: int = Field(1, ge=1, description="threads within one computation")

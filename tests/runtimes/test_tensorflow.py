@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from trigger_api.cards import WEIGHTS_FILE, ModelCard, TensorSpec
-from trigger_api.runtimes import load, tensorflow
+from trigger_api.runtimes import Options, load, tensorflow
 
 keras = pytest.importorskip("keras")
 
@@ -66,7 +66,7 @@ def test_what_xla_cannot_compile_is_served_plain() -> None:
 
 def test_load_reads_a_model_folder(tmp_path: Path, tensors: dict[str, Any]) -> None:
     summing().save(tmp_path / WEIGHTS_FILE)
-    network = load(tmp_path, make_card(), intra_op_threads=1, inference_threads=2)
+    network = load(tmp_path, make_card(), Options(kind="tensorflow", inference_threads=2))
     run = network.compile([SPECS[0].model_copy(update={"shape": (3, 2)}), SPECS[1]], 2)
     assert run(tensors)["last"].shape == (2, 2)
 
@@ -75,4 +75,4 @@ def test_code_in_a_model_file_is_not_run(tmp_path: Path) -> None:
     inputs = keras.Input((1,))
     keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(tmp_path / WEIGHTS_FILE)
     with pytest.raises(ValueError, match="unsafe"):
-        load(tmp_path, make_card(), intra_op_threads=1, inference_threads=1)
+        load(tmp_path, make_card(), Options(kind="tensorflow"))

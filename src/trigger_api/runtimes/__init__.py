@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from trigger_api.cards import WEIGHTS_FILE, ModelCard, TensorSpec
 from trigger_api.inference import Runner
+
+Kind = Literal["auto", "tensorflow", "onnx"]
 
 
 class Network(Protocol):
@@ -21,17 +26,77 @@ class Network(Protocol):
         """
 
 
-def load(path: Path, card: ModelCard, *, intra_op_threads: int, inference_threads: int) -> Network:
+@dataclass(frozen=True)
+class Options:
+    """How to load.
+
+    Attributes:
+        kind: a runtime, or ``auto``: ONNX Runtime where it is installed and the model converts, else TensorFlow.
+        cache: folder that keeps conversions, by the weights' sha256.
+    """
+
+    kind: Kind = "auto"
+    intra_op_threads: int = 1
+    inference_threads: int = 1
+    cache: Path | None = None
+
+
+def load(path: Path, card: ModelCard, options: Options) -> Network:
     """Load a model folder, or a bare weights file of the "Trigger Word Detection" exercise.
 
     Raises:
-        ValueError: the weights are not what the card says.
+        ValueError: the weights are not what the card says, or the runtime asked for cannot serve them.
     """
+    if options.kind != "tensorflow" and find_spec("onnxruntime"):
+        converted = _converted(path, card, options)
+        if converted is not None:
+            return converted
+    if options.kind == "onnx":
+        raise ValueError("it is not converted for ONNX Runtime, and cannot be here: see `trigger-api convert`")
+    return _keras(path, card, options)
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a model's weights."""
+    return hashlib.sha256((path / WEIGHTS_FILE if path.is_dir() else path).read_bytes()).hexdigest()
+
+
+def _converted(path: Path, card: ModelCard, options: Options) -> Network | None:
+    from trigger_api.runtimes import onnx
+
+    sha256 = digest(path)
+    kept = options.cache / sha256 if options.cache else None
+    folders = [folder for folder in (path, kept) if folder and folder.is_dir()]
+    found = onnx.find(folders, card, sha256, threads=options.intra_op_threads)
+    if found is not None or kept is None or not _can_convert():
+        return found
+    try:
+        _prepare_tensorflow(options)
+        from trigger_api.runtimes import conversion
+
+        conversion.convert(path, card, sha256, kept)
+    except ValueError:
+        return None
+    return onnx.find([kept], card, sha256, threads=options.intra_op_threads)
+
+
+def _can_convert() -> bool:
+    return all(find_spec(name) for name in ("tensorflow", "keras", "tf2onnx"))
+
+
+def _keras(path: Path, card: ModelCard, options: Options) -> Network:
+    if not find_spec("tensorflow"):
+        raise ValueError("no runtime can serve it: install trigger-api[tensorflow], or [onnx] and a converted model")
+    _prepare_tensorflow(options)
+    from trigger_api.runtimes import exercise, tensorflow
+
+    model = tensorflow.read(path / WEIGHTS_FILE) if path.is_dir() else exercise.rebuild(path)
+    return tensorflow.KerasNetwork(model, card)
+
+
+def _prepare_tensorflow(options: Options) -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it takes a machine without a GPU for an error
-    from trigger_api.runtimes import exercise, tensorflow  # TensorFlow takes seconds to import
+    from trigger_api.runtimes import tensorflow  # importing it takes seconds
 
-    tensorflow.configure(intra_op_threads=intra_op_threads, inter_op_threads=inference_threads)
-    if path.is_dir():
-        return tensorflow.KerasNetwork(tensorflow.read(path / WEIGHTS_FILE), card)
-    return tensorflow.KerasNetwork(exercise.rebuild(path), card)
+    tensorflow.configure(intra_op_threads=options.intra_op_threads, inter_op_threads=options.inference_threads)

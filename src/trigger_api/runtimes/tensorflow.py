@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ class KerasNetwork:
 
     def _function(self, specs: Sequence[TensorSpec], batch: int, xla: bool) -> Runner:
         shapes = {spec.name: tf.TensorSpec((batch, *spec.shape), spec.dtype, spec.name) for spec in specs}
-        function = tf.function(self._call, input_signature=[shapes], jit_compile=xla, autograph=False)
+        function = tf.function(self.call, input_signature=[shapes], jit_compile=xla, autograph=False)
         concrete = function.get_concrete_function()
 
         def run(tensors: Tensors) -> Tensors:
@@ -58,7 +58,8 @@ class KerasNetwork:
 
         return run
 
-    def _call(self, tensors: dict[str, Any]) -> dict[str, Any]:
+    def call(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
+        """The model on tensors, by the card's names; for use within a function that is being compiled."""
         ordered = [tensors[name] for name in self._inputs]
         outputs = self._model(keras.tree.pack_sequence_as(self._model.input, ordered), training=False)
         if isinstance(outputs, dict):
