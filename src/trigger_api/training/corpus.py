@@ -143,9 +143,15 @@ def speech_scene(pools: Pools, rng: np.random.Generator) -> tuple[Samples, float
 
 
 def noise_scene(pools: Pools, rng: np.random.Generator) -> tuple[Samples, float]:
-    """Nobody speaks."""
-    background = augment.noise(SCENE, rng, pools.noise)
-    return augment.at_level(background, float(rng.uniform(-60, -3))), NO_WORD
+    """Nobody speaks: one noise, and perhaps a second one that comes later or louder."""
+    canvas = augment.noise(SCENE, rng, pools.noise)
+    if rng.random() < 0.5:
+        later = int(rng.integers(SCENE))
+        louder = 10 ** rng.uniform(-1, 1.5)
+        canvas[later:] += np.float32(louder) * _like(augment.noise(SCENE - later, rng, pools.noise), canvas)
+    if rng.random() < 0.5:
+        canvas = augment.filtered(canvas, augment.microphone(augment.spectrum_size(SCENE), rng), None)
+    return augment.at_level(canvas, float(rng.uniform(-60, -3))), NO_WORD
 
 
 def staged(canvas: Samples, pools: Pools, rng: np.random.Generator) -> Samples:
@@ -170,6 +176,11 @@ def _neighbour(word: Samples, pools: Pools, rng: np.random.Generator) -> Samples
     piece = faded(clip[start : start + int(rng.uniform(0.3, 2.0) * RATE)])
     gain = 10 ** (rng.normal(0, 4) / 20) * np.abs(word).max() / (np.abs(piece).max() + 1e-4)
     return np.asarray(piece * gain, np.float32)
+
+
+def _like(samples: Samples, model: Samples) -> Samples:
+    """Brought to the mean power of another sound."""
+    return np.asarray(samples * np.sqrt((model**2).mean() / ((samples**2).mean() + 1e-12)), np.float32)
 
 
 def _lay_before(canvas: Samples, end: int, piece: Samples) -> None:

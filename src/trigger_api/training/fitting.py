@@ -57,14 +57,25 @@ def targets(ends: Floats, scores: int, frame_seconds: float) -> tuple[Floats, Fl
 
 
 def fit(
-    shares: Sequence[Share], shape: Shape, schedule: Schedule, seed: int, folder: Path, done: Callable[[float], None]
+    shares: Sequence[Share],
+    shape: Shape,
+    schedule: Schedule,
+    seed: int,
+    folder: Path,
+    done: Callable[[float], None],
+    start: Path | None = None,
 ) -> tuple[Any, list[float]]:
-    """Train, or go on training, a network; `folder` keeps the checkpoint. Returns it and the loss of each epoch."""
+    """Train, or go on training, a network; `folder` keeps the checkpoint, `start` holds weights to begin with.
+
+    Returns the network and the loss of each epoch.
+    """
     import keras
     import tensorflow as tf
 
     keras.utils.set_random_seed(seed)
     network = training_network(shape)
+    if start is not None:
+        network.load_weights(start)
     rate = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.epochs * schedule.steps, alpha=0.01)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-3, use_ema=True, ema_momentum=schedule.average)
     optimizer.build(network.trainable_variables)

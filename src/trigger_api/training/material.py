@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -78,12 +79,11 @@ def gather(sources: Sources, cache: Path, seed: int, step: Callable[[str], None]
     Raises:
         ValueError: nobody says the word, or nobody says anything else.
     """
-    rng = np.random.default_rng([seed, 1])
     step("synthetic voices say the word")
-    synthetic = _trimmed(say(_word_lines(sources, rng), cache))
+    synthetic = _trimmed(say(_word_lines(sources, seed), cache))
     synthetic += sentences.speak(sources.voices(), sources.word, _SENTENCE_TEMPOS, cache)
     step("synthetic voices say other things")
-    spoken = _present(say(_other_lines(sources, rng), cache))
+    spoken = _present(say(_other_lines(sources, seed), cache))
     step("reading recordings")
     real = _trimmed(read_all(sources.files([sources.recordings] if sources.recordings else [])))
     if not real and not synthetic:
@@ -113,21 +113,31 @@ def read_all(paths: Sequence[Path]) -> list[Samples]:
     return clips
 
 
-def _word_lines(sources: Sources, rng: np.random.Generator) -> list[Line]:
+def _word_lines(sources: Sources, seed: int) -> list[Line]:
     return [
-        Line(voice, sources.word, float(np.exp(rng.uniform(-0.4, 0.35))), float(rng.uniform(0.2, 0.8)))
-        for voice in sources.voices()
+        _line(voice, sources.word, rng)
+        for voice, rng in _seeded(sources.voices(), seed)
         for _ in range(_TAKES.get(voice.program, 2))
     ]
 
 
-def _other_lines(sources: Sources, rng: np.random.Generator) -> list[Line]:
+def _other_lines(sources: Sources, seed: int) -> list[Line]:
     texts = phrases.others(sources.word)
     return [
-        Line(voice, str(text), float(np.exp(rng.uniform(-0.3, 0.3))), float(rng.uniform(0.2, 0.8)))
-        for voice in sources.voices()
+        _line(voice, str(text), rng)
+        for voice, rng in _seeded(sources.voices(), seed + 1)
         for text in rng.choice(texts, _OTHERS.get(voice.program, 8))
     ]
+
+
+def _seeded(voices: Iterable[Voice], seed: int) -> Iterator[tuple[Voice, np.random.Generator]]:
+    """Every voice with its own generator: who else speaks changes nothing, and the cache is of use to other runs."""
+    for voice in voices:
+        yield voice, np.random.default_rng([seed, zlib.crc32(f"{voice.program} {voice.name}".encode())])
+
+
+def _line(voice: Voice, text: str, rng: np.random.Generator) -> Line:
+    return Line(voice, text, float(np.exp(rng.uniform(-0.4, 0.35))), float(rng.uniform(0.2, 0.8)))
 
 
 def _present(clips: Iterable[_T | None]) -> list[_T]:

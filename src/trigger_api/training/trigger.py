@@ -33,11 +33,12 @@ class Recipe:
     synthetic: int = 3_000
     others: int = 4_000
     speech: int = 4_000
-    noise: int = 400
+    noise: int = 1_200
     test: int = 700
-    batch: tuple[int, int, int, int, int] = (32, 32, 32, 28, 4)
+    batch: tuple[int, int, int, int, int] = (32, 32, 30, 26, 8)
     schedule: Schedule = field(default_factory=Schedule)
     shape: Shape = field(default_factory=Shape)
+    start: Path | None = None
 
 
 def train_trigger(
@@ -71,7 +72,13 @@ def train_trigger(
         shares, tests = _shares(material, recipe, seed), _tests(material, recipe, seed)
         progress.update(task, description="training")
         network, losses = fit(
-            shares, recipe.shape, recipe.schedule, seed, work / "checkpoint", lambda part: progress.advance(task, part)
+            shares,
+            recipe.shape,
+            recipe.schedule,
+            seed,
+            work / "checkpoint",
+            lambda part: progress.advance(task, part),
+            recipe.start,
         )
     decision, costs = calibrate(network, *tests, recipe.shape.stride * 10)
     curves.learning(losses, out / "learning.png")
