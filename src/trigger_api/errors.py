@@ -173,7 +173,7 @@ def problem(
         "error": detail,
         **members,
     }
-    return JSONResponse(body, status_code=status, headers=headers, media_type=PROBLEM_TYPE)
+    return JSONResponse(body, status_code=int(status), headers=headers, media_type=PROBLEM_TYPE)
 
 
 def internal_error(request_id: str) -> Response:

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+def _whole(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("half of a surrogate pair is no character") from None
+    return text
+
+
+# JSON can write half of a surrogate pair, and Python reads it; no answer could repeat it.
+Text = Annotated[str, AfterValidator(_whole)]
 
 
 class _Schema(BaseModel):
@@ -174,3 +186,54 @@ class RoomState(_Schema):
     level_dbfs: float | None = Field(description="of the last hop; null before the first")
     detections: int
     last_detection: RoomEvent | None
+
+
+class EntitiesRequest(_Schema):
+    """Texts to read: one, or several that are read apart."""
+
+    text: Text = Field(default="", description="a text of any length up to the limit")
+    texts: list[Text] = Field(default=[], max_length=256, description="further texts")
+    model: str | None = Field(default=None, max_length=64)
+
+
+class TaggedToken(_Schema):
+    """A word with its place in the text, in characters (Unicode code points)."""
+
+    text: str
+    start: int
+    end: int
+    tag: str = Field(description="BIO: `O`, `B-PER`, `I-PER`, ...")
+    score: float = Field(ge=0, le=1)
+
+
+class Entity(_Schema):
+    """What is named; ``text`` is the slice from ``start`` to ``end``."""
+
+    type: str = Field(description="`PER`, `ORG`, `LOC` or `MISC`")
+    text: str
+    start: int
+    end: int
+    score: float = Field(ge=0, le=1)
+
+
+class TextEntities(_Schema):
+    """What one text names."""
+
+    tokens: list[TaggedToken]
+    entities: list[Entity]
+
+
+class EntitiesAnswer(TextEntities):
+    """What `text` names, and what each of `texts` does."""
+
+    results: list[TextEntities] = Field(description="one for each of `texts`")
+    model: str
+    version: str
+
+
+class AlignedAnswer(_Schema):
+    """The answer of the original named-entity service: words above their tags, aligned in columns."""
+
+    input: str
+    output: str
+    entities: list[Entity]

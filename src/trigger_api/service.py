@@ -16,6 +16,7 @@ from trigger_api.repository import Watcher, discover
 from trigger_api.rooms.hub import Hub
 from trigger_api.runtimes import Options, load
 from trigger_api.settings import Settings
+from trigger_api.tasks.entities import Entities
 from trigger_api.tasks.tensors import Compute
 from trigger_api.tasks.trigger import Trigger
 
@@ -51,6 +52,7 @@ class Service:
         self._watcher = Watcher(self.registry, partial(find_models, settings), settings.watch_s)
         limits = AudioLimits(settings.max_audio_seconds, settings.max_audio_samples)
         self.compute = Compute(self.engine, self.registry)
+        self.entities = Entities(self.engine, self.registry, settings.max_text_characters)
         self.trigger = Trigger(self.engine, self.registry, limits)
         self.rooms = Hub(settings, self.engine, self.registry, metrics)
 

@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, description="a PostgreSQL URL: carries events between processes")
     wyoming_uri: str | None = Field(None, description="where `serve` speaks Wyoming too, such as tcp://0.0.0.0:10400")
 
+    max_text_characters: int = Field(20_000, ge=1, description="characters of all texts of a request")
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
     keep_alive_s: int = Field(75, ge=1, description="seconds an idle connection is kept")
     drain_s: int = Field(30, ge=0, description="seconds that SIGTERM leaves for what was accepted")

@@ -1,60 +1,21 @@
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from trigger_api.cards import Limits, ModelCard, TensorSpec, write_card
+from places import PlaceNetwork, add_places
 from trigger_api.errors import TooLarge, UnknownModel
-from trigger_api.inference import Engine, Runner, Tensors
+from trigger_api.inference import Engine
 from trigger_api.metrics import Metrics
 from trigger_api.registry import Registry
 from trigger_api.repository import discover
-from trigger_api.tasks.bio import LABELS
 from trigger_api.tasks.entities import Entities, Reading
-from trigger_api.tasks.gazetteers import FEATURES, write_gazetteers
-from trigger_api.tasks.tagging import GAZETTEERS_FILE, VOCABULARY_FILE
-from trigger_api.tasks.wordpiece import SPECIALS
-
-VOCABULARY = (*SPECIALS, "i", "love", "paris", "rome", ".")
-CARD = ModelCard(
-    task="entities",
-    name="tiny",
-    version="3",
-    labels=LABELS,
-    inputs=(
-        TensorSpec(name="pieces", shape=(-1,), dtype="int32"),
-        TensorSpec(name="shapes", shape=(-1,), dtype="int32"),
-        TensorSpec(name="gazetteers", shape=(-1, FEATURES)),
-    ),
-    outputs=(TensorSpec(name="scores", shape=(-1, len(LABELS))),),
-    lengths=(16, 64),
-    limits=Limits(batch_sizes=(1, 2)),
-)
-
-
-class PlaceNetwork:
-    """Takes Paris and Rome for places."""
-
-    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
-        def run(tensors: Tensors) -> Tensors:
-            assert {name: tensor.shape for name, tensor in tensors.items()} == {
-                spec.name: (batch, *spec.shape) for spec in specs
-            }
-            place = np.isin(tensors["pieces"], [VOCABULARY.index("paris"), VOCABULARY.index("rome")])
-            return {"scores": np.eye(len(LABELS), dtype=np.float32)[place * LABELS.index("B-LOC")] * 9}
-
-        return run
 
 
 @pytest.fixture
 async def entities(tmp_path: Path) -> AsyncIterator[Entities]:
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    write_card(folder, CARD)
-    (folder / VOCABULARY_FILE).write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
-    write_gazetteers(folder / GAZETTEERS_FILE, {"paris": "c"})
+    add_places(tmp_path / "tiny")
     engine = Engine(inference_threads=1, preprocess_threads=2, preprocess_queue=32)
     registry = Registry(discover(tmp_path), lambda path, card: PlaceNetwork(), engine.scheduler, Metrics())
     registry.load_all()

@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Any, TypeVar
 
+from fastapi import APIRouter, Request
+from pydantic import TypeAdapter, ValidationError
+
+from trigger_api.errors import MalformedJson, Unprocessable
 from trigger_api.routers.deps import Served
+from trigger_api.routers.entities import flat
 from trigger_api.routers.trigger import Recording, hear
-from trigger_api.schemas import PredictAnswer
+from trigger_api.schemas import AlignedAnswer, EntitiesRequest, PredictAnswer
+from trigger_api.tasks.columns import aligned
 
 router = APIRouter(tags=["compatible"])
+
+T = TypeVar("T")
+_Text: TypeAdapter[str | EntitiesRequest] = TypeAdapter(str | EntitiesRequest)
+
+
+def _json_body(adapter: TypeAdapter[Any]) -> dict[str, Any]:
+    """The body in the OpenAPI document: the original clients name no content type, so it is read by hand."""
+    schema = adapter.json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def parse_json(adapter: TypeAdapter[T], body: bytes) -> T:
+    """Read JSON, whatever its content type says.
+
+    Raises:
+        MalformedJson: it is none.
+        Unprocessable: it is of another shape.
+    """
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        if any(fault["type"] == "json_invalid" for fault in error.errors()):
+            raise MalformedJson from None
+        raise Unprocessable("the body is not of the shape that this path takes") from None
 
 
 @router.post("/predict")
@@ -18,3 +49,14 @@ async def predict(service: Served, audio: Recording) -> PredictAnswer:
     found = bool(heard.detections)
     timestamps = [hit.time_ms for hit in heard.detections]
     return PredictAnswer(detected=found, trigget_detected=found, timestamps=timestamps)
+
+
+@router.post("/api", openapi_extra=_json_body(_Text))
+async def tag(request: Request, service: Served) -> AlignedAnswer:
+    """The original named-entity service: a bare JSON string, or an object with `text`."""
+    body = parse_json(_Text, await request.body())
+    text = body if isinstance(body, str) else body.text
+    reading = await service.entities.find([text])
+    read = flat(reading.texts[0])
+    words, tags = aligned((token.text, token.tag) for token in read.tokens)
+    return AlignedAnswer(input=words, output=tags, entities=read.entities)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from conftest import started
+from places import PlaceNetwork, add_places
+from trigger_api.app import create_app
+from trigger_api.settings import Settings
+
+URL = "/v1/entities"
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    add_places(tmp_path / "models" / "tiny")
+    settings = Settings(models=tmp_path / "models", bundled=False, max_text_characters=2_000)
+    async with started(create_app(settings, loader=lambda path, card: PlaceNetwork())) as http:
+        yield http
+
+
+async def test_a_text_is_answered_with_words_and_entities(client: httpx.AsyncClient) -> None:
+    answer = (await client.post(URL, json={"text": "I love Paris. I love Rome."})).json()
+    assert [token["tag"] for token in answer["tokens"]] == ["O", "O", "B-LOC", "O"] * 2
+    assert [(found["type"], found["text"], found["start"], found["end"]) for found in answer["entities"]] == [
+        ("LOC", "Paris", 7, 12),
+        ("LOC", "Rome", 21, 25),
+    ]
+    assert 0.9 < answer["entities"][0]["score"] <= 1
+    assert (answer["results"], answer["model"], answer["version"]) == ([], "tiny", "3")
+
+
+async def test_further_texts_are_read_apart(client: httpx.AsyncClient) -> None:
+    answer = (await client.post(URL, json={"texts": ["Rome", "", "I"], "model": "tiny"})).json()
+    assert [[found["text"] for found in result["entities"]] for result in answer["results"]] == [["Rome"], [], []]
+    assert answer["tokens"] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "words"),
+    [
+        ('{"text": "' + "a" * 2_001 + '"}', 413, "longer than 2000 characters"),
+        ('{"text": 7}', 422, "text"),
+        ('{"text": "\\ud800"}', 422, "text"),
+        ('{"texts": "Rome"}', 422, "texts"),
+        ('{"texts": [' + ",".join(['""'] * 257) + "]}", 422, "texts"),
+        ('{"text": "Rome", "model": "nix"}', 404, "no such entities model"),
+        ("{", 400, "failed to parse json"),
+        ('"Rome"', 422, "body"),
+    ],
+)
+async def test_what_cannot_be_read_is_told_so(client: httpx.AsyncClient, content: str, status: int, words: str) -> None:
+    response = await client.post(URL, content=content, headers={"Content-Type": "application/json"})
+    assert response.status_code == status
+    assert words in response.json()["detail"]
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "\x00\x01\x7f", "\u202e\ufeff\U0001f600", "\ue000" * 50])
+async def test_odd_texts_are_read(client: httpx.AsyncClient, text: str) -> None:
+    response = await client.post(URL, json={"text": text})
+    assert response.status_code == 200
+    assert all(text[token["start"] : token["end"]] == token["text"] for token in response.json()["tokens"])
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded", ""])
+@pytest.mark.parametrize("body", ["I love Paris", {"text": "I love Paris"}])
+async def test_the_original_services_columns(client: httpx.AsyncClient, body: object, content_type: str) -> None:
+    headers = {"Content-Type": content_type}
+    answer = (await client.post("/api", content=json.dumps(body), headers=headers)).json()
+    assert answer["input"] == "I love Paris "
+    assert answer["output"] == "O O    B-LOC "
+    assert answer["entities"][0]["text"] == "Paris"
+
+
+async def test_the_original_service_without_json(client: httpx.AsyncClient) -> None:
+    for content, status in (("I love Paris", 400), ('"\\ud800"', 400), ("", 400), ("[1]", 422)):
+        response = await client.post("/api", content=content)
+        assert response.status_code == status
+        assert response.json()["success"] is False
