@@ -7,7 +7,7 @@ import soundfile
 from trigger_api.cards import write_card
 from trigger_api.evaluation import rounds as module
 from trigger_api.evaluation.listening import Listener
-from trigger_api.evaluation.rounds import HeldOut, Round, part_of, report, rounds, shared_threshold
+from trigger_api.evaluation.rounds import HeldOut, Round, leave_one_out, part_of, report, rounds, shared_threshold
 from trigger_api.tasks.log_mel import LogMel
 from trigger_api.training.material import Sources
 from trigger_api.training.recordings import RATE
@@ -64,6 +64,21 @@ def test_the_report_is_json(done: list[Round]) -> None:
     assert figures["false accepts"] <= 1
     assert figures["without *_bob and no-program"]["people found"] == "2 of 2"
     assert figures["without *_bob and no-program"]["synthetic voices found"] == "0 of 0"
+
+
+def test_who_is_held_out_is_said_in_one_word() -> None:
+    assert HeldOut.parse("*_ann:flite") == HeldOut("*_ann", "flite")
+    with pytest.raises(ValueError, match="PATTERN:PROGRAM"):
+        HeldOut.parse("flite")
+
+
+def test_leaving_one_out_writes_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: list[Round]) -> None:
+    trained: list[str] = []
+    monkeypatch.setattr(module, "train_trigger", lambda word, *_, **__: trained.append(word))
+    monkeypatch.setattr(module, "rounds", lambda sources, *rest: rest[-1](sources, tmp_path) or done)
+    figures = leave_one_out(Sources("beep"), [], HELD_OUT, tmp_path)
+    assert trained == ["beep"]
+    assert json.loads((tmp_path / "rounds.json").read_text()) == figures
 
 
 def test_clips_of_one_speaker_stay_together() -> None:

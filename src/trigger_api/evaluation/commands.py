@@ -39,3 +39,27 @@ def trigger(
         _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
     typer.echo(json.dumps(figures, indent=2))
+
+
+@app.command()
+def rounds(
+    word: Annotated[str, typer.Option(help="The word.")],
+    recordings: Annotated[Path, typer.Option(help="People saying it.", exists=True, file_okay=False)],
+    hold_out: Annotated[list[str], typer.Option(help="PATTERN:PROGRAM a round: recordings and synthesiser left out.")],
+    tests: Annotated[list[Path], typer.Option(help="Other speech, trained on and measured in turn.", exists=True)],
+    out: Annotated[Path, typer.Option(help="Folder for the rounds' models and figures.")],
+    negatives: Annotated[list[Path] | None, typer.Option(help="Other speech for every round.", exists=True)] = None,
+    noise: Annotated[list[Path] | None, typer.Option(help="Sounds that are no speech.", exists=True)] = None,
+    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+) -> None:
+    """Train without a speaker and a synthesiser, and measure on them; once for each hold-out."""
+    from trigger_api.evaluation.rounds import HeldOut, leave_one_out
+    from trigger_api.training.material import Sources
+
+    try:
+        sources = Sources(word, recordings, tuple(negatives or ()), tuple(noise or ()))
+        figures = leave_one_out(sources, tests, [HeldOut.parse(text) for text in hold_out], out, seed=seed)
+    except (OSError, ValueError) as error:
+        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+    typer.echo(json.dumps(figures, indent=2))

@@ -6,6 +6,7 @@ measured on what it went without. Together the rounds score every clip once, non
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from trigger_api.evaluation.trigger import Clip, Trial, clip, clips, listen, per
 from trigger_api.training.material import Sources
 from trigger_api.training.recordings import audio_files
 from trigger_api.training.speech import Line, say, voices
+from trigger_api.training.trigger import train_trigger
 
 WITHIN_SECONDS = 0.12
 _SPEAKER = re.compile(r"([0-9a-f]{8})_nohash")
@@ -35,6 +37,18 @@ class HeldOut:
     recordings: str
     program: str
 
+    @classmethod
+    def parse(cls, text: str) -> HeldOut:
+        """From ``PATTERN:PROGRAM``.
+
+        Raises:
+            ValueError: it is not of that form.
+        """
+        recordings, colon, program = text.partition(":")
+        if not (recordings and colon and program):
+            raise ValueError(f"{text!r} is not PATTERN:PROGRAM, such as '*_ann:flite'")
+        return cls(recordings, program)
+
 
 @dataclass(frozen=True)
 class Round:
@@ -44,6 +58,38 @@ class Round:
     people: Trial
     synthetic: Trial
     unsaid: Trial
+
+
+def leave_one_out(
+    sources: Sources, tests: Sequence[Path], held_out: Sequence[HeldOut], out: Path, *, allowed: int = 1, seed: int = 0
+) -> dict[str, JsonValue]:
+    """Train and measure all rounds, and write the figures to ``rounds.json`` in `out`.
+
+    Args:
+        sources: the word, its recordings, and speech and noise that every round trains on.
+        tests: folders of other speech that is trained on and measured in turn.
+        held_out: who each round goes without.
+        out: folder for the rounds' models; what is already there is used again.
+        allowed: false accepts that all rounds together may make; sets their threshold.
+        seed: of the training.
+    """
+
+    def train(plan: Sources, folder: Path) -> None:
+        train_trigger(
+            plan.word,
+            folder,
+            plan.recordings,
+            plan.negatives,
+            plan.noise,
+            seed=seed,
+            synthesizer=plan.synthesizer,
+            without=plan.without,
+        )
+
+    done = rounds(sources, tests, held_out, out, train)
+    figures = report(done, shared_threshold(done, allowed))
+    (out / "rounds.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return figures
 
 
 def rounds(
