@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from trigger_api.app import create_app
+from trigger_api.bounds import BoundedHttp
 from trigger_api.cards import (
     CARD_FILE,
     WEIGHTS_FILE,
@@ -165,7 +166,7 @@ def serving(app: FastAPI) -> Iterator[str]:
     """The application on a real socket: the clients under test bring their own HTTP."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, http=BoundedHttp))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         address = f"127.0.0.1:{listener.getsockname()[1]}"

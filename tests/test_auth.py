@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -35,7 +37,15 @@ async def test_every_route_but_the_probes_wants_a_token(guarded: FastAPI) -> Non
             assert (status == 401) == (path not in PUBLIC_PATHS), (method, path, status)
 
 
-@pytest.mark.parametrize("headers", [{"X-Api-Token": TOKEN}, {"Authorization": f"Bearer {TOKEN}"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Api-Token": TOKEN},
+        {"Authorization": f"Bearer {TOKEN}"},
+        {"Authorization": f"bearer  {TOKEN}"},
+        {"X-Api-Token": "a proxy's", "Authorization": f"Bearer {TOKEN}"},
+    ],
+)
 async def test_either_header_carries_the_token(guarded: FastAPI, headers: dict[str, str]) -> None:
     async with started(guarded, host="203.0.113.7") as client:
         assert (await client.get("/metrics", headers=headers)).status_code == 200
@@ -67,7 +77,25 @@ async def test_without_tokens_only_loopback_is_let_in(app: FastAPI) -> None:
         assert (await client.get("/metrics")).status_code == 401
     async with started(app, host="::1") as client:
         assert (await client.get("/metrics")).status_code == 200
-        assert (await client.get("/metrics", headers={"X-Api-Token": "made up"})).status_code == 401
+        assert (await client.get("/metrics", headers={"X-Api-Token": "of another server"})).status_code == 200
+
+
+async def test_probes_need_no_token_behind_a_proxy_either(guarded: FastAPI) -> None:
+    transport = httpx.ASGITransport(guarded, root_path="/speech", client=("203.0.113.7", 1))
+    async with guarded.router.lifespan_context(guarded), httpx.AsyncClient(transport=transport) as client:
+        assert (await client.get("http://x/speech/health/live")).status_code == 200
+        assert (await client.get("http://x/speech/metrics")).status_code == 401
+
+
+async def test_a_strangers_upload_is_not_read(guarded: FastAPI) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        pytest.fail("the body was read")
+        yield b""
+
+    async with started(guarded) as client:
+        response = await client.post("/v1/trigger", content=body())
+    assert response.status_code == 401
+    assert response.json()["request_id"] == response.headers["X-Request-ID"]
 
 
 async def test_open_lets_everybody_in(settings: Settings, network: BeepNetwork) -> None:

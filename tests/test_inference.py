@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future, wait
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,14 @@ class TestLane:
         lane.waiting.extend(jobs)
         jobs[0].future.cancel()
         assert lane.take(time.monotonic()) == [jobs[1]]
+
+    def test_one_cancelled_as_it_expires_harms_nobody(self, runner: Doubler) -> None:
+        lane = make_lane(runner)
+        jobs = [Job(item, deadline(-1), 0.0) for item in items([1, 2])]
+        lane.waiting.extend(jobs)
+        jobs[0].future.cancel()
+        assert lane.take(time.monotonic()) == []
+        assert isinstance(jobs[1].future.exception(), DeadlineExceeded)
 
     def test_the_running_mean_follows_the_batches(self, runner: Doubler) -> None:
         lane = make_lane(runner)
@@ -360,6 +369,23 @@ class TestEngine:
         assert await first
         assert await second
         assert await engine.preprocess(sum, [1, 2]) == 3
+
+    async def test_callers_whose_time_runs_out_together_leave_the_workers_alive(self, runner: Doubler) -> None:
+        engine = Engine(inference_threads=2, preprocess_threads=1, preprocess_queue=1)
+        lane = make_lane(Doubler(seconds=0.002), queue=10_000)
+        engine.scheduler.add(lane)
+
+        async def call() -> None:
+            with suppress(DeadlineExceeded):
+                async with engine.deadline(0.02) as when:
+                    await engine.infer(lane, items([1, 2, 3, 4]), when)
+
+        for _ in range(20):
+            await asyncio.gather(*(call() for _ in range(30)))
+        async with engine.deadline(5) as when:
+            assert len(await engine.infer(lane, items(range(1, 9)), when)) == 8
+        assert all(thread.is_alive() for thread in engine.scheduler._threads)
+        await engine.close(5)
 
     async def test_an_idle_engine_waits_for_nothing(self, engine: Engine, runner: Doubler) -> None:
         lane = make_lane(runner)

@@ -84,7 +84,8 @@ class TestDisconnect:
             with capture_logs() as logs:
                 for request in requests:
                     request.leave()
-                await asyncio.sleep(0.05)
+                done, pending = await asyncio.wait([request.task for request in requests], timeout=5)
+            assert (len(done), len(pending)) == (12, 0)
             assert len(lane.waiting) == 0
             assert [line["status"] for line in logs] == [499] * 12
             assert not [message for request in requests for message in request.sent]
@@ -124,6 +125,8 @@ class TestDisconnect:
             request.task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await request.task
+            assert request.sent[0]["status"] == 503  # the server gave up on it: its client may come back
+            assert b"the server is closing" in request.sent[1]["body"]
             network.gate.set()
 
     async def test_other_scopes_pass_through(self, app: FastAPI) -> None:

@@ -25,7 +25,7 @@ def operations(settings: Settings, network: BeepNetwork) -> Iterator[list[Any]]:
     with TestClient(app) as client:
         while client.get("/health/ready").status_code != 200:
             pass
-        schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+        schema = schemathesis.openapi.from_asgi("/openapi.json", app).exclude(path="/v1/trigger/events")  # has no end
         yield [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
 
 

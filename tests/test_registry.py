@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from conftest import BeepNetwork, add_model, trigger_card
 from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec
 from trigger_api.errors import NotReady, UnknownModel
-from trigger_api.inference import Lane, Scheduler
+from trigger_api.inference import Lane, Runner, Scheduler
 from trigger_api.metrics import Metrics
 from trigger_api.registry import Entry, Loader, Registry, State
 from trigger_api.repository import discover
@@ -95,6 +95,21 @@ class TestLoad:
         assert registry.ready  # the old weights still serve
         assert "sha256 differs" in registry.entries[0].reason
 
+    def test_closing_ends_a_load_between_two_batch_sizes(self, tmp_path: Path, scheduler: Scheduler) -> None:
+        add_model(tmp_path, trigger_card())
+        network = BeepNetwork()
+        registry = make_registry(tmp_path, scheduler, lambda path, card: network)
+        real = network.compile
+
+        def compile_once(specs: Sequence[TensorSpec], batch: int) -> Runner:
+            registry.close()
+            return real(specs, batch)
+
+        network.compile = compile_once  # type: ignore[method-assign]
+        registry.load_all()
+        assert len(network.batches) == 1
+        assert lanes(scheduler) == []
+
     def test_a_closed_registry_is_not_ready_and_loads_no_more(self, tmp_path: Path, scheduler: Scheduler) -> None:
         add_model(tmp_path, trigger_card())
         registry = make_registry(tmp_path, scheduler)
@@ -123,6 +138,17 @@ class TestSwap:
             assert len(lanes(scheduler)) == 4
             assert lanes(scheduler)[0] is old.lanes[8]
         assert {id(lane) for lane in lanes(scheduler)} == {id(lane) for lane in new.lanes.values()}
+
+    def test_a_model_that_reloads_is_ready_meanwhile(self, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen: list[bool] = []
+
+        def load(path: Path, card: ModelCard) -> Network:
+            seen.append(registry.ready)
+            return BeepNetwork()
+
+        monkeypatch.setattr(registry, "_load", load)
+        registry.load(registry.entries[0])
+        assert seen == [True]
 
     def test_a_broken_reload_leaves_the_old_one_serving(
         self, registry: Registry, monkeypatch: pytest.MonkeyPatch

@@ -18,6 +18,22 @@ def test_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.models == Path("/srv/models")
 
 
+def test_an_empty_variable_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIGGER_API_MODELS", "")
+    monkeypatch.setenv("TRIGGER_API_LOG_LEVEL", "INFO")
+    settings = Settings()
+    assert settings.models is None
+    assert settings.log_level == "info"
+
+
+def test_limits_by_model_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIGGER_API_LIMITS", '{"activate": {"queue": 3}}')
+    assert Settings().limits == {"activate": {"queue": 3}}
+    monkeypatch.setenv("TRIGGER_API_LIMITS", '{"activate": {"queue": 0}}')
+    with pytest.raises(ValidationError, match="queue"):
+        Settings()
+
+
 def test_is_frozen_and_shows_no_secret() -> None:
     settings = Settings(tokens=(SecretStr("secret-token"),))
     assert "secret-token" not in repr(settings)

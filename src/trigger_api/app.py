@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from trigger_api import __version__, errors, logs
 from trigger_api.auth import Authenticated
 from trigger_api.metrics import Metrics
-from trigger_api.middleware import BodyLimit, Disconnect, RequestLog
+from trigger_api.middleware import BodyLimit, Disconnect, Gate, RequestLog
 from trigger_api.registry import Loader
 from trigger_api.routers import compat, entities, models, rooms, system, trigger, v2
 from trigger_api.schemas import Problem
@@ -43,6 +43,7 @@ def create_app(settings: Settings | None = None, *, loader: Loader | None = None
         dependencies=[Authenticated],
         responses={"default": {"model": Problem, "description": "The request was not served."}},
         generate_unique_id_function=_operation_id,
+        redirect_slashes=False,  # a redirect would have a large upload sent twice
         openapi_url=None,  # the system router serves it, behind the same dependency as everything else
     )
     app.state.settings = settings
@@ -65,22 +66,39 @@ async def _lifespan(
     await service.rooms.start()
     try:
         with on_termination(service.rooms.release):
-            yield
+            async with _wyoming(service):
+                yield
     finally:
         await service.close()
         await loading
         metrics.close()
 
 
+@asynccontextmanager
+async def _wyoming(service: Service) -> AsyncIterator[None]:
+    if service.settings.wyoming_uri is None:
+        yield
+        return
+    from trigger_api.rooms import wyoming  # an extra
+
+    async with wyoming.serving(service.settings.wyoming_uri, service):
+        yield
+
+
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """The last one added is the outermost."""
     app.add_middleware(Disconnect)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
-    app.add_middleware(RequestLog, metrics=metrics)
+    app.add_middleware(Gate, settings=settings)
     if settings.cors_origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-ID", "Retry-After"],
         )
+    app.add_middleware(RequestLog, metrics=metrics)
 
 
 def _operation_id(route: APIRoute) -> str:

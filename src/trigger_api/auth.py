@@ -21,6 +21,8 @@ from trigger_api.settings import Settings
 _api_token = APIKeyHeader(name="X-Api-Token", auto_error=False, description="an API token")
 _bearer = HTTPBearer(auto_error=False, description="an API token")
 
+STRANGER = "an API token is needed: send X-Api-Token, or Authorization: Bearer"
+
 # A probe has no token, and learns nothing but a word.
 PUBLIC_PATHS = frozenset({"/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"})
 
@@ -35,8 +37,8 @@ class Caller:
 
 async def authenticate(
     connection: HTTPConnection,
-    api_token: Annotated[str | None, Security(_api_token)],
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    _token: Annotated[str | None, Security(_api_token)],  # these two put the schemes into the OpenAPI document
+    _credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> Caller:
     """Let the request or the WebSocket through, or not.
 
@@ -45,14 +47,24 @@ async def authenticate(
         Forbidden: another site's page opens a WebSocket through the browser of somebody who needs no token.
     """
     settings: Settings = connection.app.state.settings
-    given = api_token or (bearer.credentials if bearer else None) or _subprotocol_token(connection)
-    host = connection.client.host if connection.client else None
-    caller = identify(given, host, settings)
-    if caller is None and connection.scope["path"] not in PUBLIC_PATHS:
-        raise Unauthenticated("an API token is needed: send X-Api-Token, or Authorization: Bearer")
-    if given is None and connection.scope["type"] == "websocket" and _is_foreign(connection, settings):
+    caller = recognise(connection, settings)
+    if caller is None:
+        raise Unauthenticated(STRANGER)
+    if connection.scope["type"] == "websocket" and not _tokens(connection) and _is_foreign(connection, settings):
         raise Forbidden("this page may not open a WebSocket here")
-    return replace(caller or Caller(), name=_name(given, host))
+    return caller
+
+
+def recognise(connection: HTTPConnection, settings: Settings) -> Caller | None:
+    """Who is at the door; None if it may not come in. Probes come in as nobody in particular."""
+    given = _tokens(connection)
+    host = connection.client.host if connection.client else None
+    # No token at all is tried too: it lets loopback callers in where there are no tokens.
+    callers = [identify(token, host, settings) for token in [*given, None]]
+    known = max((caller for caller in callers if caller), key=lambda caller: caller.admin, default=None)
+    if known is None and not _is_public(connection):
+        return None
+    return replace(known or Caller(), name=_name(given[0] if given else None, host))
 
 
 def identify(token: str | None, host: str | None, settings: Settings) -> Caller | None:
@@ -67,7 +79,7 @@ def identify(token: str | None, host: str | None, settings: Settings) -> Caller 
     admin, known = _among(token, settings.admin_tokens), _among(token, settings.tokens)
     if admin or known or settings.auth == "open":
         return Caller(admin)
-    guarded = token is not None or settings.tokens or settings.admin_tokens
+    guarded = settings.tokens or settings.admin_tokens
     local = host is None or is_loopback([host])
     return Caller(admin=True) if local and not guarded else None
 
@@ -93,10 +105,23 @@ def is_loopback(hosts: Iterable[str]) -> bool:
     return all(host == "localhost" or _is_loopback_address(host) for host in hosts)
 
 
-def _subprotocol_token(connection: HTTPConnection) -> str | None:
-    """Browsers cannot send headers with a WebSocket: they offer `bearer.TOKEN` beside the protocol's name."""
+def _tokens(connection: HTTPConnection) -> list[str]:
+    """Every token that came along: one may be a proxy's, and another the caller's."""
+    scheme, _, credentials = connection.headers.get("authorization", "").partition(" ")
+    bearer = credentials.strip() if scheme.lower() == "bearer" else ""
+    # Browsers cannot send headers with a WebSocket: they offer `bearer.TOKEN` beside the protocol's name.
+    offered = [name.removeprefix("bearer.") for name in _subprotocols(connection) if name.startswith("bearer.")]
+    return [token for token in (connection.headers.get("x-api-token", ""), bearer, *offered) if token]
+
+
+def _subprotocols(connection: HTTPConnection) -> list[str]:
     offered: list[str] = connection.scope.get("subprotocols", [])
-    return next((name.removeprefix("bearer.") for name in offered if name.startswith("bearer.")), None)
+    return offered
+
+
+def _is_public(connection: HTTPConnection) -> bool:
+    path: str = connection.scope["path"]
+    return path.removeprefix(connection.scope.get("root_path", "")) in PUBLIC_PATHS
 
 
 def _is_foreign(connection: HTTPConnection, settings: Settings) -> bool:

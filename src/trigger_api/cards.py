@@ -124,6 +124,12 @@ class ModelCard(_Frozen):
     known_failures: tuple[str, ...] = ()
     sha256: str = Field(default="", description="of the weights file; checked at load when given")
 
+    @model_validator(mode="after")
+    def _can_be_decided_on(self) -> ModelCard:
+        if self.task == "trigger" and not (self.front_end and self.decision and self.frame_ms):
+            raise ValueError("a trigger's card needs front_end, decision and frame_ms")
+        return self
+
 
 def read_card(folder: Path) -> ModelCard:
     """Read ``card.json`` of a model folder.

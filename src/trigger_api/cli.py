@@ -1,4 +1,4 @@
-"""The command line: ``trigger-api serve | detect | models | convert | bench | train | evaluate``."""
+"""The command line: trigger-api serve, detect, models, convert, bench, train, evaluate."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from rich.table import Table
 from trigger_api import bench as load
 from trigger_api import logs
 from trigger_api.auth import is_loopback
+from trigger_api.bounds import BoundedHttp
 from trigger_api.errors import ServiceError
 from trigger_api.evaluation import commands as evaluation
 from trigger_api.metrics import MULTIPROC_DIR, Metrics
 from trigger_api.registry import State
 from trigger_api.repository import discover
+from trigger_api.rooms import commands as live
 from trigger_api.service import Service, find_models
 from trigger_api.settings import ENV_PREFIX, Settings
 from trigger_api.tasks.trigger import Hearing
@@ -33,6 +35,8 @@ from trigger_api.training import commands as training
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(training.app, name="train")
 app.add_typer(evaluation.app, name="evaluate")
+app.command()(live.listen)
+app.command()(live.wyoming)
 _out = Console()
 _err = Console(stderr=True)
 
@@ -55,10 +59,14 @@ def serve(
             f"refusing to listen on {settings.host} without a token: "
             f"set {ENV_PREFIX}TOKENS, or {ENV_PREFIX}AUTH=open to let everybody in"
         )
+    if settings.wyoming_uri and settings.workers > 1:
+        _fail(f"{ENV_PREFIX}WYOMING_URI is for one worker; beside more, run `trigger-api wyoming`")
     _checked(find_models, settings)
+    if settings.workers == 1:
+        _run(settings)
+        return
     with tempfile.TemporaryDirectory(prefix="trigger-api-") as counters:
-        if settings.workers > 1:
-            os.environ[MULTIPROC_DIR] = counters
+        os.environ[MULTIPROC_DIR] = counters
         _run(settings)
 
 
@@ -166,7 +174,8 @@ async def _hear(service: Service, data: bytes, model: str | None, threshold: flo
 def _plain(result: Hearing | ServiceError) -> dict[str, Any]:
     if isinstance(result, ServiceError):
         return {"error": result.detail}
-    return {"detected": bool(result.detections), **asdict(result)}
+    timestamps = [hit.time_ms for hit in result.detections]
+    return {"detected": bool(timestamps), "timestamps": timestamps, **asdict(result)}
 
 
 def _table(results: dict[Path, Hearing | ServiceError]) -> Table:
@@ -176,13 +185,9 @@ def _table(results: dict[Path, Hearing | ServiceError]) -> Table:
             table.add_row(str(path), "error", result.detail, "")
             continue
         hits = result.detections
-        times, scores = (", ".join(f"{value:g}" for value in column) for column in _columns(hits))
+        times, scores = ", ".join(str(hit.time_ms) for hit in hits), ", ".join(f"{hit.score:.3f}" for hit in hits)
         table.add_row(str(path), "yes" if hits else "no", times, scores)
     return table
-
-
-def _columns(hits: Iterable[Any]) -> tuple[list[float], list[float]]:
-    return [hit.time_ms for hit in hits], [round(hit.score, 3) for hit in hits]
 
 
 def _settings(**options: Any) -> Settings:
@@ -205,7 +210,7 @@ def _run(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
-        http="httptools",
+        http=BoundedHttp,
         ws="websockets-sansio",
         ws_max_size=settings.stream_frame_bytes,
         ws_per_message_deflate=False,  # audio does not shrink; the dictionaries would be each stream's largest part

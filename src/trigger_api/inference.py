@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from trigger_api.cards import Limits, TensorSpec
 from trigger_api.errors import DeadlineExceeded, Overloaded
 from trigger_api.metrics import Metrics
+from trigger_api.pool import Pool
 
 T = TypeVar("T")
 Tensors = Mapping[str, NDArray[Any]]
@@ -100,10 +101,13 @@ class Lane:
         batch: list[Job] = []
         while self.waiting and len(batch) < self.largest:
             job = self.waiting.popleft()
+            # First of all: its caller's clock may cancel it at the very moment that its deadline comes.
+            if not job.future.set_running_or_notify_cancel():
+                continue
             if job.deadline <= now:
                 job.future.set_exception(DeadlineExceeded("the answer would come too late"))
                 self.drop("expired")
-            elif job.future.set_running_or_notify_cancel():
+            else:
                 self._waits.observe(now - job.queued)
                 batch.append(job)
         return batch
@@ -188,7 +192,9 @@ class Scheduler:
         give_up = time.monotonic() + grace
         for thread in self._threads:
             thread.join(max(0.0, give_up - time.monotonic()))
-        for job in [job for lane in self._lanes for job in lane.waiting]:
+        with self._changed:
+            abandoned = [job for lane in self._lanes for job in lane.waiting]
+        for job in abandoned:
             job.future.cancel()
 
     def _admit(self, lane: Lane, count: int) -> None:
@@ -254,9 +260,7 @@ class Engine:
 
     def __init__(self, *, inference_threads: int, preprocess_threads: int, preprocess_queue: int) -> None:
         self.scheduler = Scheduler(inference_threads)
-        self._pool = ThreadPoolExecutor(preprocess_threads, thread_name_prefix="preprocess")
-        self._preparing = 0
-        self._most_preparing = preprocess_threads + preprocess_queue
+        self._pool = Pool(preprocess_threads, preprocess_queue)
 
     @asynccontextmanager
     async def deadline(self, seconds: float) -> AsyncIterator[float]:
@@ -277,13 +281,7 @@ class Engine:
         Raises:
             Overloaded: too many requests wait already.
         """
-        if self._preparing >= self._most_preparing:
-            raise Overloaded("too many requests wait to be decoded", retry_after=1)
-        self._preparing += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
-        finally:
-            self._preparing -= 1
+        return await self._pool.run(work, *args)
 
     async def infer(self, lane: Lane, items: Sequence[Tensors], deadline: float) -> list[Tensors]:
         """Answer every item of one request; when the caller is cancelled, so is its work.
@@ -302,4 +300,4 @@ class Engine:
     async def close(self, grace: float) -> None:
         """Finish what was accepted within ``grace`` seconds, then stop every thread."""
         await asyncio.to_thread(self.scheduler.close, grace)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()

@@ -7,6 +7,7 @@ a scrape answered by any worker tells the sum over all.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -67,6 +68,7 @@ class Metrics:
         """The exposition text, of every worker where there are several."""
         if MULTIPROC_DIR not in os.environ:
             return generate_latest(self.registry)
+        _bury_dead_workers()
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate_latest(together)
@@ -75,3 +77,19 @@ class Metrics:
         """Let this worker's gauges fall: what it was doing, it does no more."""
         if MULTIPROC_DIR in os.environ:
             mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+
+
+def _bury_dead_workers() -> None:
+    """A worker that was killed could not let its gauges fall: what it was doing, it does no more."""
+    for path in Path(os.environ[MULTIPROC_DIR]).glob("gauge_live*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        if not _lives(pid):
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

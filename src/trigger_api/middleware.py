@@ -11,10 +11,13 @@ from http import HTTPStatus
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trigger_api.errors import internal_error, problem
+from trigger_api.auth import STRANGER, recognise
+from trigger_api.errors import NotReady, Unauthenticated, internal_error, problem
 from trigger_api.metrics import Metrics
+from trigger_api.settings import Settings
 
 _log = structlog.get_logger("trigger_api.request")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -39,6 +42,12 @@ class RequestLog:
         with structlog.contextvars.bound_contextvars(request_id=request_id), self._metrics.in_flight.track_inprogress():
             try:
                 await self._app(scope, receive, response.send)
+            except asyncio.CancelledError:  # the server's patience with open requests is over
+                if not response.status:
+                    error = NotReady("the server is closing", retry_after=1)
+                    answer = problem(error.status, error.detail, request_id=request_id, headers=error.headers)
+                    await answer(scope, receive, response.send)
+                raise
             except Exception as error:
                 _log.error("request failed", exc_info=error)
                 if not response.status:
@@ -67,6 +76,24 @@ class _Response:
             self.status = message["status"]
             MutableHeaders(scope=message)["X-Request-ID"] = self._request_id
         await self._send(message)
+
+
+class Gate:
+    """Turns strangers away before their bodies are read. The routes' own dependency asks the same question again."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and recognise(HTTPConnection(scope), self._settings) is None:
+            error = Unauthenticated(STRANGER)
+            request_id = scope.get("state", {}).get("request_id", "")
+            answer = problem(error.status, error.detail, request_id=request_id, headers=error.headers)
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 class BodyLimit:

@@ -67,6 +67,10 @@ class Entry:
         return max(weights.stat().st_size, 4 * self.card.parameters)
 
 
+class _ClosedError(Exception):
+    """There is no sense in loading on: the server ends."""
+
+
 class Registry:
     """The models of one server.
 
@@ -105,7 +109,7 @@ class Registry:
         Only models that were there from the start count: a broken newcomer must not stop the ones that serve.
         """
         waited_for = {entry.key[:2] for entry in self.entries} & self._first
-        served = {entry.key[:2] for entry in self.entries if entry.state in (State.READY, State.UNLOADED)}
+        served = {entry.key[:2] for entry in self.entries if entry.model or entry.state is State.UNLOADED}
         return self._loaded and not self._closed and waited_for <= served
 
     def load_all(self) -> None:
@@ -125,6 +129,8 @@ class Registry:
             entry.state, entry.reason = State.LOADING, ""
             try:
                 model = self._warm(entry)
+            except _ClosedError:
+                return
             except Exception as error:  # whatever is wrong with one model must not stop the others
                 _log.error("model failed to load", model=_name(entry), exc_info=error)
                 entry.reason = _reason(error, entry)
@@ -234,8 +240,16 @@ class Registry:
         specs = [_fixed(spec, length) for spec in entry.card.inputs]
         hop = len(specs) > 1 and length == min(entry.card.lengths, default=None)
         sizes = limits.stream_batch_sizes if hop else limits.batch_sizes
-        runners = {size: _proven(network.compile(specs, size), specs, size) for size in sizes}
+        runners = {size: self._runner(network, specs, size) for size in sizes}
         return Lane(_name(entry), specs, runners, limits, self._metrics)
+
+    def _runner(self, network: Network, specs: Sequence[TensorSpec], size: int) -> Runner:
+        """A runner that has answered: a model is not ready before a real inference at every size."""
+        if self._closed:
+            raise _ClosedError
+        runner = network.compile(specs, size)
+        runner({spec.name: np.zeros((size, *spec.shape), spec.dtype) for spec in specs})
+        return runner
 
 
 def _versions(versions: Sequence[Entry], wanted: str | None) -> list[Entry]:
@@ -257,12 +271,6 @@ def _check(entry: Entry) -> None:
 
 def _fixed(spec: TensorSpec, length: int) -> TensorSpec:
     return spec.model_copy(update={"shape": tuple(length if size < 0 else size for size in spec.shape)})
-
-
-def _proven(runner: Runner, specs: Sequence[TensorSpec], size: int) -> Runner:
-    """A runner that has answered: a model is not ready before a real inference at every size."""
-    runner({spec.name: np.zeros((size, *spec.shape), spec.dtype) for spec in specs})
-    return runner
 
 
 def _reason(error: Exception, entry: Entry) -> str:

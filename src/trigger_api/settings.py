@@ -27,7 +27,7 @@ def _cache() -> Path:
 class Settings(BaseSettings):
     """Every knob of the service. A comma separates the items of a list."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     host: str = Field("127.0.0.1", description="address `serve` listens on")
     port: int = Field(8000, ge=0, le=65_535, description="port `serve` listens on")
@@ -83,6 +83,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(item.strip() for item in value.split(",") if item.strip())
         return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("limits")
     @classmethod

@@ -32,6 +32,12 @@ def with_field(data: bytes, offset: int, layout: str, value: int) -> bytes:
     return data[:offset] + struct.pack(layout, value) + data[offset + struct.calcsize(layout) :]
 
 
+def with_zeros(data: bytes, at: float) -> bytes:
+    """A file with a hole of 400 bytes."""
+    start = round(len(data) * at)
+    return data[:start] + bytes(400) + data[start + 400 :]
+
+
 @pytest.mark.parametrize(
     ("kind", "subtype", "tolerance"),
     [
@@ -77,6 +83,11 @@ def test_resamples_from_any_rate(rate: int) -> None:
 def test_the_same_rate_is_left_alone() -> None:
     audio = Audio(tone()[:, 0], 16_000)
     assert audio.resampled(16_000) is audio.samples
+
+
+def test_chunks_after_the_samples_do_no_harm() -> None:
+    data = wav() + b"LIST" + struct.pack("<I", 4) + b"INFO"
+    assert decode(data, LIMITS).seconds == 0.5
 
 
 def test_float_samples_beyond_full_scale_are_brought_back() -> None:
@@ -140,6 +151,16 @@ def test_float_samples_beyond_full_scale_are_brought_back() -> None:
             UnreadableMedia,
             "of 48000 samples",
             id="truncated mp3",
+        ),
+        pytest.param(
+            lambda data: with_zeros(encode(tone(seconds=3), kind="OGG", subtype="VORBIS"), at=0.5),
+            UnreadableMedia,
+            "damaged|decoded|truncated",
+            id="ogg with a hole",
+        ),
+        pytest.param(lambda data: with_field(data, 40, "<I", 2000), UnreadableMedia, "more than its", id="short lie"),
+        pytest.param(
+            lambda data: data[:36] + b"none\0\0\0\0" * 1001 + data[36:], UnreadableMedia, "1000 chunks", id="chunks"
         ),
         pytest.param(lambda data: b"OggS", UnreadableMedia, "truncated", id="ogg of four bytes"),
         pytest.param(lambda data: b"fLaC" + b"\0" * 99, UnreadableMedia, "cannot be decoded", id="flac of zeros"),

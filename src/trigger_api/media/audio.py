@@ -20,6 +20,9 @@ MAX_CHANNELS: Final = 8
 MIN_RATE, MAX_RATE = 4_000, 192_000
 _FORMATS = {"WAV", "WAVEX", "FLAC", "OGG", "MP3", "MPEG"}
 _BLOCK = 65_536  # sample frames decoded at a time
+_MOST_CHUNKS = 1_000
+_OPUS_RATE = 48_000
+_OGG_SLACK_S = 0.1  # lead-in that is not played
 _LAST_PAGE = 0x04  # the flag of an Ogg stream's last page
 
 
@@ -80,6 +83,8 @@ def decode(data: bytes, limits: AudioLimits) -> Audio:
     except soundfile.LibsndfileError:
         raise _undecodable(data) from None
     _check_samples(samples, promised)
+    if len(samples) / rate < _ogg_seconds(data, rate) - _OGG_SLACK_S:
+        raise UnreadableMedia("the recording is damaged: a part of it cannot be decoded")
     return Audio(_bounded(samples), rate)
 
 
@@ -108,7 +113,8 @@ def _read(file: _Stream, limits: AudioLimits) -> Samples:
     while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
         frames += len(block)
         _check_length(frames, file, limits)
-        blocks.append(block[:, 0] if file.channels == 1 else block.mean(axis=1))
+        with np.errstate(invalid="ignore", over="ignore"):  # what is no number is refused below
+            blocks.append(block[:, 0] if file.channels == 1 else block.mean(axis=1))
     return np.concatenate(blocks) if blocks else np.empty(0, np.float32)
 
 
@@ -128,16 +134,21 @@ def _bounded(samples: Samples) -> Samples:
 
 
 def _check_riff(data: bytes) -> None:
-    """The library quietly mends a wav header that promises more than the file holds: say so instead."""
+    """The library quietly mends a wav header that says something else than the file holds: say so instead."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         return
     offset = 12
-    while offset + 8 <= len(data):
+    for _ in range(_MOST_CHUNKS):
+        if offset + 8 > len(data):
+            return
         kind, size = struct.unpack_from("<4sI", data, offset)
+        if not all(0x20 <= byte < 0x7F for byte in kind):
+            raise UnreadableMedia("the recording holds more than its header says")
         offset += 8 + size + size % 2
         if kind == b"data" and offset > len(data) + size % 2:
             held = len(data) - (offset - size - size % 2)
             raise UnreadableMedia(f"the recording is truncated: its header promises {size} bytes, {held} are there")
+    raise UnreadableMedia(f"the recording has more than {_MOST_CHUNKS} chunks")
 
 
 def _check_ogg(data: bytes) -> None:
@@ -149,6 +160,15 @@ def _check_ogg(data: bytes) -> None:
     whole = len(page) >= 27 + len(segments) + sum(segments) and page[5:6] and page[5] & _LAST_PAGE
     if not whole:
         raise UnreadableMedia("the recording is truncated: its last page is missing")
+
+
+def _ogg_seconds(data: bytes, rate: int) -> float:
+    """How long an Ogg stream says it lasts, by the sample number on its last page; 0 for another file."""
+    if data[:4] != b"OggS":
+        return 0.0
+    (position,) = struct.unpack_from("<q", data, data.rfind(b"OggS") + 6)
+    opus = data[28:36] == b"OpusHead"  # always counted at 48 kHz
+    return float(position) / (_OPUS_RATE if opus else rate)
 
 
 def _undecodable(data: bytes) -> UnsupportedMedia | UnreadableMedia:

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from trigger_api.cards import Decision, Limits, ModelCard, SpectrogramFrontEnd, TensorSpec
 
-SUFFIXES = (".h5", ".keras")
 FRAMES, BINS, STEPS, STRIDE = 5_511, 101, 1_375, 4
 _Arrays = list[NDArray[Any]]
 
@@ -78,7 +77,7 @@ def read(path: Path) -> Weights:
     try:
         with _open(path) as (file, config):
             return _sort(list(_layers(file)), config)
-    except (OSError, KeyError, IndexError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path.name} is not a weights file of the exercise's network") from error
 
 

@@ -73,14 +73,12 @@ class Trigger:
             lane_limits = next(iter(served.lanes.values())).limits
             async with self._engine.deadline(lane_limits.deadline_s) as deadline:
                 clip = await self._engine.preprocess(prepare, data, served.card, self._limits)
-                scores = await self._score(clip.features, served, deadline)
-            return _decide(scores, clip, served.card, threshold)
-
-    async def _score(self, features: Array, served: Model, deadline: float) -> Array:
-        length, lane = _lane(served, len(features))
-        plan = Windows(length, _stride(served.card), _scores(served.card, length), served.card.context)
-        answers = await self._engine.infer(lane, plan.cut(features, lane), deadline)
-        return plan.join([answer["scores"] for answer in answers], len(features))
+                length, lane = _lane(served, len(clip.features))
+                plan = Windows(length, _stride(served.card), _scores(served.card, length), served.card.context)
+                items = await self._engine.preprocess(plan.cut, clip.features, lane)
+                answers = await self._engine.infer(lane, items, deadline)
+                parts = [answer["scores"] for answer in answers]
+                return await self._engine.preprocess(_decide, plan, parts, clip, served.card, threshold)
 
 
 @dataclass(frozen=True)
@@ -138,8 +136,9 @@ def front_end(parameters: FrontEnd) -> Features:
     return LogMel(parameters) if isinstance(parameters, LogMelFrontEnd) else Spectrogram(parameters)
 
 
-def _decide(scores: Array, clip: Clip, card: ModelCard, threshold: float | None) -> Hearing:
+def _decide(plan: Windows, parts: Sequence[Array], clip: Clip, card: ModelCard, threshold: float | None) -> Hearing:
     decision = card.decision or Decision()
+    scores = plan.join(parts, len(clip.features))
     if threshold is not None:
         decision = decision.model_copy(update={"threshold": threshold})
     duration = round(clip.seconds * 1000)
