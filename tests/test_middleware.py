@@ -77,7 +77,7 @@ class TestDisconnect:
     async def test_a_client_that_leaves_frees_its_place_at_once(self, app: FastAPI, network: BeepNetwork) -> None:
         async with started(app):
             network.gate.clear()
-            requests = [Exchange(app) for _ in range(12)]
+            requests = [Exchange(app) for _ in range(6)]
             lane = app.state.service.registry.entries[0].model.lanes[64]
             while not lane.waiting:
                 await asyncio.sleep(0.01)
@@ -85,9 +85,9 @@ class TestDisconnect:
                 for request in requests:
                     request.leave()
                 done, pending = await asyncio.wait([request.task for request in requests], timeout=5)
-            assert (len(done), len(pending)) == (12, 0)
+            assert (len(done), len(pending)) == (6, 0)
             assert len(lane.waiting) == 0
-            assert [line["status"] for line in logs] == [499] * 12
+            assert [line["status"] for line in logs] == [499] * 6
             assert not [message for request in requests for message in request.sent]
             network.gate.set()
             metrics = app.state.service.metrics.registry
