@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from trigger_api.training import curves
-from trigger_api.training.calibration import Cost, calibrate
+from trigger_api.training.calibration import Cost, calibrate, cheapest
 from trigger_api.training.corpus import NO_WORD, Bank
 
 
@@ -21,13 +21,18 @@ def bank(logit: float, end: float) -> Bank:
     return Bank(features, np.full(10, end, np.float32))
 
 
-def test_the_threshold_is_the_lowest_without_a_false_accept() -> None:
+def test_the_threshold_is_the_lowest_that_is_quiet_enough() -> None:
     decision, costs = calibrate(loudest, bank(6, 1.2), bank(2.1, NO_WORD), 40)
     assert decision.threshold == pytest.approx(1 / (1 + np.exp(-2.25)), abs=1e-3)
+    assert set(decision.sensitivities.values()) == {decision.threshold}
     assert decision.delay_ms == 80
-    assert costs[-1].false_per_hour == 0
-    assert costs[-1].missed == 0
     assert costs[0].false_per_hour == pytest.approx(10 / (24 / 3600))
+    assert costs[-1].false_per_hour == 0
+
+
+def test_sensitivities_are_what_false_accepts_allow() -> None:
+    costs = [Cost(0.5, 20, 0), Cost(0.6, 5, 0), Cost(0.7, 6, 0), Cost(0.8, 2, 0), Cost(0.9, 2, 0)]
+    assert [cheapest(costs, allowed) for allowed in (30, 12, 5, 1)] == [0.5, 0.6, 0.8, 0.9]
 
 
 def test_words_that_are_never_heard_are_missed() -> None:

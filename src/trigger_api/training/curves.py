@@ -23,7 +23,7 @@ def tradeoff(costs: Sequence[Cost], path: Path) -> None:
     axes.plot([cost.false_per_hour for cost in costs], [100 * cost.missed for cost in costs], marker="o", markersize=3)
     for cost in costs[:: max(1, len(costs) // 6)]:
         axes.annotate(f"{cost.threshold:.3f}", (cost.false_per_hour, 100 * cost.missed), fontsize=7)
-    axes.set(xlabel="false accepts an hour of other speech", ylabel="missed, % (known voices, new scenes)")
+    axes.set(xlabel="false accepts an hour of other speech", ylabel="missed, % of known voices")
     _save(figure, path)
 
 
