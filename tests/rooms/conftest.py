@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -16,6 +16,7 @@ import websockets
 from fastapi import FastAPI
 from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from conftest import BeepNetwork, beeps
 from trigger_api.app import create_app
@@ -85,7 +86,7 @@ def serve(settings: Settings, network: BeepNetwork) -> Make:
     """Starts a server; keywords are settings."""
 
     def make(**changes: Any) -> AbstractAsyncContextManager[Server]:
-        changed = Settings(**{**settings.model_dump(exclude_unset=True), **changes})
+        changed = Settings(**{"log_level": "warning", **settings.model_dump(exclude_unset=True), **changes})
         return running(create_app(changed, loader=lambda path, card: network))
 
     return make
@@ -106,8 +107,12 @@ async def answer(socket: ClientConnection) -> dict[str, Any]:
 
 async def everything(socket: ClientConnection) -> list[dict[str, Any]]:
     """All messages until the server closes."""
-    async with asyncio.timeout(10):
-        return [json.loads(message) async for message in socket]
+    messages = []
+    with suppress(ConnectionClosed):
+        async with asyncio.timeout(10):
+            async for message in socket:
+                messages.append(json.loads(message))  # noqa: PERF401 - what came before the close counts
+    return messages
 
 
 async def say(socket: ClientConnection, audio: bytes, *, frame: int = 2560) -> None:

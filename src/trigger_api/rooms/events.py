@@ -70,11 +70,10 @@ class EventLog:
         self.readers += 1
         try:
             while not self._closed:
-                changed = self._changed
-                for event in self._since(place):
+                changed, news, place = self._changed, self._since(place), self._added
+                for event in news:
                     if room in (None, event.room):
                         yield event
-                place = self._added
                 await changed.wait()
         finally:
             self.readers -= 1

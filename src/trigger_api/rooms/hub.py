@@ -63,20 +63,25 @@ class Hub:
         """Who streams now, to any process that we hear of."""
         return self._board.rooms()
 
+    def cards(self) -> list[ModelCard]:
+        """The models that can be asked for."""
+        return [entry.card for entry in self._registry.entries if entry.card.task == "trigger"]
+
     @asynccontextmanager
-    async def open(self, query: StreamQuery, caller: str) -> AsyncIterator[Stream]:
+    async def open(self, query: StreamQuery, caller: str, *, paced: bool = True) -> AsyncIterator[Stream]:
         """A stream for as long as the block lasts. It keeps the model version that it began with.
 
         Args:
             query: what is wanted.
             caller: who wants it; streams are counted by caller.
+            paced: whether audio may not come faster than real time; else the caller waits for ``Stream.caught_up``.
 
         Raises:
             ServiceError: there is no such model, it is not ready or keeps no state, or there are too many streams.
         """
         with self._seat(caller), self._registry.acquire("trigger", self._model(query), query.version) as model:
             conductor = self._conductors.get(model) or self._conductor(model)
-            stream = self._stream(query, conductor)
+            stream = self._stream(query, conductor, paced)
             conductor.streams.add(stream)
             self._board.add(stream)
             try:
@@ -85,11 +90,17 @@ class Hub:
                 self._board.remove(stream)
                 await self._leave(model, conductor, stream)
 
-    def _stream(self, query: StreamQuery, conductor: Conductor) -> Stream:
+    def _stream(self, query: StreamQuery, conductor: Conductor, paced: bool) -> Stream:
         card = conductor.ear.card
         decision = decision_for(card, sensitivity=query.sensitivity, threshold=query.threshold)
-        backlog = self._settings.stream_backlog_s
-        session = Session(conductor.ear, query.rate, decision, backlog_s=backlog, gate_dbfs=query.vad_dbfs)
+        session = Session(
+            conductor.ear,
+            query.rate,
+            decision,
+            backlog_s=self._settings.stream_backlog_s,
+            paced=paced,
+            gate_dbfs=query.vad_dbfs,
+        )
         return Stream(session, query.room, query.word or _word(card), conductor.fed, scores=query.scores)
 
     def _conductor(self, model: Model) -> Conductor:
@@ -121,7 +132,7 @@ class Hub:
     def _model(self, query: StreamQuery) -> str | None:
         if query.model or not query.word:
             return query.model
-        cards = [entry.card for entry in self._registry.entries if entry.card.task == "trigger"]
+        cards = self.cards()
         found = next((card.name for card in cards if query.word in (card.name, *card.labels)), None)
         if found is None:
             raise UnknownModel(f"no model listens for that word; known: {', '.join(sorted({_word(c) for c in cards}))}")

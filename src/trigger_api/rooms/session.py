@@ -111,6 +111,7 @@ class Session:
         rate: of the incoming audio, Hz.
         decision: threshold, patience and refractory time.
         backlog_s: seconds of audio that may wait here.
+        paced: whether audio may not come faster than real time.
         gate_dbfs: hops are skipped after a while below this level; none are if not given.
         clock: seconds; monotonic.
     """
@@ -122,6 +123,7 @@ class Session:
         decision: Decision,
         *,
         backlog_s: float = 5.0,
+        paced: bool = True,
         gate_dbfs: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -138,7 +140,7 @@ class Session:
         self._samples: Samples = np.zeros(ear.overlap, np.float32)
         self._hops = 0
         self._backlog_s = backlog_s
-        self._pace = _Pace(backlog_s, clock)
+        self._pace = _Pace(backlog_s, clock) if paced else None
 
     @property
     def waiting_s(self) -> float:
@@ -158,7 +160,8 @@ class Session:
             TooFast: the client sends faster than real time.
             Overloaded: we hear more slowly than real time.
         """
-        self._pace.count(len(pcm) / (SAMPLE_BYTES * self.rate))
+        if self._pace is not None:
+            self._pace.count(len(pcm) / (SAMPLE_BYTES * self.rate))
         if self.waiting_s > self._backlog_s:
             raise Overloaded(f"the server is more than {self._backlog_s:g} s behind")
         self._unread += pcm

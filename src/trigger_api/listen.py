@@ -1,0 +1,127 @@
+"""The command line's ear: a microphone, a file or standard input to a running server, detections back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import soundfile
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+FRAME_S = 0.08
+_SAMPLE_BYTES = 2
+Audio = AsyncIterator[bytes]
+Message = dict[str, Any]
+
+
+async def listen(url: str, audio: Audio, query: dict[str, Any], token: str | None = None) -> AsyncIterator[Message]:
+    """Stream audio to a server; everything it says, until the audio ends and all of it was heard.
+
+    Args:
+        url: of the server, ``http`` or ``ws``.
+        audio: 16-bit little-endian mono, in real time.
+        query: of the stream, see ``StreamQuery``; what is None is left out.
+        token: an API token.
+
+    Raises:
+        OSError: the server cannot be reached.
+        websockets.exceptions.InvalidStatus: it does not let us in.
+    """
+    headers = {"X-Api-Token": token} if token else {}
+    async with connect(stream_url(url, query), additional_headers=headers, compression=None) as socket:
+        sending = asyncio.create_task(_send(socket, audio))
+        try:
+            with suppress(ConnectionClosed):  # it has said why
+                async for text in socket:
+                    yield json.loads(text)
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+
+def stream_url(url: str, query: dict[str, Any]) -> str:
+    """The stream's address on a server."""
+    parts = urlsplit(url)
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    asked = urlencode({name: str(value) for name, value in query.items() if value is not None})
+    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + "/v1/trigger/stream", asked, ""))
+
+
+async def file(path: Path) -> tuple[int, Audio]:
+    """A recording at the speed it was made, and its rate in Hz.
+
+    Raises:
+        soundfile.LibsndfileError: it cannot be read.
+    """
+    samples, rate = await asyncio.to_thread(soundfile.read, path, dtype="int16", always_2d=True)
+    mono: bytes = samples.mean(axis=1).round().astype("<i2").tobytes()
+    return rate, _paced(_pieces(mono, rate), rate)
+
+
+async def raw(stream: BinaryIO, rate: int) -> Audio:
+    """Raw samples, for instance from ``arecord``; never faster than real time."""
+    async for piece in _paced(_reads(stream, _frame(rate)), rate):
+        yield piece
+
+
+async def microphone(rate: int) -> Audio:
+    """The default microphone. Needs the extra ``listen``.
+
+    Raises:
+        ImportError, OSError: the sound library is missing.
+    """
+    import sounddevice
+
+    loop = asyncio.get_running_loop()
+    pieces: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def heard(data: Any, frames: int, at: Any, status: Any) -> None:
+        loop.call_soon_threadsafe(pieces.put_nowait, bytes(data))
+
+    block = _frame(rate) // _SAMPLE_BYTES
+    with sounddevice.RawInputStream(samplerate=rate, blocksize=block, channels=1, dtype="int16", callback=heard):
+        while True:
+            yield await pieces.get()
+
+
+def stdin() -> BinaryIO:
+    """Standard input, as bytes."""
+    return sys.stdin.buffer
+
+
+async def _send(socket: ClientConnection, audio: Audio) -> None:
+    async for piece in audio:
+        await socket.send(piece)
+    await socket.send('{"type": "stop"}')
+
+
+async def _pieces(pcm: bytes, rate: int) -> Audio:
+    size = _frame(rate)
+    for start in range(0, len(pcm), size):
+        yield pcm[start : start + size]
+
+
+async def _reads(stream: BinaryIO, size: int) -> Audio:
+    while piece := await asyncio.to_thread(stream.read, size):
+        yield piece
+
+
+async def _paced(pieces: Audio, rate: int) -> Audio:
+    """Each piece when its last sample would have been recorded."""
+    due = time.monotonic()
+    async for piece in pieces:
+        due = max(due, time.monotonic() - FRAME_S) + len(piece) / (_SAMPLE_BYTES * rate)
+        await asyncio.sleep(due - time.monotonic())
+        yield piece
+
+
+def _frame(rate: int) -> int:
+    return _SAMPLE_BYTES * round(rate * FRAME_S)

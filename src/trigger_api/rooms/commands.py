@@ -1,0 +1,111 @@
+"""The commands of live audio: ``trigger-api listen`` and ``trigger-api wyoming``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import soundfile
+import typer
+from pydantic import ValidationError
+from websockets.exceptions import InvalidHandshake
+
+from trigger_api import listen as ears
+from trigger_api import logs
+from trigger_api.metrics import Metrics
+from trigger_api.service import Service
+from trigger_api.settings import Settings
+
+_DEFAULT_RATE = 16_000
+
+
+def listen(
+    source: Annotated[str, typer.Argument(help="A recording, played at its own speed; - for raw samples.")] = "mic",
+    room: Annotated[str, typer.Option(help="What followers of the events see.")] = "room",
+    url: Annotated[str, typer.Option(help="Of the running server.")] = "http://127.0.0.1:8000",
+    token: Annotated[str | None, typer.Option(envvar="TRIGGER_API_TOKEN", help="An API token.")] = None,
+    rate: Annotated[int, typer.Option(help="Of the microphone, or of the raw samples; Hz.")] = _DEFAULT_RATE,
+    word: Annotated[str | None, typer.Option(help="The word to listen for.")] = None,
+    sensitivity: Annotated[str | None, typer.Option(help="low, medium or high.")] = None,
+    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Score from which a word counts.")] = None,
+    scores: Annotated[bool, typer.Option(help="Print the score of every step too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as the server sends them.")] = False,
+) -> None:
+    """Stream the microphone, a file or standard input to a server; print detections as they happen."""
+    query = {"room": room, "word": word, "sensitivity": sensitivity, "threshold": threshold}
+    if scores:
+        query["scores"] = "true"
+    try:
+        failed = asyncio.run(_listen(source, rate, url, query, token, as_json))
+    except KeyboardInterrupt:
+        return
+    except (OSError, ImportError, InvalidHandshake, soundfile.LibsndfileError, ValueError) as error:
+        _fail(str(error))
+    if failed:
+        raise typer.Exit(1)
+
+
+def wyoming(
+    uri: Annotated[str, typer.Option(help="tcp://host:port or unix:///path.")] = "tcp://0.0.0.0:10400",
+    models: Annotated[Path | None, typer.Option(help="Folder of further models, or one model file.")] = None,
+) -> None:
+    """Speak Home Assistant's protocol, to peers with private addresses. Needs the extra ``wyoming``."""
+    try:
+        options: dict[str, Any] = {"models": models} if models else {}
+        settings = Settings(**options)
+        logs.configure(settings.log_level)
+        asyncio.run(_speak(settings, uri))
+    except (OSError, ImportError, ValueError, ValidationError) as error:
+        _fail(str(error))
+
+
+async def _listen(source: str, rate: int, url: str, query: dict[str, Any], token: str | None, as_json: bool) -> bool:
+    if source == "mic":
+        audio = ears.microphone(rate)
+    elif source == "-":
+        audio = ears.raw(ears.stdin(), rate)
+    else:
+        rate, audio = await ears.file(Path(source))
+    failed = False
+    async for message in ears.listen(url, audio, {**query, "rate": rate}, token):
+        failed = failed or message["type"] == "error"
+        typer.echo(json.dumps(message) if as_json else _line(message), err=message["type"] == "error" and not as_json)
+    return failed
+
+
+def _line(message: dict[str, Any]) -> str:
+    seconds = message.get("time_ms", 0) / 1000
+    match message["type"]:
+        case "ready":
+            return f"listening for {message['word']!r} in {message['room']} (threshold {message['threshold']:g})"
+        case "detection":
+            return f"{seconds:8.2f} s  {message['word']}  {message['score']:.3f}"
+        case "score":
+            return f"{seconds:8.2f} s  {message['score']:.3f}  {message['level_dbfs']:6.1f} dBFS"
+        case "stopped":
+            return f"{message['heard_ms'] / 1000:8.2f} s  end: {message['detections']} heard"
+        case _:
+            return f"error: {message.get('detail', message)}"
+
+
+async def _speak(settings: Settings, uri: str) -> None:
+    from trigger_api.rooms.wyoming import serving
+
+    service, told = Service(settings, Metrics()), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    try:
+        await service.rooms.start()
+        async with serving(uri, service):  # a detection before the model is loaded is answered with an error
+            await asyncio.to_thread(service.registry.load_all)
+            await told.wait()
+    finally:
+        await service.close()
+
+
+def _fail(message: str) -> NoReturn:
+    typer.secho(f"error: {message}", err=True, fg="red")
+    raise typer.Exit(2)

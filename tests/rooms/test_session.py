@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soxr
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from conftest import BeepNetwork, beeps, trigger_card
+from rooms.conftest import pcm
+from trigger_api.cards import Decision, SpectrogramFrontEnd
+from trigger_api.errors import Overloaded, TooFast, Unprocessable
+from trigger_api.inference import Lane
+from trigger_api.metrics import Metrics
+from trigger_api.registry import Model
+from trigger_api.rooms.session import Ear, Gate, Session, decision_for
+
+
+def ear() -> Ear:
+    card, metrics = trigger_card(), Metrics()
+    specs = [spec.model_copy(update={"shape": tuple(8 if n < 0 else n for n in spec.shape)}) for spec in card.inputs]
+    runners = {1: BeepNetwork().compile(specs, 1)}
+    return Ear(Model(card, {8: Lane("beep", specs, runners, card.limits, metrics)}))
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def session(rate: int = 16_000, **options: object) -> tuple[Session, Clock]:
+    clock = Clock()
+    return Session(ear(), rate, Decision(), clock=clock, **options), clock  # type: ignore[arg-type]
+
+
+def hops(stream: Session) -> list[NDArray[np.float32]]:
+    found = []
+    while (hop := stream.hear(stream.take())) is not None:
+        found.append(hop)
+    return found
+
+
+@given(cuts=st.lists(st.integers(0, 6_400), max_size=12))
+def test_frames_of_any_length_odd_ones_too_are_the_same_stream(cuts: list[int]) -> None:
+    audio = pcm(beeps([0.1], seconds=0.2))
+    whole, _ = session()
+    whole.feed(audio)
+    pieces, _ = session()
+    found = []
+    for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(audio)], strict=True):
+        pieces.feed(audio[start:end])
+        found += hops(pieces)
+    np.testing.assert_array_equal(found, hops(whole))
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000])
+def test_other_rates_are_brought_to_the_models(rate: int) -> None:
+    samples = beeps([0.5], seconds=1, rate=rate)
+    stream, _ = session(rate)
+    found = []
+    for start in range(0, len(samples), 777):
+        stream.feed(pcm(samples[start : start + 777]))
+        found += hops(stream)
+    heard = np.concatenate([hop[stream.ear.overlap :] for hop in found])
+    whole = soxr.resample(np.round(samples * 32767) / 32768, rate, 16_000)
+    assert len(heard) >= 16_000 - 2 * stream.ear.hop
+    np.testing.assert_allclose(heard, whole[: len(heard)], atol=1e-4)
+
+
+def test_the_end_is_followed_by_silence_long_enough_to_decide_in() -> None:
+    stream, _ = session(48_000)
+    stream.feed(bytes(2 * 48_000))
+    stream.finish()
+    assert stream.finishing
+    assert len(hops(stream)) * stream.ear.hop_ms >= 1_500
+
+
+def test_a_client_faster_than_real_time_is_told() -> None:
+    stream, clock = session(backlog_s=2.0)
+    for _ in range(100):
+        stream.feed(bytes(3_200))
+        hops(stream)
+        clock.now += 0.1
+    stream.feed(bytes(60_000))
+    with pytest.raises(TooFast, match="2 s ahead"):
+        stream.feed(bytes(60_000))
+
+
+def test_after_a_pause_of_the_network_what_waited_may_come_at_once() -> None:
+    stream, clock = session(backlog_s=3.0)
+    clock.now += 100
+    stream.feed(bytes(2 * 16_000 * 3))
+    hops(stream)
+    stream.feed(bytes(2 * 16_000 * 3))
+    hops(stream)
+    with pytest.raises(TooFast):
+        stream.feed(bytes(2 * 16_000))
+
+
+def test_a_server_that_falls_behind_says_so() -> None:
+    stream, clock = session(backlog_s=1.0)
+    for _ in range(11):
+        clock.now += 0.1
+        stream.feed(bytes(3_200))
+    with pytest.raises(Overloaded, match="1 s behind"):
+        stream.feed(bytes(3_200))
+    assert stream.waiting_s < 1.2
+
+
+def test_a_gate_opens_for_sound_and_closes_a_while_after() -> None:
+    gate = Gate(-40, hop_ms=500)
+    assert [gate.opens(level) for level in (-60, -30, -50, -50, -50, -50)] == [False, True, True, True, False, False]
+
+
+def test_a_model_without_a_state_hears_no_stream() -> None:
+    card = trigger_card().model_copy(update={"front_end": SpectrogramFrontEnd()})
+    with pytest.raises(Unprocessable, match="whole recordings only"):
+        Ear(Model(card, {}))
+
+
+def test_sensitivities_are_the_cards() -> None:
+    measured = Decision(threshold=0.6, sensitivities={"low": 0.9, "high": 0.3})
+    card = trigger_card().model_copy(update={"decision": measured})
+    found = {name: decision_for(card, sensitivity=name).threshold for name in ("low", "medium", "high")}
+    assert found == {"low": 0.9, "medium": 0.6, "high": 0.3}
+    assert decision_for(card, threshold=0.1).threshold == 0.1
+    assert decision_for(card) == measured
+    with pytest.raises(Unprocessable, match="medium"):
+        decision_for(trigger_card(), sensitivity="high")
