@@ -127,7 +127,7 @@ def scorer(network: keras.Model, progress: Callable[[float], None] | None = None
     """Run a Keras network over items, in batches of one length."""
     import tensorflow as tf
 
-    run = tf.function(lambda inputs: network(inputs, training=False), reduce_retracing=True)
+    run = tf.function(lambda inputs: network(inputs, training=False), reduce_retracing=True, autograph=False)
 
     def score(items: Sequence[Item]) -> list[Outputs]:
         outputs: list[Outputs] = [{}] * len(items)

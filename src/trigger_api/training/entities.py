@@ -37,14 +37,16 @@ def train_entities(
     published: Path,
     output: Path,
     work: Path,
+    start: Path | None = None,
     course: Course | None = None,
     precision: str = "mixed_bfloat16",
     say: Say = lambda _: None,
 ) -> None:
     """Train a model folder ``output`` from ``data`` (the entities folder) and a ``published`` MiniLM's folder.
 
-    ``output`` must end in ``<name>/<version>``; ``work`` keeps what a broken-off training resumes from; ``precision``
-    is the Keras dtype policy to learn in. ``say`` is told how it goes, a line at a time.
+    ``output`` must end in ``<name>/<version>``; ``work`` keeps what a broken-off training resumes from. ``start`` is
+    the folder of a model trained before on the same material, to go on from; ``precision`` is the Keras dtype policy to
+    learn in. ``say`` is told how it goes, a line at a time.
 
     Raises:
         OSError: a file is missing or cannot be written.
@@ -64,6 +66,8 @@ def train_entities(
     keras.config.set_dtype_policy(precision)
     network = _network(teacher, rows)
     keras.config.set_dtype_policy(policy)
+    if start:
+        network.set_weights(keras.models.load_model(start / WEIGHTS_FILE, compile=False).get_weights())
     learn(network, dealer, cross_entropy, course, work, say=say, figures=_figures(network, tagger, data))
     final = _network(teacher, rows)
     final.set_weights(network.get_weights())
@@ -102,7 +106,7 @@ def _card(output: Path) -> ModelCard:
         ),
         outputs=(TensorSpec(name=SCORES, shape=(-1, len(LABELS))),),
         lengths=LENGTHS,
-        limits=Limits(batch_sizes=(1, 2, 4, 8, 16, 32)),
+        limits=Limits(batch_sizes=(1, 2, 4, 8)),
     )
 
 

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from trigger_api.evaluation.conll import Sample, read_conll
-from trigger_api.tasks.bio import OUTSIDE
 from trigger_api.tasks.gazetteers import parts
 from trigger_api.tasks.wordpiece import SPECIALS, Wordpieces
 
 SILVER = 7
-# How much of the material one epoch draws: less of what a machine tagged, and of sentences in which nothing is named.
-_SILVER_SHARE, _NAMELESS_SHARE = 0.25, 0.5
+# Of what a machine tagged, an epoch draws this share only.
+_SILVER_SHARE = 0.25
 
 _LISTS = {
     "cities_geonames_ccby4.txt": "c",
@@ -49,8 +48,7 @@ def read_material(folder: Path) -> list[Sample]:
 
 def share(sample: Sample) -> float:
     """The probability that an epoch draws this sentence."""
-    named = any(tag != OUTSIDE for tag in sample.tags)
-    return (_SILVER_SHARE if sample.part == SILVER else 1) * (1 if named else _NAMELESS_SHARE)
+    return _SILVER_SHARE if sample.part == SILVER else 1.0
 
 
 def kept_rows(vocabulary: Sequence[str], samples: Iterable[Sample], least: int = 2) -> list[int]:

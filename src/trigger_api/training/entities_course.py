@@ -83,7 +83,7 @@ def _step(network: keras.Model, optimizer: keras.optimizers.Optimizer, loss: Los
         optimizer.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
         return value
 
-    graph = tf.function(step)
+    graph = tf.function(step, autograph=False)
 
     def take(inputs: Inputs, labels: tf.Tensor, weights: tf.Tensor) -> float:
         tensors = {name: tf.constant(array) for name, array in inputs.items()}

@@ -46,10 +46,10 @@ def _example(sample: Sample, wordpieces: Wordpieces, gazetteers: Gazetteers, lon
 class Disturbance:
     """Shares of sentences in small letters, in capitals, without lists, with their corpus told; of pieces hidden."""
 
-    lower: float = 0.18
-    upper: float = 0.04
-    listless: float = 0.25
-    styled: float = 0.5
+    lower: float = 0.1
+    upper: float = 0.03
+    listless: float = 0.15
+    styled: float = 0.3
     hidden: float = 0.04
 
     def __call__(self, example: Example, random: np.random.Generator) -> Example:
