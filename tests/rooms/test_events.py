@@ -40,15 +40,15 @@ async def test_a_reader_goes_on_where_it_was() -> None:
 
 async def test_an_id_that_another_node_knew_is_found_by_its_time() -> None:
     log = EventLog(10)
-    old, young = event(given=new_id(1000.0)), event(given=new_id(3000.0))
+    old, young = event(given=new_id(now=1000.0)), event(given=new_id(now=3000.0))
     log.add(old)
     log.add(young)
-    assert await collect(log, after=new_id(2000.0)) == [young]
+    assert await collect(log, after=new_id(now=2000.0)) == [young]
 
 
 async def test_what_was_forgotten_is_told() -> None:
     log = EventLog(2)
-    before = new_id(1.0)
+    before = new_id(now=1.0)
     assert log.missed_since(before)  # nobody knows what was before this process
     events = [event() for _ in range(4)]
     for one in events:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 
 from trigger_api.rooms.broker import Broker, Roll
-from trigger_api.rooms.events import NODE
 from trigger_api.rooms.stream import Stream
 from trigger_api.schemas import RoomEvent, RoomState
 
@@ -19,7 +18,8 @@ _PART = 10  # rooms in one message: PostgreSQL carries less than 8000 bytes
 class Board:
     """A list that every process keeps, from what each says of itself every two seconds."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, node: str) -> None:
+        self._node = node
         self._broker = broker
         self._streams: dict[Stream, RoomEvent | None] = {}
         self._elsewhere: dict[tuple[str, int], tuple[float, RoomState]] = {}
@@ -51,7 +51,7 @@ class Board:
 
     def hear(self, roll: Roll) -> None:
         """Another process says who streams to it."""
-        if roll.node != NODE:
+        if roll.node != self._node:
             for state in roll.rooms:
                 self._elsewhere[roll.node, state.stream] = (time.monotonic(), state)
 
@@ -64,31 +64,30 @@ class Board:
 
     def _own(self) -> Iterator[RoomState]:
         for stream, event in self._streams.items():
-            yield _state(stream, event)
+            yield self._state(stream, event)
 
     async def _run(self) -> None:
         while True:
             for part in _parts(list(self._own())):
-                self._broker.publish(Roll(node=NODE, rooms=part))
+                self._broker.publish(Roll(node=self._node, rooms=part))
             await asyncio.sleep(_BEAT_S)
 
-
-def _state(stream: Stream, event: RoomEvent | None) -> RoomState:
-    card, last = stream.session.ear.card, stream.last
-    return RoomState(
-        room=stream.room,
-        node=NODE,
-        stream=stream.number,
-        word=stream.word,
-        model=card.name,
-        version=card.version,
-        rate=stream.session.rate,
-        since=stream.since,
-        heard_ms=last.time_ms if last else 0,
-        level_dbfs=last.level_dbfs if last else None,
-        detections=stream.detections,
-        last_detection=event,
-    )
+    def _state(self, stream: Stream, event: RoomEvent | None) -> RoomState:
+        card, last = stream.session.ear.card, stream.last
+        return RoomState(
+            room=stream.room,
+            node=self._node,
+            stream=stream.number,
+            word=stream.word,
+            model=card.name,
+            version=card.version,
+            rate=stream.session.rate,
+            since=stream.since,
+            heard_ms=last.time_ms if last else 0,
+            level_dbfs=last.level_dbfs if last else None,
+            detections=stream.detections,
+            last_detection=event,
+        )
 
 
 def _parts(states: Sequence[RoomState]) -> Iterator[list[RoomState]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections import deque
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -12,16 +11,18 @@ from itertools import count
 
 from trigger_api.schemas import RoomEvent
 
-NODE = uuid.uuid4().hex[:8]
-"""This process, as the others know it."""
-
 _numbers = count(1)
 
 
-def new_id(now: float | None = None) -> str:
-    """An id no other process gives; later ones sort after earlier ones."""
+def new_id(node: str = "", now: float | None = None) -> str:
+    """An id that no other node gives; later ones sort after earlier ones.
+
+    Args:
+        node: the process.
+        now: seconds since 1970, if not this moment.
+    """
     milliseconds = round((time.time() if now is None else now) * 1000)
-    return f"{milliseconds:013d}-{next(_numbers) % 1_000_000:06d}-{NODE}"
+    return f"{milliseconds:013d}-{next(_numbers) % 1_000_000:06d}-{node}"
 
 
 def now() -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +37,8 @@ class Hub:
         self._registry = registry
         self._metrics = metrics
         self._broker = _broker(settings)
-        self._board = Board(self._broker)
+        self.node = uuid.uuid4().hex[:8]
+        self._board = Board(self._broker, self.node)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="rooms")
         self._conductors: dict[Model, Conductor] = {}
         self._callers: Counter[str] = Counter()
@@ -142,9 +144,15 @@ class Hub:
         card = stream.session.ear.card
         for hit in heard.detections:
             event = RoomEvent(
-                id=new_id(), at=now(), room=stream.room, word=stream.word, time_ms=hit.time_ms, score=hit.score,
-                model=card.name, version=card.version,
-            )  # fmt: skip
+                id=new_id(self.node),
+                at=now(),
+                room=stream.room,
+                word=stream.word,
+                time_ms=hit.time_ms,
+                score=hit.score,
+                model=card.name,
+                version=card.version,
+            )
             self._metrics.detections.labels(card.name).inc()
             self._board.note(stream, event)
             self._broker.publish(Detected(event=event))

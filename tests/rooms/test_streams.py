@@ -1,0 +1,141 @@
+"""The bundled model live: equal to whole clips, alone and among others, and no ghosts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from conftest import encode
+from trigger_api.inference import Tensors
+from trigger_api.metrics import Metrics
+from trigger_api.rooms import blocks, conductor
+from trigger_api.rooms.session import Session
+from trigger_api.rooms.stream import Stream
+from trigger_api.schemas import StreamQuery
+from trigger_api.service import Service
+from trigger_api.settings import Settings
+from trigger_api.tasks import trigger
+
+SAMPLES = Path(__file__).parent.parent.parent / "samples"
+TOLERANCE = 1e-6  # compiled functions of different batch sizes add in different orders
+
+
+def recording(name: str) -> NDArray[np.int16]:
+    samples, rate = soundfile.read(SAMPLES / name, dtype="float32")
+    return np.asarray(soxr.resample(samples, rate, 16_000) * 32_767, np.int16)
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    limits = {"activate": {"batch_sizes": [1], "stream_batch_sizes": [1, 64]}}
+    made = Service(Settings(limits=limits, max_streams_per_caller=200), Metrics())
+    entry = made.registry.find("trigger", "activate")
+    await asyncio.to_thread(made.registry.load, entry)
+    await made.rooms.start()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def scores(monkeypatch: pytest.MonkeyPatch) -> dict[Session, list[NDArray[np.float32]]]:
+    """Every score of every session."""
+    heard: dict[Session, list[NDArray[np.float32]]] = {}
+    original = Session.conclude
+
+    def conclude(self: Session, scores: NDArray[np.float32], level: float) -> object:
+        heard.setdefault(self, []).append(scores.copy())
+        return original(self, scores, level)
+
+    monkeypatch.setattr(Session, "conclude", conclude)
+    return heard
+
+
+async def play(service: Service, audio: NDArray[np.int16], *, room: str = "room", frame: int = 1280) -> Stream:
+    """Stream a recording, as fast as it is heard."""
+    async with service.rooms.open(StreamQuery(room=room), "test", paced=False) as stream:
+        for start in range(0, len(audio), frame):
+            stream.feed(audio[start : start + frame].tobytes())
+            await stream.caught_up()
+        stream.finish()
+        async for _ in stream.news():
+            pass
+        return stream
+
+
+def joined(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.concatenate(parts)
+
+
+async def whole(service: Service, audio: NDArray[np.int16], monkeypatch: pytest.MonkeyPatch) -> NDArray[np.float32]:
+    """The scores that the whole-clip path decides on."""
+    found: list[NDArray[np.float32]] = []
+    decide = trigger._decide
+
+    def spy(
+        plan: trigger.Windows, parts: Sequence[NDArray[np.float32]], clip: trigger.Clip, *rest: Any
+    ) -> trigger.Hearing:
+        found.append(plan.join(parts, len(clip.features)))
+        return decide(plan, parts, clip, *rest)
+
+    monkeypatch.setattr(trigger, "_decide", spy)
+    await service.trigger.detect(encode(np.asarray(audio / 32_768, np.float32)))
+    return found[0]
+
+
+async def test_scores_are_the_same_alone_among_64_and_of_the_whole_clip_at_every_hop(
+    service: Service, scores: dict[Session, list[NDArray[np.float32]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[int] = []
+    original = blocks.tensors
+
+    def tensors(ear: object, block: object) -> Tensors:
+        made = original(ear, block)  # type: ignore[arg-type]
+        batches.append(len(made["features"]))
+        return made
+
+    monkeypatch.setattr(conductor, "tensors", tensors)
+    said, other = recording("activate.wav"), recording("other.wav")
+    alone = await play(service, said)
+    lone = joined(scores[alone.session])
+    assert set(batches) == {1}
+
+    # Sixty-four others say other things, at other times, in frames of other lengths.
+    others = [play(service, np.roll(other, 997 * n), room=f"r{n}", frame=500 + 40 * n) for n in range(64)]
+    among, *_ = await asyncio.gather(play(service, said, frame=1111), *others)
+    assert max(batches) == 64
+    together = joined(scores[among.session])
+    clip = await whole(service, said, monkeypatch)
+    length = len(said) // 640
+    assert length > 100
+    assert among.detections == alone.detections == 1
+    np.testing.assert_allclose(together[:length], lone[:length], rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(lone[:length], clip[:length], rtol=0, atol=TOLERANCE)
+
+
+async def test_no_ghost_after_a_reconnect(service: Service) -> None:
+    said = recording("activate.wav")
+    ends = round(2.2 * 16_000)
+    for cut in range(ends - 8_000, ends + 8_000, 1_600):  # wherever the room went away
+        async with service.rooms.open(StreamQuery(room="hall"), "test", paced=False) as stream:
+            stream.feed(said[:cut].tobytes())
+            await stream.caught_up()
+        again = await play(service, np.zeros(3 * 16_000, np.int16), room="hall")
+        assert again.detections == 0
+
+
+async def test_the_word_is_heard_and_told_to_followers(service: Service) -> None:
+    follower = asyncio.ensure_future(anext(service.rooms.events.follow("hall")))
+    await asyncio.sleep(0)
+    stream = await play(service, recording("activate.wav"), room="hall")
+    event = await asyncio.wait_for(follower, 5)
+    assert stream.detections == 1
+    assert event.time_ms == pytest.approx(2_200, abs=120)
+    assert (event.room, event.word, event.model) == ("hall", "activate", "activate")

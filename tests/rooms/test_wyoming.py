@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.client import AsyncClient, AsyncTcpClient
+from wyoming.error import Error
+from wyoming.event import Event, Eventable
+from wyoming.info import Describe, Info
+from wyoming.wake import Detect, Detection, NotDetected
+
+from conftest import BeepNetwork
+from rooms.conftest import silence, word
+from trigger_api.metrics import Metrics
+from trigger_api.rooms.wyoming import _may_enter, serving
+from trigger_api.service import Service
+from trigger_api.settings import Settings
+
+
+@pytest.fixture
+async def service(settings: Settings, network: BeepNetwork) -> AsyncIterator[Service]:
+    changed = settings.model_copy(update={"stream_idle_s": 0.5})
+    made = Service(changed, Metrics(), loader=lambda path, card: network)
+    made.registry.load_all()
+    await made.rooms.start()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def client(service: Service) -> AsyncIterator[AsyncTcpClient]:
+    async with serving("tcp://127.0.0.1:0", service) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with AsyncTcpClient("127.0.0.1", port) as made:
+            yield made
+
+
+async def say(client: AsyncClient, *events: Eventable) -> None:
+    for event in events:
+        await client.write_event(event.event())
+
+
+async def next_event(client: AsyncClient) -> Event | None:
+    return await asyncio.wait_for(client.read_event(), 10)
+
+
+def chunks(audio: bytes, rate: int = 16_000, width: int = 2, channels: int = 1) -> list[AudioChunk]:
+    return [AudioChunk(rate, width, channels, audio[start : start + 2048]) for start in range(0, len(audio), 2048)]
+
+
+async def test_describe(client: AsyncTcpClient) -> None:
+    await say(client, Describe())
+    event = await next_event(client)
+    assert event is not None
+    (program,) = Info.from_event(event).wake
+    (model,) = program.models
+    assert (model.name, model.phrase, model.version, model.installed) == ("beep", "beep", "1", True)
+
+
+@pytest.mark.parametrize("names", [None, [], ["beep"]])
+async def test_a_word_and_then_no_word_on_one_connection(client: AsyncTcpClient, names: list[str] | None) -> None:
+    await say(client, Detect(names=names), AudioStart(16_000, 2, 1), *chunks(word(8)), AudioStop())
+    event = await next_event(client)
+    assert event is not None
+    detection = Detection.from_event(event)
+    assert detection.name == "beep"
+    assert detection.timestamp == pytest.approx(7_310, abs=40)
+
+    await say(client, AudioStart(16_000, 2, 1), *chunks(silence(1)), AudioStop())
+    event = await next_event(client)
+    assert event is not None
+    assert NotDetected.is_type(event.type)
+
+
+async def test_a_detection_is_told_while_audio_comes(client: AsyncTcpClient) -> None:
+    await say(client, *chunks(word()))  # a satellite that leaves the start out
+    event = await next_event(client)
+    assert event is not None
+    assert Detection.is_type(event.type)
+
+
+async def test_other_widths_channels_and_rates(client: AsyncTcpClient) -> None:
+    wide = np.frombuffer(word(rate=48_000), "<i2").astype("<i4") << 16
+    stereo = np.repeat(wide // 2, 2).tobytes()
+    await say(client, AudioStart(48_000, 4, 2), *chunks(stereo, 48_000, 4, 2), AudioStop())
+    event = await next_event(client)
+    assert event is not None
+    assert Detection.from_event(event).timestamp == pytest.approx(810, abs=40)
+
+
+@pytest.mark.parametrize(
+    ("events", "code"),
+    [
+        ([Detect(names=["nix"]), AudioStart(16_000, 2, 1)], "unknown_model"),
+        ([AudioStart(96_000, 2, 1)], "unprocessable"),
+        ([AudioChunk(16_000, 3, 1, b"abc")], "unprocessable"),
+        ([AudioChunk(16_000, 2, 7, b"ab")], "unprocessable"),
+        ([AudioChunk(16_000, 2, 1, b"abc")], "unprocessable"),
+    ],
+)
+async def test_what_cannot_be_heard_is_told(client: AsyncTcpClient, events: list[Any], code: str) -> None:
+    await say(client, *events)
+    event = await next_event(client)
+    assert event is not None
+    assert Error.from_event(event).code == code
+    assert await next_event(client) is None
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"[]\n",
+        b"{}\n",
+        b'{"type": "audio-chunk"}\n',
+        b'{"type": "audio-start", "data": {"rate": "x", "width": 2, "channels": 1}}\n',
+        b'{"type": "audio-chunk", "payload_length": 1000000000}\n',
+        b"x" * 100_000,
+        b"",
+    ],
+)
+async def test_nonsense_and_silence_are_hung_up_on(service: Service, nonsense: bytes) -> None:
+    async with serving("tcp://127.0.0.1:0", service) as server:
+        port = server.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(nonsense)
+        await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+    assert service.rooms.rooms() == []
+
+
+async def test_a_unix_socket(service: Service, tmp_path: Path) -> None:
+    async with serving(f"unix://{tmp_path}/w", service), AsyncClient.from_uri(f"unix://{tmp_path}/w") as client:
+        await say(client, Describe())
+        assert await next_event(client) is not None
+
+
+async def test_other_addresses_are_refused(service: Service) -> None:
+    for uri in ("http://localhost:1", "tcp://localhost", "unix://"):
+        with pytest.raises(ValueError, match="tcp://host:port"):
+            async with serving(uri, service):
+                pass
+
+
+def test_only_private_peers_enter(settings: Settings) -> None:
+    assert _may_enter("192.168.1.7", settings)
+    assert _may_enter("fe80::1%eth0", settings)
+    assert _may_enter("", settings)
+    assert not _may_enter("8.8.8.8", settings)
+    assert _may_enter("8.8.8.8", settings.model_copy(update={"auth": "open"}))
