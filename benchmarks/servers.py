@@ -16,7 +16,9 @@ _PATIENCE_S = 180
 
 
 @contextmanager
-def server(command: Sequence[str], probe: str, environment: Mapping[str, str] | None = None) -> Iterator[None]:
+def server(
+    command: Sequence[str], probe: str, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until the block ends; the block begins when the probe answers at all, other than 503."""
     process = subprocess.Popen(
         [sys.executable, *command],
@@ -26,7 +28,7 @@ def server(command: Sequence[str], probe: str, environment: Mapping[str, str] | 
     )
     try:
         _await(probe, process)
-        yield
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)

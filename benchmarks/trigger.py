@@ -21,10 +21,10 @@ import numpy as np
 import soundfile
 
 import load
+import results
 from servers import server
 from trigger_api.runtimes import exercise
 
-RESULTS = Path(__file__).parent / "RESULTS.md"
 FLASK, EXERCISE, BUNDLED = "Flask, `model.predict`", "trigger_api, exercise's network", "trigger_api, bundled model"
 PORTS = {FLASK: 8101, EXERCISE: 8102, BUNDLED: 8103}
 TARGETS = {EXERCISE: 8, BUNDLED: 30}
@@ -40,7 +40,7 @@ def main() -> None:
         rounds = [_round(options.seconds, options.clients) for _ in range(options.rounds)]
         alone = {name: load.run(_request(name), clients=1, seconds=options.seconds / 2) for name in PORTS}
     text = _report(rounds, alone, options)
-    RESULTS.write_text(_replaced(RESULTS.read_text() if RESULTS.exists() else "", text))
+    results.write(text)
     print(text)
 
 
@@ -52,7 +52,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _servers(folder: Path) -> Iterator[AbstractContextManager[None]]:
+def _servers(folder: Path) -> Iterator[AbstractContextManager[object]]:
     original, own = folder / "demo.keras", folder / "tr_model.keras"
     _network(time_distributed=True).save(original)
     _network(time_distributed=False).save(own)
@@ -116,14 +116,6 @@ def _row(name: str, rounds: list[dict[str, load.Load]], alone: load.Load) -> str
         f"| {middle[0.5]:.0f} ms | {middle[0.99]:.0f} ms | {sum(len(run.failures) for run in runs)} "
         f"| {alone.rate:.1f} | {alone.percentile(0.5):.0f} ms |"
     )
-
-
-def _replaced(results: str, section: str) -> str:
-    """The results with this section in its old place, or at their end."""
-    title = section.splitlines()[0]
-    head, found, tail = results.partition(title + "\n")
-    rest = tail[tail.find("\n## ") + 1 :] if "\n## " in tail else ""
-    return (head if found else results) + section + ("\n" + rest if rest else "")
 
 
 if __name__ == "__main__":

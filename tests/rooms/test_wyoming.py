@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncClient, AsyncTcpClient
 from wyoming.error import Error
@@ -14,8 +18,10 @@ from wyoming.event import Event, Eventable
 from wyoming.info import Describe, Info
 from wyoming.wake import Detect, Detection, NotDetected
 
-from conftest import BeepNetwork
+from conftest import BeepNetwork, started
 from rooms.conftest import silence, word
+from trigger_api import cli
+from trigger_api.app import create_app
 from trigger_api.metrics import Metrics
 from trigger_api.rooms.wyoming import _may_enter, serving
 from trigger_api.service import Service
@@ -153,3 +159,43 @@ def test_only_private_peers_enter(settings: Settings) -> None:
     assert _may_enter("", settings)
     assert not _may_enter("8.8.8.8", settings)
     assert _may_enter("8.8.8.8", settings.model_copy(update={"auth": "open"}))
+
+
+async def test_serve_speaks_it_too(settings: Settings, network: BeepNetwork, tmp_path: Path) -> None:
+    changed = settings.model_copy(update={"wyoming_uri": f"unix://{tmp_path}/w"})
+    async with started(create_app(changed, loader=lambda path, card: network)):
+        async with AsyncClient.from_uri(f"unix://{tmp_path}/w") as client:
+            await say(client, *chunks(word()), AudioStop())
+            event = await next_event(client)
+            assert event is not None
+            assert Detection.is_type(event.type)
+
+
+def test_the_command_answers_and_ends_when_told(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "trigger_api", "wyoming", "--uri", f"unix://{tmp_path}/w"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        while b"speaking Wyoming" not in process.stderr.readline():
+            assert process.poll() is None
+        asyncio.run(describe(f"unix://{tmp_path}/w"))
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+        assert process.wait(60) == 0
+
+
+async def describe(uri: str) -> None:
+    async with AsyncClient.from_uri(uri) as client:
+        await say(client, Describe())
+        event = await next_event(client)
+        assert event is not None
+        assert Info.from_event(event).wake[0].models[0].name == "activate"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [(["wyoming", "--uri", "ftp://x"], "tcp://host:port"), (["serve", "--workers", "2"], "for one worker")],
+)
+def test_what_cannot_be_is_told(monkeypatch: pytest.MonkeyPatch, command: list[str], words: str) -> None:
+    monkeypatch.setenv("TRIGGER_API_WYOMING_URI", "tcp://127.0.0.1:10400")
+    result = CliRunner().invoke(cli.app, command)
+    assert (result.exit_code, words in result.output) == (2, True)

@@ -1,0 +1,95 @@
+"""Live streams and the server as a process: its end, and its memory."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import websockets
+
+from rooms.conftest import answer, everything, say, silence
+from test_process import serving
+
+Running = tuple[subprocess.Popen[bytes], httpx.Client]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    with serving(TRIGGER_API_MAX_STREAMS_PER_CALLER="2000", TRIGGER_API_MAX_STREAMS="2000") as running:
+        yield running
+
+
+def url(client: httpx.Client, query: str = "") -> str:
+    return f"ws://{client.base_url.host}:{client.base_url.port}/v1/trigger/stream?{query}"
+
+
+def resident_mib(process: subprocess.Popen[bytes]) -> float:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
+    return int(line.split()[1]) / 1024
+
+
+async def room(client: httpx.Client, *, seconds: float, query: str = "") -> None:
+    """Stream in real time, told of nothing but errors."""
+    async with websockets.connect(url(client, query), compression=None) as socket:
+        assert (await answer(socket))["type"] == "ready"
+        for _ in range(round(seconds / 0.08)):
+            await socket.send(silence(0.08))
+            await asyncio.sleep(0.08)
+        await socket.send('{"type": "stop"}')
+        assert [message["type"] for message in await everything(socket)] == ["stopped"]
+
+
+async def test_sixty_four_rooms_take_little_more_memory_than_one(server: Running) -> None:
+    process, client = server
+    await room(client, seconds=2)
+    one = resident_mib(process)
+    many = asyncio.gather(*(room(client, seconds=4, query=f"room=r{n}") for n in range(64)))
+    await asyncio.sleep(3)
+    among = resident_mib(process)
+    await many
+    assert among - one < 64
+
+
+async def test_memory_returns_after_drops_and_great_frames(server: Running) -> None:
+    process, client = server
+
+    async def rude(number: int) -> None:
+        async with websockets.connect(url(client), compression=None) as socket:
+            await answer(socket)
+            await say(socket, silence(1)[:-1] if number % 2 else bytes(300_000), frame=400_000)
+
+    sizes = []
+    for _ in range(4):
+        for _ in range(5):
+            await asyncio.gather(*(rude(number) for number in range(50)), return_exceptions=True)
+        sizes.append(resident_mib(process))
+    assert sizes[-1] - sizes[0] < 24
+    give_up = time.monotonic() + 10
+    while client.get("/v1/rooms").json() and time.monotonic() < give_up:
+        await asyncio.sleep(0.1)
+    assert client.get("/v1/rooms").json() == []
+
+
+async def test_the_end_closes_streams_with_1012(server: Running) -> None:
+    process, client = server
+    async with (
+        httpx.AsyncClient(base_url=client.base_url) as other,
+        other.stream("GET", "/v1/trigger/events") as events,
+    ):
+        assert events.status_code == 200
+        async with websockets.connect(url(client), compression=None) as socket:
+            await answer(socket)
+            await say(socket, silence(1))
+            told = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            await everything(socket)
+            assert socket.close_code == 1012
+        await asyncio.to_thread(process.wait, 20)
+        assert time.monotonic() - told < 20  # of the 30 that it has: neither streams nor followers hold it up
