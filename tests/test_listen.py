@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from conftest import beeps, encode
-from rooms.conftest import Make, Server, serve, server, word
+from live import Make, Server, serve, server, word
 from trigger_api import listen as ears
 from trigger_api.cli import app
 

@@ -60,6 +60,14 @@ async def test_what_was_forgotten_is_told() -> None:
     assert await collect(log, after=events[0].id) == events[2:]
 
 
+async def test_what_comes_twice_counts_once() -> None:
+    log = EventLog(10)
+    before, twice = new_id(), event()
+    log.add(twice)
+    log.add(twice)
+    assert await collect(log, after=before) == [twice]
+
+
 async def test_one_room_only() -> None:
     log = EventLog(10)
     first = event()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from conftest import BeepNetwork
-from rooms.conftest import word
+from live import word
 from trigger_api.metrics import Metrics
 from trigger_api.rooms.events import new_id, now
 from trigger_api.rooms.postgres import PostgresBroker

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from conftest import BeepNetwork, beeps, trigger_card
-from rooms.conftest import pcm
+from live import pcm
 from trigger_api.cards import Decision, SpectrogramFrontEnd
 from trigger_api.errors import Overloaded, TooFast, Unprocessable
 from trigger_api.inference import Lane

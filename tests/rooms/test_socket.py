@@ -5,13 +5,15 @@ import json
 import socket as sockets
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import websockets
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from conftest import BeepNetwork
-from rooms.conftest import Make, Server, answer, everything, say, silence, stop, word
+from conftest import BeepNetwork, add_model, trigger_card
+from live import Make, Server, answer, everything, say, silence, stop, word
+from trigger_api.cards import SpectrogramFrontEnd
 
 
 async def test_a_word_is_told_as_it_is_heard(server: Server) -> None:
@@ -212,6 +214,20 @@ async def test_a_fault_of_ours_is_told_without_details(server: Server, monkeypat
         await answer(socket)
         await say(socket, word())
         assert (await answer(socket))["type"] == "detection"
+
+
+async def test_models_that_hear_whole_recordings_only_are_no_default(
+    serve: Make, models: Path, network: BeepNetwork
+) -> None:
+    card = trigger_card("aaa").model_copy(update={"front_end": SpectrogramFrontEnd()})
+    add_model(models, card)
+    async with serve() as server:
+        async with server.stream() as socket:
+            assert (await answer(socket))["model"] == "beep"
+        async with server.stream("model=aaa") as socket:
+            (error,) = await everything(socket)
+            assert "whole recordings only" in error["detail"]
+        assert server.service.rooms._conductors == {}
 
 
 class TestLettingIn:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from wyoming.info import Describe, Info
 from wyoming.wake import Detect, Detection, NotDetected
 
 from conftest import BeepNetwork, started
-from rooms.conftest import silence, word
+from live import silence, word
 from trigger_api import cli
 from trigger_api.app import create_app
 from trigger_api.metrics import Metrics
@@ -163,17 +164,18 @@ def test_only_private_peers_enter(settings: Settings) -> None:
 
 async def test_serve_speaks_it_too(settings: Settings, network: BeepNetwork, tmp_path: Path) -> None:
     changed = settings.model_copy(update={"wyoming_uri": f"unix://{tmp_path}/w"})
-    async with started(create_app(changed, loader=lambda path, card: network)):
-        async with AsyncClient.from_uri(f"unix://{tmp_path}/w") as client:
-            await say(client, *chunks(word()), AudioStop())
-            event = await next_event(client)
-            assert event is not None
-            assert Detection.is_type(event.type)
+    app = create_app(changed, loader=lambda path, card: network)
+    async with started(app), AsyncClient.from_uri(f"unix://{tmp_path}/w") as client:
+        await say(client, *chunks(word()), AudioStop())
+        event = await next_event(client)
+        assert event is not None
+        assert Detection.is_type(event.type)
 
 
 def test_the_command_answers_and_ends_when_told(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "trigger_api", "wyoming", "--uri", f"unix://{tmp_path}/w"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+    environment = {**os.environ, "TRIGGER_API_MAX_BATCH": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment) as process:
         assert process.stderr is not None
         while b"speaking Wyoming" not in process.stderr.readline():
             assert process.poll() is None

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rooms.conftest import Make, Server, answer, say, serve, server, silence, word
+from live import Make, Server, answer, say, serve, server, silence, word
 
 __all__ = ["serve", "server"]
 Event = dict[str, str]

@@ -39,6 +39,7 @@ class Conductor:
     ) -> None:
         self.ear = ear
         self.streams: set[Stream] = set()
+        self.users = 0
         self._engine = engine
         self._pool = pool
         self._metrics = metrics

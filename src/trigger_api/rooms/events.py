@@ -49,7 +49,9 @@ class EventLog:
         self._closed = False
 
     def add(self, event: RoomEvent) -> None:
-        """Append an event and wake the readers."""
+        """Append an event and wake the readers. One that came twice, for a database was lost, counts once."""
+        if any(known.id == event.id for known in self._events):
+            return
         if len(self._events) == self._events.maxlen:
             self._forgotten = self._events[0].id
         self._events.append(event)

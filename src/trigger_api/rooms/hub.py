@@ -19,7 +19,7 @@ from trigger_api.rooms.board import Board
 from trigger_api.rooms.broker import Broker, Detected, LocalBroker, Roll
 from trigger_api.rooms.conductor import Conductor
 from trigger_api.rooms.events import EventLog, new_id, now
-from trigger_api.rooms.session import Ear, Heard, Session, decision_for
+from trigger_api.rooms.session import Ear, Heard, Session, decision_for, hears_streams
 from trigger_api.rooms.stream import Stream
 from trigger_api.schemas import RoomEvent, RoomState, StreamQuery
 from trigger_api.settings import Settings
@@ -66,8 +66,9 @@ class Hub:
         return self._board.rooms()
 
     def cards(self) -> list[ModelCard]:
-        """The models that can be asked for."""
-        return [entry.card for entry in self._registry.entries if entry.card.task == "trigger"]
+        """The models that hear streams; the first is the default."""
+        cards = (entry.card for entry in self._registry.entries)
+        return [card for card in cards if card.task == "trigger" and hears_streams(card)]
 
     @asynccontextmanager
     async def open(self, query: StreamQuery, caller: str, *, paced: bool = True) -> AsyncIterator[Stream]:
@@ -82,15 +83,15 @@ class Hub:
             ServiceError: there is no such model, it is not ready or keeps no state, or there are too many streams.
         """
         with self._seat(caller), self._registry.acquire("trigger", self._model(query), query.version) as model:
-            conductor = self._conductors.get(model) or self._conductor(model)
-            stream = self._stream(query, conductor, paced)
-            conductor.streams.add(stream)
-            self._board.add(stream)
-            try:
-                yield stream
-            finally:
-                self._board.remove(stream)
-                await self._leave(model, conductor, stream)
+            async with self._conducted(model) as conductor:
+                stream = self._stream(query, conductor, paced)
+                conductor.streams.add(stream)
+                self._board.add(stream)
+                try:
+                    yield stream
+                finally:
+                    self._board.remove(stream)
+                    conductor.leave(stream)
 
     def _stream(self, query: StreamQuery, conductor: Conductor, paced: bool) -> Stream:
         card = conductor.ear.card
@@ -105,16 +106,20 @@ class Hub:
         )
         return Stream(session, query.room, query.word or _word(card), conductor.fed, scores=query.scores)
 
-    def _conductor(self, model: Model) -> Conductor:
-        made = Conductor(Ear(model), self._engine, self._pool, self._metrics, self._heard)
-        self._conductors[model] = made
-        return made
-
-    async def _leave(self, model: Model, conductor: Conductor, stream: Stream) -> None:
-        conductor.leave(stream)
-        if not conductor.streams and self._conductors.get(model) is conductor:
-            del self._conductors[model]
-            await conductor.close()
+    @asynccontextmanager
+    async def _conducted(self, model: Model) -> AsyncIterator[Conductor]:
+        """The model's conductor: the first who needs it makes it, the last lets it go."""
+        if model not in self._conductors:
+            self._conductors[model] = Conductor(Ear(model), self._engine, self._pool, self._metrics, self._heard)
+        conductor = self._conductors[model]
+        conductor.users += 1
+        try:
+            yield conductor
+        finally:
+            conductor.users -= 1
+            if not conductor.users:
+                self._conductors.pop(model, None)
+                await conductor.close()
 
     @contextmanager
     def _seat(self, caller: str) -> Iterator[None]:
@@ -132,9 +137,11 @@ class Hub:
                 del self._callers[caller]
 
     def _model(self, query: StreamQuery) -> str | None:
-        if query.model or not query.word:
+        if query.model:
             return query.model
         cards = self.cards()
+        if not query.word:
+            return next((card.name for card in cards), None)
         found = next((card.name for card in cards if query.word in (card.name, *card.labels)), None)
         if found is None:
             raise UnknownModel(f"no model listens for that word; known: {', '.join(sorted({_word(c) for c in cards}))}")

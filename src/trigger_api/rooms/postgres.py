@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import psycopg
 import structlog
@@ -17,6 +18,11 @@ from trigger_api.rooms.broker import NEWS, Deliver, Detected, Roll
 CHANNEL = "trigger_api_rooms"
 _WAITING = 10_000  # news that wait while the database is away; then the oldest go
 _AGAIN_S = 2.0
+_ALIVE: dict[str, Any] = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}  # or a lost host goes unnoticed
 Work = Callable[[AsyncConnection], Awaitable[None]]
 _log = structlog.get_logger(__name__)
 
@@ -63,20 +69,22 @@ class PostgresBroker:
         """Do it again whenever the database went away."""
         while True:
             try:
-                async with await AsyncConnection.connect(self._url, autocommit=True) as connection:
+                async with await AsyncConnection.connect(self._url, autocommit=True, **_ALIVE) as connection:
                     await work(connection)
             except (psycopg.Error, OSError) as error:
                 # What libpq says may hold the address: the kind of error is enough.
                 _log.warning("rooms hear of no other process: no database", error=type(error).__name__)
-            self._listening.clear()
             await asyncio.sleep(_AGAIN_S)
 
     async def _listen(self, connection: AsyncConnection) -> None:
         await connection.execute(f"LISTEN {CHANNEL}")
         self._listening.set()
-        async for notice in connection.notifies():
-            with suppress(ValidationError):  # of another version, or somebody else's
-                self._deliver(NEWS.validate_json(notice.payload))
+        try:
+            async for notice in connection.notifies():
+                with suppress(ValidationError):  # of another version, or somebody else's
+                    self._deliver(NEWS.validate_json(notice.payload))
+        finally:
+            self._listening.clear()
 
     async def _send(self, connection: AsyncConnection) -> None:
         while True:

@@ -39,7 +39,7 @@ class Ear:
     def __init__(self, model: Model) -> None:
         self.card: ModelCard = model.card
         front_end = model.card.front_end
-        if not isinstance(front_end, LogMelFrontEnd) or len(model.card.inputs) != 2 or not model.card.lengths:
+        if not hears_streams(model.card) or not isinstance(front_end, LogMelFrontEnd):
             raise Unprocessable(f"{model.card.name} hears whole recordings only: it keeps no state between pieces")
         self.front_end = front_end
         self.frames = min(model.lanes)
@@ -214,6 +214,11 @@ class _Pace:
         self._last = now
         if self._ahead_s > self._slack_s:
             raise TooFast(f"audio comes more than {self._slack_s:g} s ahead of real time: send it as it is recorded")
+
+
+def hears_streams(card: ModelCard) -> bool:
+    """Whether the model takes a state and gives it back, and its front end can go on where it was."""
+    return isinstance(card.front_end, LogMelFrontEnd) and len(card.inputs) == 2 and bool(card.lengths)
 
 
 def decision_for(card: ModelCard, *, sensitivity: str | None = None, threshold: float | None = None) -> Decision:
