@@ -34,9 +34,12 @@ class Hearing:
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording as the model takes it: features ``[frames, bands]``, and its length in seconds."""
+    """A recording as the model takes it: windows of features for a lane, and how they cover it."""
 
-    features: Array
+    lane: Lane
+    items: list[Tensors]
+    plan: Windows
+    frames: int
     seconds: float
 
 
@@ -72,13 +75,10 @@ class Trigger:
         with self._registry.acquire("trigger", model, version) as served:
             lane_limits = next(iter(served.lanes.values())).limits
             async with self._engine.deadline(lane_limits.deadline_s) as deadline:
-                clip = await self._engine.preprocess(prepare, data, served.card, self._limits)
-                length, lane = _lane(served, len(clip.features))
-                plan = Windows(length, _stride(served.card), _scores(served.card, length), served.card.context)
-                items = await self._engine.preprocess(plan.cut, clip.features, lane)
-                answers = await self._engine.infer(lane, items, deadline)
+                clip = await self._engine.preprocess(prepare, data, served, self._limits)
+                answers = await self._engine.infer(clip.lane, clip.items, deadline)
                 parts = [answer["scores"] for answer in answers]
-                return await self._engine.preprocess(_decide, plan, parts, clip, served.card, threshold)
+                return await self._engine.preprocess(_decide, parts, clip, served.card, threshold)
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,18 @@ class Windows:
         return part if len(part) == self.length else np.pad(part, ((0, self.length - len(part)), (0, 0)))
 
 
-def prepare(data: bytes, card: ModelCard, limits: AudioLimits) -> Clip:
-    """Decode a recording and compute its features."""
+def prepare(data: bytes, served: Model, limits: AudioLimits) -> Clip:
+    """Decode a recording, compute its features, and cut them into windows."""
+    card = served.card
     assert card.front_end is not None
     parameters = card.front_end
     audio = decode(data, limits)
     tail = np.zeros(parameters.tail_ms * parameters.sample_rate // 1000, np.float32)
     samples = np.append(audio.resampled(parameters.sample_rate), tail)
-    return Clip(front_end(parameters).features(samples), audio.seconds)
+    features = front_end(parameters).features(samples)
+    length, lane = _lane(served, len(features))
+    plan = Windows(length, _stride(card), _scores(card, length), card.context)
+    return Clip(lane, plan.cut(features, lane), plan, len(features), audio.seconds)
 
 
 @lru_cache(maxsize=32)
@@ -136,9 +140,9 @@ def front_end(parameters: FrontEnd) -> Features:
     return LogMel(parameters) if isinstance(parameters, LogMelFrontEnd) else Spectrogram(parameters)
 
 
-def _decide(plan: Windows, parts: Sequence[Array], clip: Clip, card: ModelCard, threshold: float | None) -> Hearing:
+def _decide(parts: Sequence[Array], clip: Clip, card: ModelCard, threshold: float | None) -> Hearing:
     decision = card.decision or Decision()
-    scores = plan.join(parts, len(clip.features))
+    scores = clip.plan.join(parts, clip.frames)
     if threshold is not None:
         decision = decision.model_copy(update={"threshold": threshold})
     duration = round(clip.seconds * 1000)
