@@ -38,7 +38,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.run: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[tensorflow]'
+	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[tensorflow,onnx]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.run
@@ -50,5 +50,5 @@ $(VENV)/.lint: $(VENV)/.test
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[tensorflow,bench]'
+	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[tensorflow,onnx,bench]'
 	touch $@

@@ -110,9 +110,8 @@ def network() -> BeepNetwork:
 
 
 @pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Settings of the machine that runs the tests stay out of them, and its cache too."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of the machine that runs the tests stay out of them."""
     import os
 
     for name in [name for name in os.environ if name.startswith("TRIGGER_API_")]:

@@ -20,10 +20,6 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "trigger_api"
-
-
 class Settings(BaseSettings):
     """Every knob of the service. A comma separates the items of a list."""
 
@@ -43,7 +39,7 @@ class Settings(BaseSettings):
 
     models: Path | None = Field(None, description="folder of further models, or one model file")
     runtime: Kind = Field("auto", description="`tensorflow`, `onnx`, or `auto`: ONNX Runtime where it can serve")
-    cache: Path | None = Field(default_factory=_cache, description="folder that keeps models converted for ONNX")
+    cache: Path | None = Field(None, description="folder to keep conversions in; if not given, none is made")
     bundled: bool = Field(True, description="serve the bundled models too")
     inference_threads: int = Field(default_factory=_cores, ge=1, description="batches computed at once")
     intra_op_threads: int = Field(1, ge=1, description="threads within one computation")
