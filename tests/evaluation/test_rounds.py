@@ -79,6 +79,7 @@ def test_leaving_one_out_writes_the_figures(tmp_path: Path, monkeypatch: pytest.
     figures = leave_one_out(Sources("beep"), [], HELD_OUT, tmp_path)
     assert trained == ["beep"]
     assert json.loads((tmp_path / "rounds.json").read_text()) == figures
+    assert (tmp_path / "rounds.png").stat().st_size < 60_000
 
 
 def test_clips_of_one_speaker_stay_together() -> None:

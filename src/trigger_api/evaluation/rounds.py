@@ -17,7 +17,8 @@ from pydantic import JsonValue
 
 from trigger_api.cards import CARD_FILE
 from trigger_api.evaluation.listening import load
-from trigger_api.evaluation.trigger import Clip, Trial, clip, clips, listen, percentile
+from trigger_api.evaluation.report import draw
+from trigger_api.evaluation.trigger import THRESHOLDS, Clip, Point, Trial, clip, clips, listen, percentile
 from trigger_api.training.material import Sources
 from trigger_api.training.recordings import audio_files
 from trigger_api.training.speech import Line, say, voices
@@ -89,6 +90,7 @@ def leave_one_out(
     done = rounds(sources, tests, held_out, out, train)
     figures = report(done, shared_threshold(done, allowed))
     (out / "rounds.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    draw([together(done, threshold) for threshold in THRESHOLDS], out / "rounds.png")
     return figures
 
 
@@ -143,6 +145,20 @@ def spoken(word: str, program: str, cache: Path) -> list[Clip]:
     said = zip(lines, say(lines, cache), strict=True)
     found = [clip(f"{line.voice.name}@{line.tempo}", sound, said=True) for line, sound in said if sound is not None]
     return [one for one in found if one.word]
+
+
+def together(done: Sequence[Round], threshold: float) -> Point:
+    """All rounds at one threshold, counted as one."""
+    points = [trial.at(threshold) for one in done for trial in (one.people, one.synthetic, one.unsaid)]
+    return Point(
+        threshold,
+        words=sum(point.words for point in points),
+        hits=sum(point.hits for point in points),
+        false_accepts=sum(point.false_accepts for point in points),
+        hours=sum(point.hours for point in points),
+        lags=tuple(lag for point in points for lag in point.lags),
+        errors=tuple(error for point in points for error in point.errors),
+    )
 
 
 def report(done: Sequence[Round], threshold: float) -> dict[str, JsonValue]:
