@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from conftest import BeepNetwork, add_model, trigger_card
@@ -312,3 +313,10 @@ class TestBudget:
         path = tmp_path / "tr_model.h5"
         path.write_bytes(bytes(100))
         assert Entry(trigger_card(), path).size == 100
+
+
+def test_a_triggers_card_says_how_it_decides() -> None:
+    card = trigger_card().model_dump()
+    for name in ("front_end", "decision", "frame_ms"):
+        with pytest.raises(ValidationError, match="needs front_end, decision and frame_ms"):
+            ModelCard.model_validate({**card, name: None})

@@ -79,11 +79,9 @@ async def whole(service: Service, audio: NDArray[np.int16], monkeypatch: pytest.
     found: list[NDArray[np.float32]] = []
     decide = trigger._decide
 
-    def spy(
-        plan: trigger.Windows, parts: Sequence[NDArray[np.float32]], clip: trigger.Clip, *rest: Any
-    ) -> trigger.Hearing:
-        found.append(plan.join(parts, len(clip.features)))
-        return decide(plan, parts, clip, *rest)
+    def spy(parts: Sequence[NDArray[np.float32]], clip: trigger.Clip, *rest: Any) -> trigger.Hearing:
+        found.append(clip.plan.join(parts, clip.frames))
+        return decide(parts, clip, *rest)
 
     monkeypatch.setattr(trigger, "_decide", spy)
     await service.trigger.detect(encode(np.asarray(audio / 32_768, np.float32)))

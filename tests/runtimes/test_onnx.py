@@ -19,7 +19,7 @@ keras = pytest.importorskip("keras")
 
 def make_card() -> ModelCard:
     return ModelCard(
-        task="trigger",
+        task="digits",
         name="small",
         version="1",
         inputs=(TensorSpec(name="features", shape=(-1, 3)), TensorSpec(name="state", shape=(2,))),

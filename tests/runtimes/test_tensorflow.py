@@ -16,7 +16,7 @@ SUM = (TensorSpec(name="sum", shape=(-1, 2)), TensorSpec(name="last", shape=(2,)
 
 
 def make_card(inputs: tuple[TensorSpec, ...] = SPECS, outputs: tuple[TensorSpec, ...] = SUM) -> ModelCard:
-    return ModelCard(task="trigger", name="sum", version="1", inputs=inputs, outputs=outputs)
+    return ModelCard(task="digits", name="sum", version="1", inputs=inputs, outputs=outputs)
 
 
 def summing(*, names: tuple[str, str] = ("a", "b"), named_outputs: bool = False) -> Any:
