@@ -3,13 +3,15 @@
     make bench
 
 One clip of 10 s at 44.1 kHz, eight clients, each sending its next request when the last one is answered. The
-exercise's network has random weights: they cost as much as trained ones.
+exercise's network has random weights: they cost as much as trained ones. The service runs as its README starts it, and
+with a worker process for each core, as one would run it in earnest.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import os
 import statistics
 import tempfile
 from collections.abc import Iterator
@@ -25,9 +27,11 @@ import results
 from servers import server
 from trigger_api.runtimes import exercise
 
-FLASK, EXERCISE, BUNDLED = "Flask, `model.predict`", "trigger_api, exercise's network", "trigger_api, bundled model"
-PORTS = {FLASK: 8101, EXERCISE: 8102, BUNDLED: 8103}
-TARGETS = {EXERCISE: 8, BUNDLED: 30}
+FLASK = "Flask, `model.predict`"
+EXERCISE, EXERCISE_WORKERS = "exercise's network", "exercise's network, a worker a core"
+BUNDLED, BUNDLED_WORKERS = "bundled model", "bundled model, a worker a core"
+PORTS = {FLASK: 8101, EXERCISE: 8102, EXERCISE_WORKERS: 8103, BUNDLED: 8104, BUNDLED_WORKERS: 8105}
+CORES = len(os.sched_getaffinity(0))
 
 
 def main() -> None:
@@ -58,14 +62,16 @@ def _servers(folder: Path) -> Iterator[AbstractContextManager[object]]:
     _network(time_distributed=False).save(own)
     here = str(Path(__file__).parent / "flask_baseline.py")
     yield server([here, str(original), str(PORTS[FLASK])], f"http://127.0.0.1:{PORTS[FLASK]}/")
-    for name, models in ((EXERCISE, str(own)), (BUNDLED, "")):
-        yield _ours(PORTS[name], models)
+    for name, models in ((EXERCISE, str(own)), (EXERCISE_WORKERS, str(own)), (BUNDLED, ""), (BUNDLED_WORKERS, "")):
+        yield _ours(PORTS[name], models, CORES if name in (EXERCISE_WORKERS, BUNDLED_WORKERS) else 1)
 
 
 @contextmanager
-def _ours(port: int, models: str) -> Iterator[None]:
-    environment = {"TRIGGER_API_LOG_LEVEL": "warning", **({"TRIGGER_API_MODELS": models} if models else {})}
-    command = ["-m", "trigger_api", "serve", "--port", str(port)]
+def _ours(port: int, models: str, workers: int) -> Iterator[None]:
+    environment = {"TRIGGER_API_LOG_LEVEL": "warning", "TRIGGER_API_MODELS": models}
+    if workers > 1:
+        environment |= {"TRIGGER_API_INFERENCE_THREADS": "1", "TRIGGER_API_PREPROCESS_THREADS": "1"}
+    command = ["-m", "trigger_api", "serve", "--port", str(port), "--workers", str(workers)]
     with server(command, f"http://127.0.0.1:{port}/health/ready", environment):
         yield
 
@@ -98,8 +104,8 @@ def _report(rounds: list[dict[str, load.Load]], alone: dict[str, load.Load], opt
         f"`python benchmarks/trigger.py`: {options.clients} clients, {len(rounds)} interleaved rounds of "
         f"{options.seconds:g} s a server, medians; then one client alone.",
         "",
-        "| server | clips/s | times Flask (least, most) | target | p50 | p99 | failed | alone: clips/s | p50 |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| server | clips/s | times Flask (least, most) | p50 | p99 | failed | alone: clips/s | p50 |",
+        "|---|---|---|---|---|---|---|---|",
         *(_row(name, rounds, alone[name]) for name in PORTS),
         "",
     ]
@@ -112,7 +118,7 @@ def _row(name: str, rounds: list[dict[str, load.Load]], alone: load.Load) -> str
     middle = {share: statistics.median(run.percentile(share) for run in runs) for share in (0.5, 0.99)}
     return (
         f"| {name} | {statistics.median(run.rate for run in runs):.1f} "
-        f"| {statistics.median(ratios):.1f} ({min(ratios):.1f}, {max(ratios):.1f}) | {TARGETS.get(name, '')} "
+        f"| {statistics.median(ratios):.1f} ({min(ratios):.1f}, {max(ratios):.1f}) "
         f"| {middle[0.5]:.0f} ms | {middle[0.99]:.0f} ms | {sum(len(run.failures) for run in runs)} "
         f"| {alone.rate:.1f} | {alone.percentile(0.5):.0f} ms |"
     )
