@@ -4,7 +4,7 @@
 
 One clip of 10 s at 44.1 kHz, eight clients, each sending its next request when the last one is answered. The
 exercise's network has random weights: they cost as much as trained ones. The service runs as its README starts it, and
-with a worker process for each core, as one would run it in earnest.
+as one would run it in earnest: a worker process for each core, and the network converted for ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -63,15 +63,16 @@ def _servers(folder: Path) -> Iterator[AbstractContextManager[object]]:
     here = str(Path(__file__).parent / "flask_baseline.py")
     yield server([here, str(original), str(PORTS[FLASK])], f"http://127.0.0.1:{PORTS[FLASK]}/")
     for name, models in ((EXERCISE, str(own)), (EXERCISE_WORKERS, str(own)), (BUNDLED, ""), (BUNDLED_WORKERS, "")):
-        yield _ours(PORTS[name], models, CORES if name in (EXERCISE_WORKERS, BUNDLED_WORKERS) else 1)
+        yield _ours(PORTS[name], models, folder / "cache" if name in (EXERCISE_WORKERS, BUNDLED_WORKERS) else None)
 
 
 @contextmanager
-def _ours(port: int, models: str, workers: int) -> Iterator[None]:
+def _ours(port: int, models: str, cache: Path | None) -> Iterator[None]:
     environment = {"TRIGGER_API_LOG_LEVEL": "warning", "TRIGGER_API_MODELS": models}
-    if workers > 1:
-        environment |= {"TRIGGER_API_INFERENCE_THREADS": "1", "TRIGGER_API_PREPROCESS_THREADS": "1"}
-    command = ["-m", "trigger_api", "serve", "--port", str(port), "--workers", str(workers)]
+    if cache:
+        threads = dict.fromkeys(("TRIGGER_API_INFERENCE_THREADS", "TRIGGER_API_PREPROCESS_THREADS"), "1")
+        environment |= {"TRIGGER_API_WORKERS": str(CORES), "TRIGGER_API_CACHE": str(cache), **threads}
+    command = ["-m", "trigger_api", "serve", "--port", str(port)]
     with server(command, f"http://127.0.0.1:{port}/health/ready", environment):
         yield
 
