@@ -79,7 +79,7 @@ class Limits(_Frozen):
 
     batch_sizes: tuple[int, ...] = Field(default=(1, 2, 4, 8), description="allowed sizes; batches are padded up")
     stream_batch_sizes: tuple[int, ...] = Field(
-        default=(1, 4, 16, 64), description="the same for the shortest window of a model with a state: live streams"
+        default=(1, 8, 64, 128), description="the same for the shortest window of a model with a state: live streams"
     )
     queue: int = Field(default=64, ge=1, description="requests that may wait; one more is answered 503")
     deadline_s: float = Field(default=30.0, gt=0, description="seconds from acceptance to answer; then 504")

@@ -46,6 +46,7 @@ class Socket:
         self._websocket = websocket
         self._hub = hub
         self._settings = settings
+        self._last = 0.0
 
     async def serve(self, caller: str) -> None:
         """Stream until either side ends it."""
@@ -72,7 +73,7 @@ class Socket:
         telling = asyncio.create_task(self._tell(stream))
         hearing = asyncio.create_task(self._hear(stream))
         try:
-            await asyncio.wait((telling, hearing), return_when=asyncio.FIRST_COMPLETED)
+            await self._watch(telling, hearing)
             if hearing.done() and not telling.done() and hearing.exception() is None and not hearing.result():
                 await telling  # the audio has ended: what is left is still told
             done = telling if telling.done() else hearing
@@ -81,6 +82,22 @@ class Socket:
             for task in (telling, hearing):
                 task.cancel()
             await asyncio.gather(telling, hearing, return_exceptions=True)
+
+    async def _watch(self, *tasks: asyncio.Task[bool]) -> None:
+        """Wait for the first task to end. One look a while costs less than a timer for every frame.
+
+        Raises:
+            Idle: nothing came for too long.
+        """
+        idle_s = self._settings.stream_idle_s
+        loop = asyncio.get_running_loop()
+        self._last = loop.time()
+        while True:
+            done, _ = await asyncio.wait(tasks, timeout=idle_s / 4, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                return
+            if loop.time() - self._last > idle_s:
+                raise Idle(f"no audio for {idle_s:g} s")
 
     async def _hear(self, stream: Stream) -> bool:
         """Feed what comes until the client stops (False) or resets (True)."""
@@ -95,12 +112,10 @@ class Socket:
         raise AssertionError("frames end by an error only")
 
     async def _frames(self) -> AsyncIterator[bytes | str]:
+        loop = asyncio.get_running_loop()
         while True:
-            try:
-                async with asyncio.timeout(self._settings.stream_idle_s):
-                    message = await self._websocket.receive()
-            except TimeoutError:
-                raise Idle(f"no audio for {self._settings.stream_idle_s:g} s") from None
+            message = await self._websocket.receive()
+            self._last = loop.time()
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(message.get("code", 1005))
             frame: bytes | str = message.get("bytes") or message.get("text") or b""
