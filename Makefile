@@ -46,7 +46,7 @@ $(VENV)/.test: $(VENV)/.run
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[tensorflow,onnx,test,train,lint]'
+	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[tensorflow,onnx,bench,test,train,lint]'
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.run
