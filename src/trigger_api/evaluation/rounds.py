@@ -19,6 +19,7 @@ from trigger_api.cards import CARD_FILE
 from trigger_api.evaluation.listening import load
 from trigger_api.evaluation.report import draw
 from trigger_api.evaluation.trigger import THRESHOLDS, Clip, Point, Trial, clip, clips, listen, percentile
+from trigger_api.training import phrases
 from trigger_api.training.material import Sources
 from trigger_api.training.recordings import audio_files
 from trigger_api.training.speech import Line, say, voices
@@ -26,6 +27,7 @@ from trigger_api.training.trigger import train_trigger
 
 WITHIN_SECONDS = 0.12
 _SPEAKER = re.compile(r"([0-9a-f]{8})_nohash")
+_SENTENCES = 500
 _TEMPOS = ((0.85, 0.4), (1.0, 0.5), (1.15, 0.6))
 
 Train = Callable[[Sources, Path], object]
@@ -53,11 +55,12 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Round:
-    """One model, and what it heard: people held out, the program held out, and speech held out."""
+    """One model, and what it heard: people held out, the program held out, its running speech, and speech held out."""
 
     held_out: HeldOut
     people: Trial
     synthetic: Trial
+    running: Trial
     unsaid: Trial
 
 
@@ -119,7 +122,9 @@ def _round(
     model = load(out)
     people = [one for one in clips(_matching(sources, held_out), said=True) if one.word]
     synthetic = spoken(sources.word, held_out.program, out / "speech")
-    return Round(held_out, listen(model, people), listen(model, synthetic), listen(model, clips(part, said=False)))
+    running = prose(sources.word, held_out.program, out / "speech")
+    unsaid = clips(part, said=False)
+    return Round(held_out, *(listen(model, heard) for heard in (people, synthetic, running, unsaid)))
 
 
 def part_of(path: Path, parts: int) -> int:
@@ -147,9 +152,18 @@ def spoken(word: str, program: str, cache: Path) -> list[Clip]:
     return [one for one in found if one.word]
 
 
+def prose(word: str, program: str, cache: Path) -> list[Clip]:
+    """Sentences without the word, each read by one voice of a program, the voices in turn."""
+    readers = [voice for voice in voices() if voice.program == program]
+    texts = phrases.prose(word)[:_SENTENCES] if readers else []
+    lines = [Line(readers[number % len(readers)], text) for number, text in enumerate(texts)]
+    said = zip(lines, say(lines, cache), strict=True)
+    return [clip(line.voice.name, sound, said=False) for line, sound in said if sound is not None]
+
+
 def together(done: Sequence[Round], threshold: float) -> Point:
     """All rounds at one threshold, counted as one."""
-    points = [trial.at(threshold) for one in done for trial in (one.people, one.synthetic, one.unsaid)]
+    points = [trial.at(threshold) for one in done for trial in (one.people, one.synthetic, one.running, one.unsaid)]
     return Point(
         threshold,
         words=sum(point.words for point in points),
@@ -173,10 +187,11 @@ def report(done: Sequence[Round], threshold: float) -> dict[str, JsonValue]:
 
 
 def _row(one: Round, threshold: float) -> dict[str, JsonValue]:
-    people, synthetic = one.people.at(threshold), one.synthetic.at(threshold)
+    people, synthetic, running = (trial.at(threshold) for trial in (one.people, one.synthetic, one.running))
     errors = [*people.errors, *synthetic.errors]
     within = sum(abs(error) <= WITHIN_SECONDS for error in errors)
     return {
+        "false accepts in its running speech": f"{running.false_accepts} in {running.hours:.2f} hours",
         "people found": f"{people.hits} of {people.words}",
         "synthetic voices found": f"{synthetic.hits} of {synthetic.words}",
         "timestamps within 120 ms": f"{within} of {len(errors)}",
