@@ -1,6 +1,6 @@
 import pytest
 
-from trigger_api.training.phrases import SENTENCES, WORDS, PhraseError, checked, others
+from trigger_api.training.phrases import SENTENCES, WORDS, PhraseError, checked, others, prose
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,11 @@ def test_other_things_to_say_do_not_contain_the_word() -> None:
     assert "coffee" not in others("coffee")
     assert not any(" the coast " in text for text in others("the coast"))
     assert len(others("activate")) == len(WORDS) + len(SENTENCES)
+
+
+def test_there_is_running_text_to_read() -> None:
+    texts = prose("variable")
+    assert len(texts) > 500
+    assert all(5 <= len(text.split()) <= 16 for text in texts)
+    assert not any(" variable " in f" {text} " for text in texts)
+    assert texts == prose("variable")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import cache
+from pydoc_data.topics import topics
 
 _WORDS = """
     about action active address after again agree already animal answer apple april attack august autumn away back
@@ -56,6 +59,12 @@ SENTENCES = (
     "the lake freezes over in january and thaws in april",
 )
 
+# Python carries some 100 000 words of English prose with it: running speech on any machine, with no network.
+_SENTENCE_END = re.compile(r"[.:;]\s|\n\n")
+_MARKUP = re.compile(r"[`*\"()]|\[\d+\]")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z ,'-]+")
+_FEWEST_WORDS, _MOST_WORDS = 5, 16
+
 _LETTERS = re.compile(r"[^\W\d_]")
 _ALLOWED = re.compile(r"[\w' \-]+")
 _LONGEST = 40
@@ -83,4 +92,21 @@ def checked(word: str) -> str:
 
 def others(word: str) -> list[str]:
     """The words and sentences that do not contain the phrase."""
-    return [text for text in (*WORDS, *SENTENCES) if f" {word} " not in f" {text} "]
+    return _without(word, (*WORDS, *SENTENCES))
+
+
+def prose(word: str) -> list[str]:
+    """Some thousand sentences of running text that do not contain the phrase."""
+    return _without(word, _prose())
+
+
+@cache
+def _prose() -> tuple[str, ...]:
+    text = "\n\n".join(topics[name] for name in sorted(topics))
+    sentences = (" ".join(part.split()) for part in _SENTENCE_END.split(_MARKUP.sub("", text)))
+    plain = (part.lower() for part in sentences if _PLAIN.fullmatch(part))
+    return tuple(dict.fromkeys(part for part in plain if _FEWEST_WORDS <= len(part.split()) <= _MOST_WORDS))
+
+
+def _without(word: str, texts: Iterable[str]) -> list[str]:
+    return [text for text in texts if f" {word} " not in f" {text} "]
