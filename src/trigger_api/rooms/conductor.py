@@ -107,7 +107,7 @@ class Conductor:
             (answer,) = await self._engine.infer(self._lane, [tensors(self.ear, block)], deadline)
             scores[block.open] = answer["scores"].reshape(len(block.open), -1)
             for row, state in zip(block.open, answer[self.ear.state.name], strict=True):
-                block.sessions[row].state = state.copy()  # a view would keep everybody's alive
+                block.sessions[row].state[...] = state  # in place: a view would keep the whole block alive
         return scores
 
     def _conclude(self, stream: Stream, heard: Heard) -> None:
