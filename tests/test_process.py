@@ -17,6 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from trigger_api.registry import BUNDLED
+
 SAMPLE = Path(__file__).parent.parent / "samples" / "activate.wav"
 
 
@@ -31,7 +33,9 @@ def free_port() -> int:
 def serving(*options: str, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
     port = free_port()
     command = [sys.executable, "-m", "trigger_api", "serve", "--port", str(port), *options]
-    process = subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
+    # The trigger model alone: each further one would take its time to load, again and again.
+    trigger = {"TRIGGER_API_BUNDLED": "false", "TRIGGER_API_MODELS": str(BUNDLED / "trigger")}
+    process = subprocess.Popen(command, env={**os.environ, **trigger, **environment}, stderr=subprocess.DEVNULL)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             wait_until_ready(process, client)

@@ -40,12 +40,17 @@ class KerasNetwork:
         self._model = model
         self._inputs = _names(model.inputs, card.inputs)
         self._outputs = tuple(spec.name for spec in card.outputs)
+        self._xla: bool | None = None
 
     def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
-        """Make, and run, the plain and the XLA function; the faster one serves."""
-        candidates = [self._function(specs, batch, xla) for xla in (False, True)]
+        """Make a function and run it: the first time plainly and by XLA, then whichever was the faster."""
         example = {spec.name: np.zeros((batch, *spec.shape), spec.dtype) for spec in specs}
-        return min(candidates, key=lambda runner: _seconds(runner, example))
+        if self._xla is None:
+            # Compiling by XLA takes seconds; what is faster at one size is so at the others.
+            self._xla = min((False, True), key=lambda xla: _seconds(self._function(specs, batch, xla), example))
+        runner = self._function(specs, batch, self._xla)
+        runner(example)
+        return runner
 
     def _function(self, specs: Sequence[TensorSpec], batch: int, xla: bool) -> Runner:
         shapes = {spec.name: tf.TensorSpec((batch, *spec.shape), spec.dtype, spec.name) for spec in specs}
