@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from trigger_api.registry import BUNDLED
 
@@ -15,6 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Measure a model, through the path 
 _err = Console(stderr=True)
 
 _ACTIVATE = BUNDLED / "trigger" / "activate" / "1"
+_MINILM = BUNDLED / "entities" / "minilm" / "1"
 
 
 @app.command()
@@ -63,3 +65,28 @@ def rounds(
         _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
     typer.echo(json.dumps(figures, indent=2))
+
+
+@app.command()
+def entities(
+    file: Annotated[Path, typer.Argument(help="CoNLL file of two columns, plain or .xz.", exists=True, dir_okay=False)],
+    model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _MINILM,
+    types: Annotated[str, typer.Option(help="Types that count, separated by commas.")] = "PER,ORG,LOC,MISC",
+    lower: Annotated[bool, typer.Option(help="Put the words in small letters first.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure named entities: precision, recall and F1 of whole spans."""
+    from trigger_api.evaluation.entities import evaluate_entities  # Keras takes seconds to import
+
+    try:
+        figures = evaluate_entities(file, model, types.split(","), lower=lower).figures()
+    except (OSError, ValueError) as error:
+        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2))
+        return
+    table = Table("type", "precision", "recall", "F1", "spans")
+    for kind, row in figures.items():
+        table.add_row(kind, *(f"{row[name]:.2f}" for name in ("precision", "recall", "f1")), f"{row['spans']:.0f}")
+    Console().print(table)

@@ -42,3 +42,20 @@ def trigger(
         raise typer.Exit(2) from None
     _err.print(f"{out}: hears {word!r}; serve it with: trigger-api serve --models {out}", highlight=False)
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters", "decision"}))
+
+
+@app.command()
+def entities(
+    data: Annotated[Path, typer.Option(help="Folder of CoNLL files and gazetteers.", exists=True, file_okay=False)],
+    published: Annotated[Path, typer.Option(help="Folder of a published MiniLM.", exists=True, file_okay=False)],
+    out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
+    work: Annotated[Path, typer.Option(help="Folder that a stopped training goes on from.", file_okay=False)],
+) -> None:
+    """Train named entities from a published encoder. Stopped and started again, it goes on where it was."""
+    from trigger_api.training.entities import train_entities  # Keras takes seconds to import
+
+    try:
+        train_entities(data=data, published=published, output=out, work=work, say=_err.print)
+    except (OSError, ValueError) as error:
+        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
