@@ -33,6 +33,12 @@ def test_patience_wants_consecutive_scores() -> None:
     assert times(decide([0.9, 0, 0.9, 0.9, 0.9], patience=2)) == [160]
 
 
+def test_an_empty_piece_leaves_the_run_alone() -> None:
+    stream = Decider(Decision(threshold=0.5, patience=2), 40.0)
+    pieces = [np.array(piece, np.float32) for piece in ([0.9], [], [0.9])]
+    assert times([hit for piece in pieces for hit in stream.push(piece)]) == [80]
+
+
 def test_scores_that_stay_high_are_one_detection() -> None:
     assert times(decide([0.9] * 100)) == [40]
 

@@ -43,7 +43,7 @@ class Decider:
         above = scores >= self._decision.threshold
         if above.any():
             found = [hit for k in range(len(scores)) if (hit := self._step(k, scores, bool(above[k]))) is not None]
-        else:
+        elif len(scores):  # an empty piece says nothing of the run that came before it
             self._run = 0
         self._seen += len(scores)
         return found
