@@ -25,6 +25,7 @@ _SENTENCE_TEMPOS = (0.85, 1.0, 1.2)
 # A few voices of flite and festival are made from people; the many of espeak-ng are made from rules.
 _TAKES = {"flite": 30, "festival": 30}
 _OTHERS = {"flite": 70, "festival": 30}
+_PROSE = {"flite": 80, "festival": 25}
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def gather(sources: Sources, cache: Path, seed: int, step: Callable[[str], None]
 def _pools(heard: Sequence[Samples], noise: Sequence[Samples]) -> Pools:
     speech = [clip for clip in heard if len(clip) and np.abs(clip).max() > _SILENT]
     others = [clip.samples for clip in _trimmed(clip for clip in speech if len(clip) <= _SHORT)]
-    return Pools([], others or speech, speech, noise)
+    running = [clip for clip in speech if len(clip) > _SHORT]
+    return Pools([], others or speech, running or speech, noise)
 
 
 def read_all(paths: Sequence[Path]) -> list[Samples]:
@@ -122,11 +124,14 @@ def _word_lines(sources: Sources, seed: int) -> list[Line]:
 
 
 def _other_lines(sources: Sources, seed: int) -> list[Line]:
-    texts = phrases.others(sources.word)
+    texts, prose = phrases.others(sources.word), phrases.prose(sources.word)
     return [
         _line(voice, str(text), rng)
         for voice, rng in _seeded(sources.voices(), seed + 1)
-        for text in rng.choice(texts, _OTHERS.get(voice.program, 8))
+        for text in (
+            *rng.choice(texts, _OTHERS.get(voice.program, 8)),
+            *rng.choice(prose, _PROSE.get(voice.program, 10)),
+        )
     ]
 
 

@@ -32,10 +32,10 @@ class Recipe:
     real: int = 2_500
     synthetic: int = 3_000
     others: int = 4_000
-    speech: int = 4_000
+    speech: int = 6_000
     noise: int = 1_200
     test: int = 700
-    batch: tuple[int, int, int, int, int] = (32, 32, 30, 26, 8)
+    batch: tuple[int, int, int, int, int] = (30, 30, 26, 34, 8)
     schedule: Schedule = field(default_factory=Schedule)
     shape: Shape = field(default_factory=Shape)
     start: Path | None = None
@@ -133,7 +133,7 @@ def _write(out: Path, word: str, network: Any, shape: Shape, decision: Decision)
         labels=(word,),
         inputs=(TensorSpec(name="features", shape=(-1, shape.bands)), TensorSpec(name="state", shape=(shape.state,))),
         outputs=(TensorSpec(name="scores", shape=(-1,)), TensorSpec(name="state", shape=(shape.state,))),
-        lengths=(8, 1024),
+        lengths=(8, 1056),
         frame_ms=shape.stride * 10,
         context=shape.context,
         front_end=LogMelFrontEnd(bands=shape.bands),
