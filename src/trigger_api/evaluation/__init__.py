@@ -1,1 +1,1 @@
-"""Measurements: one module per task, through the path that serves."""
+"""One package of measurements per task, through the path that serves."""

@@ -31,7 +31,7 @@ def trigger(
     seed: Annotated[int, typer.Option(help="Which noise and which room.")] = 0,
 ) -> None:
     """Measure misses and false accepts of a trigger word as it would hear a live stream."""
-    from trigger_api.evaluation.report import evaluate_trigger  # matplotlib takes a second to import
+    from trigger_api.evaluation.trigger.report import evaluate_trigger  # matplotlib takes a second to import
 
     try:
         figures = evaluate_trigger(
@@ -55,8 +55,8 @@ def rounds(
     seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
 ) -> None:
     """Train without a speaker and a synthesiser, and measure on them; once for each hold-out."""
-    from trigger_api.evaluation.rounds import HeldOut, leave_one_out
-    from trigger_api.training.material import Sources
+    from trigger_api.evaluation.trigger.rounds import HeldOut, leave_one_out
+    from trigger_api.training.trigger.material import Sources
 
     try:
         sources = Sources(word, recordings, tuple(negatives or ()), tuple(noise or ()))
@@ -76,7 +76,7 @@ def entities(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure named entities: precision, recall and F1 of whole spans."""
-    from trigger_api.evaluation.entities import evaluate_entities  # Keras takes seconds to import
+    from trigger_api.evaluation.entities.scores import evaluate_entities  # Keras takes seconds to import
 
     try:
         figures = evaluate_entities(file, model, types.split(","), lower=lower).figures()

@@ -1,1 +1,1 @@
-"""One recipe per task, reached by ``trigger-api train``."""
+"""One package of recipes per task, reached by ``trigger-api train``."""

@@ -31,7 +31,7 @@ def trigger(
     ] = None,
 ) -> None:
     """Train a trigger word. Stopped and started again, it goes on where it was."""
-    from trigger_api.training.trigger import train_trigger  # TensorFlow and matplotlib take seconds to import
+    from trigger_api.training.trigger.recipe import train_trigger  # TensorFlow and matplotlib take seconds to import
 
     try:
         card = train_trigger(
@@ -52,7 +52,7 @@ def entities(
     work: Annotated[Path, typer.Option(help="Folder that a stopped training goes on from.", file_okay=False)],
 ) -> None:
     """Train named entities from a published encoder. Stopped and started again, it goes on where it was."""
-    from trigger_api.training.entities import train_entities  # Keras takes seconds to import
+    from trigger_api.training.entities.recipe import train_entities  # Keras takes seconds to import
 
     try:
         train_entities(data=data, published=published, output=out, work=work, say=_err.print)

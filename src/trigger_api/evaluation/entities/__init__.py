@@ -1,0 +1,1 @@
+"""How well named entities are found: whole spans, counted strictly."""

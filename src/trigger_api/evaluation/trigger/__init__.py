@@ -1,0 +1,1 @@
+"""How well the trigger word is heard, as in a live stream."""

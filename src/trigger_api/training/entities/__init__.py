@@ -1,0 +1,1 @@
+"""How named entities are trained: examples, encoder, course, card."""

@@ -1,0 +1,90 @@
+"""The card of a trained named-entity model: where it comes from, and what it measures on every set at hand."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from trigger_api.cards import WEIGHTS_FILE, DataSource, read_card, write_card
+from trigger_api.evaluation.entities.scores import Report, evaluate_entities
+from trigger_api.evaluation.entities.speed import SENTENCE, time_entities
+from trigger_api.tasks.bio import TYPES
+from trigger_api.training.entities.course import Say
+
+_THREE = ("PER", "ORG", "LOC")
+_SETS: dict[str, tuple[str, Collection[str], bool]] = {
+    "dev": ("dev.conll.xz", TYPES, False),
+    "gmb_dev": ("gmb_dev.conll.xz", TYPES, False),
+    "wikigold": ("wikigold.conll.xz", TYPES, False),
+    "wikigold, small letters": ("wikigold.conll.xz", TYPES, True),
+    "uner_ewt_test": ("uner_ewt_test.conll.xz", _THREE, False),
+    "uner_ewt_test, small letters": ("uner_ewt_test.conll.xz", _THREE, True),
+}
+
+_SOURCES = (
+    DataSource(
+        name="all-MiniLM-L6-v2 (sentence-transformers)", licence="Apache-2.0", note="the encoder's first weights"
+    ),
+    DataSource(name="Universal NER, English EWT", licence="CC BY-SA 4.0"),
+    DataSource(name="Universal NER, English PUD", licence="CC BY-SA 3.0"),
+    DataSource(name="CrossNER", licence="MIT"),
+    DataSource(
+        name="GUM",
+        licence="CC BY 4.0 (annotations)",
+        note="its texts have licences of their own, some non-commercial; the model folder holds none of them",
+    ),
+    DataSource(name="WNUT 2017 emerging entities", licence="CC BY 4.0"),
+    DataSource(name="Broad Twitter Corpus", licence="CC BY 4.0"),
+    DataSource(name="Groningen Meaning Bank", licence="public domain", note="tagged by machine"),
+    DataSource(name="GeoNames cities and regions", licence="CC BY 4.0", note="in the gazetteers"),
+    DataSource(name="dariusk/corpora", licence="CC0", note="in the gazetteers: people, companies, places, surnames"),
+    DataSource(name="NameDatabases surnames", licence="Unlicense", note="in the gazetteers"),
+    DataSource(
+        name="open lists of first names, countries and nationalities",
+        licence="CC BY 4.0, CC0, Unlicense or Apache-2.0",
+        note="in the gazetteers",
+    ),
+)
+
+_FAILURES = (
+    "Titles of songs, books and films, and the names of events, are the hardest: MISC is what corpora agree on least.",
+    "Bands, teams and places that share a name (a city and its club) are told apart by their surroundings only.",
+    "English text only; names in other languages are found where an English sentence holds them.",
+    "Without capitals fewer names are found, rare surnames and companies above all.",
+)
+
+
+def describe(*, model: Path, data: Path, say: Say = lambda _: None) -> None:
+    """Measure a model folder on the entities folder ``data`` and write what was found into its card.
+
+    Raises:
+        OSError: a file cannot be read.
+        pydantic.ValidationError: the model's card is not one.
+    """
+    figures: dict[str, JsonValue] = {}
+    for name, (file, types, lower) in _SETS.items():
+        report = evaluate_entities(data / file, model, types, lower=lower)
+        figures[name] = {"command": _command(file, types, lower=lower), **_plain(report)}
+        say(f"{name}: F1 {report.overall.f1:.2f}")
+    figures["speed"] = {"text": SENTENCE, **time_entities(model)}
+    update = {
+        "description": "Named entities in English text: people, organisations, places and other names, as BIO tags.",
+        "figures": figures,
+        "training_data": _SOURCES,
+        "training_command": "trigger-api train entities DATA/entities MINILM OUTPUT/minilm/1 --work WORK",
+        "known_failures": _FAILURES,
+        "sha256": hashlib.sha256((model / WEIGHTS_FILE).read_bytes()).hexdigest(),
+    }
+    write_card(model, read_card(model).model_copy(update=update))
+
+
+def _command(file: str, types: Collection[str], *, lower: bool) -> str:
+    options = (" --types " + ",".join(types) if len(types) < len(TYPES) else "") + (" --lower" if lower else "")
+    return f"trigger-api evaluate entities DATA/entities/{file}{options} --json"
+
+
+def _plain(report: Report) -> dict[str, JsonValue]:
+    return {"sentences": report.sentences, **{name: dict(each) for name, each in report.figures().items()}}

@@ -1,0 +1,66 @@
+"""Material for the named-entity recipe: tagged sentences, lists of names, and a vocabulary cut to what is met."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from trigger_api.evaluation.entities.conll import Sample, read_conll
+from trigger_api.tasks.gazetteers import parts
+from trigger_api.tasks.wordpiece import SPECIALS, Wordpieces
+
+SILVER = 7
+# Of what a machine tagged, an epoch draws this share only.
+_SILVER_SHARE = 0.25
+
+_LISTS = {
+    "cities_geonames_ccby4.txt": "c",
+    "countries.txt": "y",
+    "demonyms.txt": "n",
+    "first_names.txt": "f",
+    "loc_other_cc0.txt": "g",
+    "org_cc0.txt": "o",
+    "person_full_cc0.txt": "p",
+    "subcountries_geonames_ccby4.txt": "r",
+    "surnames_top1000_cc0.txt": "s",
+    "surnames_us_unlicense.txt": "s",
+}
+
+
+def read_lists(folder: Path) -> dict[str, str]:
+    """Read the gazetteer folder into names with the letters of their kinds."""
+    kinds: defaultdict[str, set[str]] = defaultdict(set)
+    for file, kind in _LISTS.items():
+        for line in (folder / file).read_text(encoding="utf-8").splitlines():
+            if name := " ".join(parts(line)):
+                kinds[name].add(kind)
+    return {name: "".join(sorted(letters)) for name, letters in kinds.items()}
+
+
+def read_material(folder: Path) -> list[Sample]:
+    """Read the hand-made sentences (parts 1 to 6) and the machine-made ones, which become part ``SILVER``."""
+    silver = [Sample(each.words, each.tags, SILVER) for each in read_conll(folder / "gmb_silver.conll.xz")]
+    return [*read_conll(folder / "train.conll.xz"), *silver]
+
+
+def share(sample: Sample) -> float:
+    """The probability that an epoch draws this sentence."""
+    return _SILVER_SHARE if sample.part == SILVER else 1.0
+
+
+def kept_rows(vocabulary: Sequence[str], samples: Iterable[Sample], least: int = 2) -> list[int]:
+    """Choose the rows of a published vocabulary worth keeping: pieces met ``least`` times, and single characters.
+
+    The special rows come first, in the order of ``SPECIALS``.
+    """
+    wordpieces = Wordpieces(vocabulary)
+    words = Counter(word for sample in samples for word in sample.words)
+    pieces = wordpieces.split(list(words))
+    counts = np.asarray(list(words.values()))[pieces.words]
+    met = np.bincount(pieces.rows, counts, minlength=len(vocabulary)) >= least
+    met[[row for row, piece in enumerate(vocabulary) if len(piece.removeprefix("##")) == 1 and piece.isascii()]] = True
+    first = [wordpieces.row[piece] for piece in SPECIALS]
+    return [*first, *(int(row) for row in np.flatnonzero(met) if row not in first)]

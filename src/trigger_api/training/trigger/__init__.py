@@ -1,0 +1,1 @@
+"""How the trigger word is trained: material, scenes, network, fitting, calibration."""

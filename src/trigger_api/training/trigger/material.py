@@ -1,0 +1,153 @@
+"""What a trigger is trained from: synthetic and real clips of the word, and everything that is not the word."""
+
+from __future__ import annotations
+
+import fnmatch
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from trigger_api.training.trigger import phrases, sentences
+from trigger_api.training.trigger.corpus import Pools, said
+from trigger_api.training.trigger.recordings import RATE, Samples, Spoken, audio_files, read
+from trigger_api.training.trigger.speech import Line, Voice, say, voices
+
+_T = TypeVar("_T")
+
+_HELD_OUT = 10  # every tenth clip of other speech is kept for calibration
+_SILENT = 1e-3
+_SHORT = 2 * RATE  # a clip up to this long is a word or two
+_SENTENCE_TEMPOS = (0.85, 1.0, 1.2)
+# A few voices of flite and festival are made from people; the many of espeak-ng are made from rules.
+_TAKES = {"flite": 30, "festival": 30}
+_OTHERS = {"flite": 70, "festival": 30}
+_PROSE = {"flite": 80, "festival": 25}
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where material comes from, and patterns (as a shell has them) for what of it is left out.
+
+    A pattern is matched against a voice's program (``flite``), a clip's file name without suffix (``*_act2``) and its
+    path (``*/alexa/*``): so a model can be measured on people and programs it never met.
+    """
+
+    word: str
+    recordings: Path | None = None
+    negatives: tuple[Path, ...] = ()
+    noise: tuple[Path, ...] = ()
+    synthesizer: str | None = None
+    without: tuple[str, ...] = ()
+
+    def voices(self) -> list[Voice]:
+        """The voices that may be used."""
+        return [voice for voice in voices(self.synthesizer) if not self._left_out(voice.program)]
+
+    def files(self, folders: Iterable[Path]) -> list[Path]:
+        """The files that may be used."""
+        return [path for path in audio_files(folders) if not self._left_out(path.stem, path.as_posix())]
+
+    def _left_out(self, *names: str) -> bool:
+        return any(fnmatch.fnmatch(name, pattern) for name in names for pattern in self.without)
+
+
+@dataclass(frozen=True)
+class Material:
+    """The word as people and as programs say it; everything else; and a part of that kept from training."""
+
+    real: Sequence[Spoken]
+    synthetic: Sequence[Spoken]
+    rest: Pools
+    held_out: Pools
+
+    def pools(self, words: Sequence[Spoken]) -> Pools:
+        """What training may use, with these words."""
+        return replace(self.rest, words=words)
+
+    @property
+    def words(self) -> Sequence[Spoken]:
+        """Everybody saying the word."""
+        return [*self.real, *self.synthetic]
+
+
+def gather(sources: Sources, cache: Path, seed: int, step: Callable[[str], None]) -> Material:
+    """Speak and read everything; `step` is told what is being done.
+
+    Raises:
+        ValueError: nobody says the word, or nobody says anything else.
+    """
+    step("synthetic voices say the word")
+    synthetic = _trimmed(say(_word_lines(sources, seed), cache))
+    synthetic += sentences.speak(sources.voices(), sources.word, _SENTENCE_TEMPOS, cache)
+    step("synthetic voices say other things")
+    spoken = _present(say(_other_lines(sources, seed), cache))
+    step("reading recordings")
+    real = _trimmed(read_all(sources.files([sources.recordings] if sources.recordings else [])))
+    if not real and not synthetic:
+        raise ValueError("nobody says the word: install espeak-ng, flite or festival, or give recordings")
+    heard = read_all(sources.files(sources.negatives)) + spoken
+    noise = [clip for clip in read_all(sources.files(sources.noise)) if len(clip) > RATE]
+    if not heard:
+        raise ValueError("nothing is said but the word: install a synthesiser, or give recordings of other speech")
+    kept = [clip for number, clip in enumerate(heard) if number % _HELD_OUT]
+    return Material(real, synthetic, _pools(kept or heard, noise), _pools(heard[::_HELD_OUT], noise))
+
+
+def _pools(heard: Sequence[Samples], noise: Sequence[Samples]) -> Pools:
+    speech = [clip for clip in heard if len(clip) and np.abs(clip).max() > _SILENT]
+    others = [clip.samples for clip in _trimmed(clip for clip in speech if len(clip) <= _SHORT)]
+    running = [clip for clip in speech if len(clip) > _SHORT]
+    return Pools([], others or speech, running or speech, noise)
+
+
+def read_all(paths: Sequence[Path]) -> list[Samples]:
+    """Every file that can be read."""
+    clips = []
+    for path in paths:
+        try:
+            clips.append(read(path))
+        except RuntimeError:
+            continue
+    return clips
+
+
+def _word_lines(sources: Sources, seed: int) -> list[Line]:
+    return [
+        _line(voice, sources.word, rng)
+        for voice, rng in _seeded(sources.voices(), seed)
+        for _ in range(_TAKES.get(voice.program, 2))
+    ]
+
+
+def _other_lines(sources: Sources, seed: int) -> list[Line]:
+    texts, prose = phrases.others(sources.word), phrases.prose(sources.word)
+    return [
+        _line(voice, str(text), rng)
+        for voice, rng in _seeded(sources.voices(), seed + 1)
+        for text in (
+            *rng.choice(texts, _OTHERS.get(voice.program, 8)),
+            *rng.choice(prose, _PROSE.get(voice.program, 10)),
+        )
+    ]
+
+
+def _seeded(voices: Iterable[Voice], seed: int) -> Iterator[tuple[Voice, np.random.Generator]]:
+    """Every voice with its own generator: who else speaks changes nothing, and the cache is of use to other runs."""
+    for voice in voices:
+        yield voice, np.random.default_rng([seed, zlib.crc32(f"{voice.program} {voice.name}".encode())])
+
+
+def _line(voice: Voice, text: str, rng: np.random.Generator) -> Line:
+    return Line(voice, text, float(np.exp(rng.uniform(-0.4, 0.35))), float(rng.uniform(0.2, 0.8)))
+
+
+def _present(clips: Iterable[_T | None]) -> list[_T]:
+    return [clip for clip in clips if clip is not None]
+
+
+def _trimmed(clips: Iterable[Samples | None]) -> list[Spoken]:
+    return _present(said(clip) for clip in _present(clips))

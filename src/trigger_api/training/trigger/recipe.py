@@ -1,0 +1,145 @@
+"""The recipe of a trigger: from a word to a model folder, offline, on two cores, in minutes."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from trigger_api.cards import WEIGHTS_FILE, Decision, LogMelFrontEnd, ModelCard, TensorSpec, write_card
+from trigger_api.tasks.log_mel import LogMel
+from trigger_api.training.trigger import corpus, curves, phrases
+from trigger_api.training.trigger.calibration import calibrate
+from trigger_api.training.trigger.corpus import Bank
+from trigger_api.training.trigger.fitting import Schedule, Share, fit
+from trigger_api.training.trigger.material import Material, Sources, gather
+from trigger_api.training.trigger.network import Shape, folded
+
+WORK_FOLDER = ".training"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Sizes of a run: scenes to build, scenes of each kind in a batch, and the schedule."""
+
+    real: int = 2_500
+    synthetic: int = 3_000
+    others: int = 4_000
+    speech: int = 6_000
+    noise: int = 1_200
+    test: int = 700
+    batch: tuple[int, int, int, int, int] = (30, 30, 26, 34, 8)
+    schedule: Schedule = field(default_factory=Schedule)
+    shape: Shape = field(default_factory=Shape)
+    start: Path | None = None
+
+
+def train_trigger(
+    word: str,
+    out: Path,
+    recordings: Path | None = None,
+    negatives: tuple[Path, ...] = (),
+    noise: tuple[Path, ...] = (),
+    *,
+    seed: int = 0,
+    synthesizer: str | None = None,
+    without: tuple[str, ...] = (),
+    recipe: Recipe | None = None,
+) -> ModelCard:
+    """Train a detector of `word` and write ``model.keras``, ``card.json`` and two curves into `out`.
+
+    Killed and started again with the same arguments, it goes on from its last epoch.
+
+    Raises:
+        PhraseError: the word cannot be spoken.
+        ValueError: there is nobody to say it: no synthesiser is installed and no recordings were given.
+    """
+    recipe = recipe or Recipe()
+    sources = Sources(phrases.checked(word), recordings, negatives, noise, synthesizer, without)
+    work = out / WORK_FOLDER
+    work.mkdir(parents=True, exist_ok=True)
+    with _progress(sources.word) as progress:
+        task = progress.add_task("", total=1.0)
+        material = gather(sources, work / "speech", seed, lambda what: progress.update(task, description=what))
+        progress.update(task, description="building scenes")
+        shares, tests = _shares(material, recipe, seed), _tests(material, recipe, seed)
+        progress.update(task, description="training")
+        network, losses = fit(
+            shares,
+            recipe.shape,
+            recipe.schedule,
+            seed,
+            work / "checkpoint",
+            lambda part: progress.advance(task, part),
+            recipe.start,
+        )
+    decision, costs = calibrate(network, *tests, recipe.shape.stride * 10)
+    curves.learning(losses, out / "learning.png")
+    curves.tradeoff(costs, out / "tradeoff.png")
+    card = _write(out, sources.word, folded(network, recipe.shape), recipe.shape, decision)
+    shutil.rmtree(work)
+    return card
+
+
+@contextmanager
+def _progress(word: str) -> Iterator[Progress]:
+    columns = (TextColumn(f"[bold]{word}[/]"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns) as progress:
+        yield progress
+
+
+def _shares(material: Material, recipe: Recipe, seed: int) -> list[Share]:
+    """Banks of scenes and their part of a batch; where nobody real says the word, synthetic voices take that part."""
+    scenes = (
+        partial(corpus.said_scene, material.pools(material.real or material.synthetic)),
+        partial(corpus.said_scene, material.pools(material.synthetic or material.real)),
+        partial(corpus.other_scene, material.pools(material.words)),
+        partial(corpus.speech_scene, material.rest),
+        partial(corpus.noise_scene, material.rest),
+    )
+    sizes = (recipe.real, recipe.synthetic, recipe.others, recipe.speech, recipe.noise)
+    front = LogMel(LogMelFrontEnd(bands=recipe.shape.bands))
+    banks = [corpus.build(*plan, front, 100 * seed + k) for k, plan in enumerate(zip(sizes, scenes, strict=True))]
+    return [Share(bank, count, hard=k >= 2) for k, (bank, count) in enumerate(zip(banks, recipe.batch, strict=True))]
+
+
+def _tests(material: Material, recipe: Recipe, seed: int) -> tuple[Bank, Bank]:
+    """New scenes with known words, and scenes of other speech that is kept from training."""
+    front = LogMel(LogMelFrontEnd(bands=recipe.shape.bands))
+    held = material.held_out
+    plans = (
+        partial(corpus.said_scene, replace(held, words=material.words)),
+        partial(corpus.other_scene, held),
+        partial(corpus.speech_scene, held),
+    )
+    said, *unsaid = (corpus.build(recipe.test, plan, front, 100 * seed + 50 + k) for k, plan in enumerate(plans))
+    return said, corpus.joined(unsaid)
+
+
+def _write(out: Path, word: str, network: Any, shape: Shape, decision: Decision) -> ModelCard:
+    network.save(out / WEIGHTS_FILE)
+    card = ModelCard(
+        task="trigger",
+        name=word.replace(" ", "-").replace("'", ""),
+        version="1",
+        description=f"hears the word {word!r}",
+        labels=(word,),
+        inputs=(TensorSpec(name="features", shape=(-1, shape.bands)), TensorSpec(name="state", shape=(shape.state,))),
+        outputs=(TensorSpec(name="scores", shape=(-1,)), TensorSpec(name="state", shape=(shape.state,))),
+        lengths=(8, 1056),
+        frame_ms=shape.stride * 10,
+        context=shape.context,
+        front_end=LogMelFrontEnd(bands=shape.bands),
+        decision=decision,
+        parameters=network.count_params(),
+        sha256=hashlib.sha256((out / WEIGHTS_FILE).read_bytes()).hexdigest(),
+    )
+    write_card(out, card)
+    return card

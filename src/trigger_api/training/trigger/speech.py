@@ -1,0 +1,108 @@
+"""Synthetic speakers: programs on this machine that turn a text into a recording.
+
+Every program is optional; what is installed is used. Each utterance is kept in a cache folder under the name of its
+command, so that a run which was stopped does not say anything twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trigger_api.training.trigger.recordings import Samples, read
+
+_SAY_SECONDS = 60
+_FLITE = ("kal", "kal16", "rms", "slt", "awb")
+_FESTIVAL = ("kal_diphone", "ked_diphone", "cmu_us_slt_arctic_hts")
+_ESPEAK_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-029", "en-us-nyc")
+# Whispers, robots and effects among espeak-ng's variants teach a network nothing about people.
+_ESPEAK_VARIANTS = (
+    "",
+    *(f"+m{n}" for n in range(1, 9)),
+    *(f"+f{n}" for n in range(1, 6)),
+    *(f"+klatt{n}" for n in ("", "2", "3", "4")),
+    *("+Alex", "+Andy", "+Annie", "+Andrea", "+Denis", "+Diogo", "+Gene", "+Jacky", "+Lee", "+Mario", "+Michael"),
+    *("+Mike", "+Storm", "+adam", "+anika", "+antonio", "+aunty", "+belinda", "+benjamin", "+boris", "+caleb"),
+    *("+david", "+ed", "+edward", "+grandma", "+grandpa", "+henrique", "+john", "+linda", "+marcelo", "+marco"),
+    *("+max", "+michel", "+miguel", "+pablo", "+paul", "+pedro", "+quincy", "+rob", "+robert", "+sandro", "+shelby"),
+    *("+steph", "+travis", "+victor", "+zac"),
+)
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One voice of one program. `tempo` of 1 is its natural pace, larger is faster; `pitch` of 0.5 is natural."""
+
+    program: str
+    name: str
+
+    def command(self, text: str, out: Path, *, tempo: float, pitch: float) -> list[str]:
+        """The command line that writes `text`, spoken, to the wav file `out`."""
+        if self.program == "flite":
+            stretch = f"duration_stretch={1 / tempo:.3f}"
+            return ["flite", "-voice", self.name, "--setf", stretch, "-t", text, "-o", str(out)]
+        if self.program == "espeak-ng":
+            speed, height = str(round(160 * tempo)), str(round(99 * pitch))
+            return ["espeak-ng", "-v", self.name, "-s", speed, "-p", height, "-w", str(out), text]
+        if self.program == "festival":
+            stretch = f"(Parameter.set 'Duration_Stretch {1 / tempo:.3f})"
+            return ["text2wave", "-eval", f"(voice_{self.name})", "-eval", stretch, "-o", str(out)]
+        return [part.format(text=text, out=out) for part in shlex.split(self.program)]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Something for a voice to say."""
+
+    voice: Voice
+    text: str
+    tempo: float = 1.0
+    pitch: float = 0.5
+
+
+def voices(command: str | None = None) -> list[Voice]:
+    """Every voice of the programs that are installed, and of `command` with ``{text}`` and ``{out}``, if given."""
+    found = [Voice("flite", name) for name in _FLITE if shutil.which("flite")]
+    if shutil.which("text2wave"):
+        found += [Voice("festival", name) for name in _FESTIVAL]
+    if shutil.which("espeak-ng"):
+        found += [Voice("espeak-ng", _ESPEAK_ACCENTS[0] + variant) for variant in _ESPEAK_VARIANTS]
+        found += [Voice("espeak-ng", accent) for accent in _ESPEAK_ACCENTS[1:]]
+    return [*found, Voice(command, "custom")] if command else found
+
+
+def say(lines: Sequence[Line], cache: Path) -> list[Samples | None]:
+    """Speak every line; None where the voice failed or said nothing. Samples are 16 kHz mono."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda line: _say(line, cache), lines))
+
+
+def _say(line: Line, cache: Path) -> Samples | None:
+    key = f"{line.voice.program}|{line.voice.name}|{line.text}|{line.tempo:.3f}|{line.pitch:.3f}"
+    target = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
+    if target.exists():
+        spoken: Samples = np.load(target)
+    else:
+        spoken = _run(line, target.with_suffix(".wav"))
+        np.save(target, spoken)
+    return spoken if len(spoken) else None
+
+
+def _run(line: Line, out: Path) -> Samples:
+    command = line.voice.command(line.text, out, tempo=line.tempo, pitch=line.pitch)
+    try:
+        subprocess.run(command, input=line.text.encode(), capture_output=True, timeout=_SAY_SECONDS, check=True)  # noqa: S603
+        return read(out)
+    except (OSError, subprocess.SubprocessError, RuntimeError):
+        return np.empty(0, np.float32)
+    finally:
+        out.unlink(missing_ok=True)

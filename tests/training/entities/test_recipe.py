@@ -1,0 +1,166 @@
+import json
+import lzma
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from trigger_api.cards import WEIGHTS_FILE, read_card
+from trigger_api.evaluation.entities.conll import Sample
+from trigger_api.evaluation.entities.scores import evaluate_entities
+from trigger_api.tasks.bio import LABELS
+from trigger_api.tasks.casing import SHAPES, shape
+from trigger_api.tasks.gazetteers import FEATURES, Gazetteers
+from trigger_api.tasks.wordpiece import SPECIALS, Wordpieces
+from trigger_api.training.entities.batches import Dealer, Example
+from trigger_api.training.entities.card import describe
+from trigger_api.training.entities.corpus import SILVER, kept_rows, read_lists, share
+from trigger_api.training.entities.course import Course
+from trigger_api.training.entities.examples import Disturbance, examples
+from trigger_api.training.entities.recipe import train_entities
+
+WORDS = ("i", "love", "paris", "berlin", "bob", "and", ".")
+VOCABULARY = (*SPECIALS, *WORDS, "never", "##s", "a")
+PLAIN = Disturbance(lower=0, upper=0, listless=0, styled=0, hidden=0)
+
+
+def sample(text: str, tags: str, part: int = 1) -> Sample:
+    return Sample(tuple(text.split()), tuple(tags.split()), part)
+
+
+SAMPLES = [sample("I love Paris .", "O O B-LOC O"), sample("Bob love Berlin", "B-PER O B-LOC"), sample("I love", "O O")]
+
+
+def conll(samples: list[Sample]) -> bytes:
+    blocks = ("\n".join(f"{word} {tag}" for word, tag in zip(each.words, each.tags, strict=True)) for each in samples)
+    return lzma.compress("\n\n".join(["-DOCSTART- O", *blocks]).encode())
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """An entities folder of a few sentences."""
+    folder = tmp_path / "entities"
+    (folder / "gazetteers").mkdir(parents=True)
+    for name in ("train", "dev", "gmb_silver", "gmb_dev", "wikigold", "uner_ewt_test"):
+        (folder / f"{name}.conll.xz").write_bytes(conll(SAMPLES * 12))
+    for name in ("cities_geonames_ccby4", "countries", "demonyms", "first_names", "loc_other_cc0", "org_cc0"):
+        (folder / "gazetteers" / f"{name}.txt").write_text("Paris\nNew York\n", encoding="utf-8")
+    for name in ("person_full_cc0", "subcountries_geonames_ccby4", "surnames_top1000_cc0", "surnames_us_unlicense"):
+        (folder / "gazetteers" / f"{name}.txt").write_text("Bob\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """A BERT of one small layer, as others publish theirs."""
+    numpy = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
+    random = np.random.default_rng(0)
+    width, inner = 8, 16
+
+    def draw(*size: int) -> NDArray[np.float32]:
+        return random.normal(0, 0.1, size).astype(np.float32)
+
+    dense = {f"attention.{name}": (width, width) for name in ("self.query", "self.key", "self.value", "output.dense")}
+    dense |= {"intermediate.dense": (inner, width), "output.dense": (width, inner)}
+    arrays = {
+        "embeddings.word_embeddings.weight": draw(len(VOCABULARY), width),
+        "embeddings.position_embeddings.weight": draw(512, width),
+        "embeddings.token_type_embeddings.weight": draw(2, width),
+    }
+    for name, size in dense.items():
+        arrays[f"encoder.layer.0.{name}.weight"] = draw(*size)
+        arrays[f"encoder.layer.0.{name}.bias"] = draw(size[0])
+    for name in ("embeddings", "encoder.layer.0.attention.output", "encoder.layer.0.output"):
+        arrays[f"{name}.LayerNorm.weight"] = 1 + draw(width)
+        arrays[f"{name}.LayerNorm.bias"] = draw(width)
+    folder = tmp_path / "published"
+    folder.mkdir()
+    numpy.save_file(arrays, folder / "model.safetensors")
+    (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps({"num_hidden_layers": 1, "num_attention_heads": 2}))
+    return folder
+
+
+def example(text: str = "Bob love Berlin", tags: str = "B-PER O B-LOC", part: int = 1) -> Example:
+    gazetteers = Gazetteers({"berlin": "c"})
+    return examples([sample(text, tags, part)], Wordpieces(VOCABULARY), gazetteers, 16)[0]
+
+
+def test_an_example_is_framed_and_its_first_pieces_count_most() -> None:
+    made = example("Bobs love", "B-PER O")
+    assert [VOCABULARY[row] for row in made.inputs["pieces"]] == ["[CLS]", "bob", "##s", "love", "[SEP]"]
+    assert [LABELS[label] for label in made.labels] == ["O", "B-PER", "I-PER", "O", "O"]
+    assert made.weights.tolist() == pytest.approx([0, 1, 0.3, 1, 0])
+
+
+def test_an_example_longer_than_allowed_is_cut() -> None:
+    assert len(example("love " * 40, "O " * 40).labels) == 16
+
+
+def test_disturbing_nothing_changes_nothing() -> None:
+    made = example()
+    same = PLAIN(made, np.random.default_rng(0))
+    assert all((same.inputs[name] == made.inputs[name]).all() for name in made.inputs)
+
+
+def test_disturbance_puts_in_small_letters_hides_and_tells_the_corpus() -> None:
+    made = Disturbance(lower=1, upper=0, listless=1, styled=1, hidden=1)(example(part=3), np.random.default_rng(0))
+    assert [VOCABULARY[row] for row in made.inputs["pieces"]] == ["[CLS]", *["[UNK]"] * 3, "[SEP]"]
+    assert made.inputs["shapes"].tolist() == [SHAPES + 3, *[shape("a", "a")] * 3, 0]
+    assert not made.inputs["gazetteers"].any()
+
+
+def test_a_dealer_deals_every_epoch_anew_and_the_same_again() -> None:
+    material = [example(), example("love " * 9, "O " * 9)] * 40
+    dealer = Dealer(material, [1] * 80, (8, 16), PLAIN, size=64)
+    first = dealer.epoch(0)
+    assert first == dealer.epoch(0) != dealer.epoch(1)
+    assert sorted(number for members in first for number in members) == list(range(80))
+    inputs, labels, weights = dealer.batch(first[0], 0)
+    assert {labels.shape, weights.shape} <= {(8, 8), (4, 16)}
+    assert inputs["gazetteers"].shape == (*labels.shape, FEATURES)
+
+
+def test_a_dealer_leaves_out_what_has_no_share() -> None:
+    dealer = Dealer([example()] * 40, [0] * 20 + [1] * 20, (8,), PLAIN, size=32)
+    assert {number for members in dealer.epoch(0) for number in members} == set(range(20, 40))
+
+
+def test_silver_sentences_are_drawn_less() -> None:
+    assert share(SAMPLES[0]) == 1
+    assert share(sample("Bob", "B-PER", SILVER)) < 1
+
+
+def test_a_vocabulary_keeps_what_is_met_and_single_characters() -> None:
+    whole = ("[CLS]", "never", "paris", *SPECIALS[:2], "[SEP]", "love", "a", "##s")
+    rows = kept_rows(whole, [sample("Paris Paris love", "O O O")])
+    assert [whole[row] for row in rows] == [*SPECIALS, "paris", "a", "##s"]
+
+
+def test_lists_are_merged(data: Path) -> None:
+    assert read_lists(data / "gazetteers") == {"paris": "cfgnoy", "new york": "cfgnoy", "bob": "prs"}
+
+
+def test_the_whole_recipe_learns_a_few_sentences_resumes_and_describes_itself(
+    data: Path, published: Path, tmp_path: Path
+) -> None:
+    output, work = tmp_path / "tiny" / "1", tmp_path / "work"
+    said: list[str] = []
+    train = partial(train_entities, data=data, published=published, output=output)
+    for course in [Course(size=128, epochs=12, rate=0.03, save_every=10, say_every=10)] * 2:
+        train(work=work, course=course, precision="float32", say=said.append)
+    card = read_card(output)
+    assert (card.name, card.version, card.labels, card.parameters > 0) == ("tiny", "1", LABELS, True)
+    assert (output / WEIGHTS_FILE).stat().st_size < 200_000
+    assert sum(line.startswith("epoch") for line in said) == 12, "the second training found nothing left to do"
+
+    still = Course(size=128, epochs=1, rate=0)
+    train(work=tmp_path / "more", start=output, course=still)
+    describe(model=output, data=data)
+    figures = read_card(output).figures
+    assert evaluate_entities(data / "dev.conll.xz", output).figures()["overall"]["f1"] == 100
+    assert isinstance(figures["wikigold"], dict)
+    assert figures["wikigold"]["LOC"] == {"precision": 100, "recall": 100, "f1": 100, "spans": 24}
+    assert evaluate_entities(data / "dev.conll.xz", output, ("PER",), lower=True).overall.wanted == 12

@@ -1,0 +1,55 @@
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trigger_api.cards import read_card
+from trigger_api.evaluation.trigger.listening import load
+from trigger_api.training.trigger.phrases import PhraseError
+from trigger_api.training.trigger.recipe import WORK_FOLDER, Recipe, train_trigger
+from trigger_api.training.trigger.recordings import RATE
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+NO_PROGRAMS = ("flite", "festival", "espeak-ng")
+
+
+def train(out: Path, folders: dict[str, Path], recipe: Recipe) -> None:
+    train_trigger(
+        "Beep  Beep",
+        out,
+        folders["word"],
+        (folders["other"],),
+        (folders["noise"],),
+        without=NO_PROGRAMS,
+        recipe=recipe,
+    )
+
+
+def test_a_run_leaves_a_model_that_listens(tmp_path: Path, folders: dict[str, Path], recipe: Recipe) -> None:
+    out = tmp_path / "model"
+    train(out, folders, recipe)
+    card = read_card(out)
+    assert card.name == "beep-beep"
+    assert card.labels == ("beep beep",)
+    assert card.sha256 == hashlib.sha256((out / "model.keras").read_bytes()).hexdigest()
+    assert sorted(path.name for path in out.iterdir()) == ["card.json", "learning.png", "model.keras", "tradeoff.png"]
+    listener = load(out)
+    scores = listener.scores(np.zeros(RATE, np.float32))
+    assert scores.shape == (1.5 * RATE / 640 // 1,)
+    assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_the_same_seed_gives_the_same_model(tmp_path: Path, folders: dict[str, Path], recipe: Recipe) -> None:
+    for name in ("first", "again"):
+        train(tmp_path / name, folders, recipe)
+    sound = np.random.default_rng(0).standard_normal(2 * RATE).astype(np.float32)
+    first, again = (load(tmp_path / name).scores(sound) for name in ("first", "again"))
+    np.testing.assert_allclose(first, again, atol=1e-5)
+
+
+def test_nonsense_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(PhraseError):
+        train_trigger("42", tmp_path / "model")
+    assert not (tmp_path / "model" / WORK_FOLDER).exists()
