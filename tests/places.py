@@ -9,10 +9,10 @@ import numpy as np
 
 from trigger_api.cards import Limits, ModelCard, TensorSpec, write_card
 from trigger_api.inference import Runner, Tensors
-from trigger_api.tasks.bio import LABELS
-from trigger_api.tasks.gazetteers import FEATURES, write_gazetteers
-from trigger_api.tasks.tagging import GAZETTEERS_FILE, VOCABULARY_FILE
-from trigger_api.tasks.wordpiece import SPECIALS
+from trigger_api.tasks.text.bio import LABELS
+from trigger_api.tasks.text.gazetteers import FEATURES, write_gazetteers
+from trigger_api.tasks.text.tagging import GAZETTEERS_FILE, VOCABULARY_FILE
+from trigger_api.tasks.text.wordpiece import SPECIALS
 
 VOCABULARY = (*SPECIALS, "i", "love", "paris", "rome", ".")
 CARD = ModelCard(

@@ -12,7 +12,7 @@ from trigger_api.routers.deps import Served
 from trigger_api.routers.entities import flat
 from trigger_api.routers.trigger import Recording, hear
 from trigger_api.schemas import AlignedAnswer, EntitiesRequest, PredictAnswer
-from trigger_api.tasks.columns import aligned
+from trigger_api.tasks.text.columns import aligned
 
 router = APIRouter(tags=["compatible"])
 

@@ -13,7 +13,7 @@ from trigger_api.cards import ModelCard
 from trigger_api.errors import TooLarge
 from trigger_api.inference import Engine, Tensors
 from trigger_api.registry import Model, Registry
-from trigger_api.tasks.tagging import Prepared, Sentence, Tagger
+from trigger_api.tasks.text.tagging import Prepared, Sentence, Tagger
 
 TASK = "entities"
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from trigger_api.evaluation.entities.conll import Sample
 from trigger_api.evaluation.entities.scores import Score, compare
-from trigger_api.tasks.bio import LABELS
+from trigger_api.tasks.text.bio import LABELS
 
 
 def sample(tags: str) -> Sample:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from trigger_api.evaluation.entities.conll import Sample
-from trigger_api.tasks.bio import LABELS
-from trigger_api.tasks.casing import shape
-from trigger_api.tasks.gazetteers import Gazetteers
+from trigger_api.tasks.text.bio import LABELS
+from trigger_api.tasks.text.casing import shape
+from trigger_api.tasks.text.gazetteers import Gazetteers
 from trigger_api.training.entities.batches import Example
 from trigger_api.training.entities.bilstm import LENGTHS, build, crf_loss, disturb, examples
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from trigger_api.cards import WEIGHTS_FILE, read_card
 from trigger_api.evaluation.entities.conll import Sample
 from trigger_api.evaluation.entities.scores import evaluate_entities
-from trigger_api.tasks.bio import LABELS
-from trigger_api.tasks.casing import SHAPES, shape
-from trigger_api.tasks.gazetteers import FEATURES, Gazetteers
-from trigger_api.tasks.wordpiece import SPECIALS, Wordpieces
+from trigger_api.tasks.text.bio import LABELS
+from trigger_api.tasks.text.casing import SHAPES, shape
+from trigger_api.tasks.text.gazetteers import FEATURES, Gazetteers
+from trigger_api.tasks.text.wordpiece import SPECIALS, Wordpieces
 from trigger_api.training.entities.batches import Dealer, Example
 from trigger_api.training.entities.card import describe
 from trigger_api.training.entities.corpus import SILVER, kept_rows, read_lists, share

@@ -12,8 +12,8 @@ import numpy as np
 
 from trigger_api.cards import WEIGHTS_FILE, read_card
 from trigger_api.evaluation.entities.conll import Sample, read_conll
-from trigger_api.tasks.bio import TYPES, spans
-from trigger_api.tasks.tagging import SCORES, Item, Outputs, Tagger, Window
+from trigger_api.tasks.text.bio import TYPES, spans
+from trigger_api.tasks.text.tagging import SCORES, Item, Outputs, Tagger, Window
 
 if TYPE_CHECKING:
     import keras

@@ -9,7 +9,7 @@ import numpy as np
 
 from trigger_api.cards import WEIGHTS_FILE, read_card
 from trigger_api.evaluation.entities.scores import scorer
-from trigger_api.tasks.tagging import Tagger
+from trigger_api.tasks.text.tagging import Tagger
 
 SENTENCE = "Mr. Smith left the U.S. Army in May and moved to Paris, where he works for the French newspaper Le Monde."
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from trigger_api.cards import WEIGHTS_FILE, DataSource, read_card, write_card
 from trigger_api.evaluation.entities.scores import Report, evaluate_entities
 from trigger_api.evaluation.entities.speed import SENTENCE, time_entities
-from trigger_api.tasks.bio import TYPES
+from trigger_api.tasks.text.bio import TYPES
 from trigger_api.training.entities.course import Say
 
 _THREE = ("PER", "ORG", "LOC")

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from trigger_api.evaluation.entities.conll import Sample, read_conll
-from trigger_api.tasks.gazetteers import parts
-from trigger_api.tasks.wordpiece import SPECIALS, Wordpieces
+from trigger_api.tasks.text.gazetteers import parts
+from trigger_api.tasks.text.wordpiece import SPECIALS, Wordpieces
 
 SILVER = 7
 # Of what a machine tagged, an epoch draws this share only.

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, write_card
 from trigger_api.evaluation.entities.conll import read_conll
 from trigger_api.evaluation.entities.scores import compare, scorer, tag
-from trigger_api.tasks.bio import LABELS
-from trigger_api.tasks.gazetteers import FEATURES, write_gazetteers
-from trigger_api.tasks.tagging import GAZETTEERS_FILE, SCORES, VOCABULARY_FILE, Tagger
+from trigger_api.tasks.text.bio import LABELS
+from trigger_api.tasks.text.gazetteers import FEATURES, write_gazetteers
+from trigger_api.tasks.text.tagging import GAZETTEERS_FILE, SCORES, VOCABULARY_FILE, Tagger
 from trigger_api.training.entities.batches import Dealer
 from trigger_api.training.entities.corpus import kept_rows, read_lists, read_material, share
 from trigger_api.training.entities.course import Course, Say, learn

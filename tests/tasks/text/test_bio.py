@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from trigger_api.tasks.bio import LABELS, Span, best_legal, follows, log_probabilities, spans
+from trigger_api.tasks.text.bio import LABELS, Span, best_legal, follows, log_probabilities, spans
 
 SCORES = st.integers(0, 4).flatmap(lambda words: arrays(np.float32, (words, 5), elements=st.integers(-9, 9)))
 SMALL = LABELS[:5]

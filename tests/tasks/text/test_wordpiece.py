@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trigger_api.tasks.casing import shape
-from trigger_api.tasks.wordpiece import SPECIALS, Wordpieces
+from trigger_api.tasks.text.casing import shape
+from trigger_api.tasks.text.wordpiece import SPECIALS, Wordpieces
 
 VOCABULARY = (*SPECIALS, "i", "love", "paris", "mc", "##don", "##ald", "u", "s", ".", "##s")
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trigger_api.tasks.tokens import sentences
+from trigger_api.tasks.text.tokens import sentences
 
 ANY_TEXT = st.text(st.characters() | st.sampled_from(" .\n'’\ud800\udfff\U0001f600e\u0301"), max_size=80)
 

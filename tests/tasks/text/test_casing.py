@@ -1,6 +1,6 @@
 import pytest
 
-from trigger_api.tasks.casing import KINDS, SHAPES, Casing, casing, recased, shape
+from trigger_api.tasks.text.casing import KINDS, SHAPES, Casing, casing, recased, shape
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trigger_api.tasks.gazetteers import FEATURES, KINDS, Gazetteers, parts, write_gazetteers
+from trigger_api.tasks.text.gazetteers import FEATURES, KINDS, Gazetteers, parts, write_gazetteers
 
 ORDER = list(KINDS)
 

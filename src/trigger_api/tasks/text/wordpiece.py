@@ -14,7 +14,7 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
-from trigger_api.tasks.casing import shape
+from trigger_api.tasks.text.casing import shape
 
 PADDING, UNKNOWN, BEGIN, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 SPECIALS = (PADDING, UNKNOWN, BEGIN, END)

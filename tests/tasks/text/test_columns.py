@@ -1,4 +1,4 @@
-from trigger_api.tasks.columns import aligned
+from trigger_api.tasks.text.columns import aligned
 
 
 def test_the_original_service_answered_just_so() -> None:

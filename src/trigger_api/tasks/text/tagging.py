@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.tasks.bio import Span, best_legal, log_probabilities, spans
-from trigger_api.tasks.gazetteers import Gazetteers
-from trigger_api.tasks.tokens import Token, sentences
-from trigger_api.tasks.wordpiece import BEGIN, END, Pieces, Wordpieces
+from trigger_api.tasks.text.bio import Span, best_legal, log_probabilities, spans
+from trigger_api.tasks.text.gazetteers import Gazetteers
+from trigger_api.tasks.text.tokens import Token, sentences
+from trigger_api.tasks.text.wordpiece import BEGIN, END, Pieces, Wordpieces
 
 VOCABULARY_FILE = "vocabulary.txt"
 GAZETTEERS_FILE = "gazetteers.tsv.xz"

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trigger_api.tasks.bio import LABELS, spans
-from trigger_api.tasks.columns import aligned
-from trigger_api.tasks.gazetteers import FEATURES, write_gazetteers
-from trigger_api.tasks.tagging import GAZETTEERS_FILE, VOCABULARY_FILE, Outputs, Prepared, Sentence, Tagger
-from trigger_api.tasks.wordpiece import SPECIALS
+from trigger_api.tasks.text.bio import LABELS, spans
+from trigger_api.tasks.text.columns import aligned
+from trigger_api.tasks.text.gazetteers import FEATURES, write_gazetteers
+from trigger_api.tasks.text.tagging import GAZETTEERS_FILE, VOCABULARY_FILE, Outputs, Prepared, Sentence, Tagger
+from trigger_api.tasks.text.wordpiece import SPECIALS
 
 VOCABULARY = (*SPECIALS, "i", "love", "paris", "new", "york", "u", "s", ".", ",", "x")
 ANY_TEXT = st.text(st.characters() | st.sampled_from(" .\nParis\ud800\U0001f600"), max_size=200)

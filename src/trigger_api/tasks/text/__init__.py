@@ -1,0 +1,1 @@
+"""Text for named entities: words with offsets, word pieces, tags, spans."""
