@@ -39,6 +39,7 @@ from starlette.exceptions import HTTPException
 
 PROBLEM_TYPE = "application/problem+json"
 MALFORMED_JSON = "failed to parse json, invalid format"
+FAILED_IMAGE = "failed to process image, try another image"
 
 
 class ServiceError(Exception):

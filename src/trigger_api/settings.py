@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     max_audio_seconds: float = Field(300.0, gt=0, description="longest recording")
     max_audio_samples: int = Field(32_000_000, ge=1, description="decoded samples, all channels together")
 
+    max_image_bytes: int = Field(16 * _MIB, ge=1, description="largest picture file")
+    max_image_pixels: int = Field(25_000_000, ge=1, le=89_000_000, description="pixels of a picture")
+    max_image_side: int = Field(16_384, ge=1, le=65_535, description="pixels of a picture's longer side")
+
     max_streams: int = Field(512, ge=1, description="live streams of a process")
     max_streams_per_caller: int = Field(128, ge=1, description="live streams of one token, or of one address without")
     stream_frame_bytes: int = Field(262_144, ge=2, description="largest WebSocket message")
