@@ -14,10 +14,10 @@ from trigger_api.tasks.text.bio import LABELS
 from trigger_api.tasks.text.casing import SHAPES, shape
 from trigger_api.tasks.text.gazetteers import FEATURES, Gazetteers
 from trigger_api.tasks.text.wordpiece import SPECIALS, Wordpieces
+from trigger_api.training.course import Course
 from trigger_api.training.entities.batches import Dealer, Example
 from trigger_api.training.entities.card import describe
 from trigger_api.training.entities.corpus import SILVER, kept_rows, read_lists, share
-from trigger_api.training.entities.course import Course
 from trigger_api.training.entities.examples import Disturbance, examples
 from trigger_api.training.entities.recipe import train_entities
 

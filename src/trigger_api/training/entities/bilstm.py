@@ -19,9 +19,9 @@ from trigger_api.evaluation.entities.scores import Report, compare, scorer
 from trigger_api.tasks.text.bio import LABELS, best_path, penalties
 from trigger_api.tasks.text.casing import SHAPES, recased, shape
 from trigger_api.tasks.text.gazetteers import FEATURES, Gazetteers
+from trigger_api.training.course import Course, Say, learn
 from trigger_api.training.entities.batches import Dealer, Example, Inputs, padded
 from trigger_api.training.entities.corpus import read_lists, read_material, share
-from trigger_api.training.entities.course import Course, Say, learn
 
 if TYPE_CHECKING:
     import keras

@@ -12,7 +12,7 @@ from trigger_api.cards import WEIGHTS_FILE, DataSource, read_card, write_card
 from trigger_api.evaluation.entities.scores import Report, evaluate_entities
 from trigger_api.evaluation.entities.speed import SENTENCE, time_entities
 from trigger_api.tasks.text.bio import TYPES
-from trigger_api.training.entities.course import Say
+from trigger_api.training.course import Say
 
 _THREE = ("PER", "ORG", "LOC")
 _SETS: dict[str, tuple[str, Collection[str], bool]] = {

@@ -1,10 +1,8 @@
-"""Weights for the named-entity encoder: read from a published MiniLM, and written small."""
+"""Weights for the named-entity encoder, read from a published MiniLM."""
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    import h5py
     import keras
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
-_WEIGHTS = "model.weights.h5"
-# Weights are kept to a multiple of 2^-9: an error of 1 % of their spread, which costs nothing measurable.
-_STEP = 2.0**-9
 # BERT's activation x * Phi(x) is within 0.02 of x * sigmoid(1.702 x), which takes a third of the time to learn through.
 _SIGMOID = 1.702
 
@@ -81,41 +75,3 @@ def _adopt_layer(network: keras.Model, arrays: Arrays, ours: str, theirs: str) -
 
 def _set(network: keras.Model, ours: str, arrays: Arrays, theirs: str, scale: float = 1) -> None:
     network.get_layer(ours).set_weights([scale * arrays[f"{theirs}.weight"].T, scale * arrays[f"{theirs}.bias"]])
-
-
-def write_small(network: keras.Model, path: Path) -> None:
-    """Write a ``.keras`` file whose weights take about ten bits each.
-
-    They are rounded to a grid, stored as float16 and compressed; Keras reads them back into the float32 variables.
-    """
-    from keras import saving
-
-    buffer = io.BytesIO()
-    saving.save_model(network, whole := path.with_suffix(".whole.keras"))
-    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
-        for name in source.namelist():
-            content = source.read(name)
-            target.writestr(name, _compressed(content, buffer) if name == _WEIGHTS else content)
-    whole.unlink()
-
-
-def _compressed(content: bytes, buffer: io.BytesIO) -> bytes:
-    import h5py
-
-    with h5py.File(io.BytesIO(content)) as source, h5py.File(buffer, "w") as target:
-        source.visititems(lambda name, node: _copy(name, node, target))
-    return buffer.getvalue()
-
-
-def _copy(name: str, node: h5py.Group | h5py.Dataset, target: h5py.File) -> None:
-    import h5py
-
-    if isinstance(node, h5py.Group):
-        copied = target.require_group(name)
-    elif node.ndim < 2 or not np.issubdtype(node.dtype, np.floating):
-        copied = target.create_dataset(name, data=node[()])
-    else:
-        data = (np.round(node[()] / _STEP) * _STEP).astype(np.float16)
-        copied = target.create_dataset(name, data=data, compression="gzip", compression_opts=9, shuffle=True)
-    for key, value in node.attrs.items():
-        copied.attrs[key] = value

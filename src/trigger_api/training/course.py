@@ -1,31 +1,48 @@
-"""A resumable course of training for networks that tag: a fixed deal of batches, a rate that warms up and falls."""
+"""A resumable course of training: a fixed deal of batches, a rate that warms up and falls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from trigger_api.training.entities.batches import Dealer, Inputs
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import keras
 
 Say = Callable[[str], None]
 Loss = Callable[[Any, Any, Any], Any]
-"""Takes scores (batch, length, labels), labels (batch, length) and weights alike; gives one number."""
+"""Takes scores (batch, ..., labels), labels (batch, ...) and weights alike; gives one number."""
+Array = NDArray[Any]
+
+
+class Dealer(Protocol):
+    """What is learned from, dealt in batches."""
+
+    def epoch(self, number: int) -> Sequence[Sequence[int]]:
+        """Choose and shuffle one epoch: the numbers of each batch's examples."""
+
+    def batch(self, members: Sequence[int], step: int) -> tuple[Mapping[str, Array], Array, Array]:
+        """Make one batch: inputs by name, labels, and how much each label counts. ``step`` is its seed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How long and how boldly to learn; ``size`` is that of a batch, in examples times their padded length."""
+    """How long and how boldly to learn.
+
+    Attributes:
+        size: of a batch, in examples times their padded length.
+        average: momentum of the running mean of the weights that is kept in the end; 0 keeps the last ones.
+    """
 
     size: int = 4096
     epochs: int = 4
     rate: float = 3e-4
     warm_up: float = 0.06
     decay: float = 0.01
+    average: float = 0.0
     save_every: int = 200
     say_every: int = 50
 
@@ -60,6 +77,8 @@ def learn(
             saved.save()
         if last or steps[number + 1][0] > epoch:
             say(f"epoch {epoch + 1}: {figures()}")
+    if course.average:
+        optimizer.finalize_variable_values(network.trainable_variables)
 
 
 def _optimizer(course: Course, steps: int) -> keras.optimizers.Optimizer:
@@ -68,7 +87,13 @@ def _optimizer(course: Course, steps: int) -> keras.optimizers.Optimizer:
 
     warm = int(course.warm_up * steps)
     rate = CosineDecay(0.0, steps - warm, alpha=0.0, warmup_target=course.rate, warmup_steps=warm)
-    optimizer = AdamW(rate, weight_decay=course.decay, global_clipnorm=1.0)
+    optimizer = AdamW(
+        rate,
+        weight_decay=course.decay,
+        global_clipnorm=1.0,
+        use_ema=course.average > 0,
+        ema_momentum=course.average or None,
+    )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embedding"])
     return optimizer
 
@@ -76,7 +101,7 @@ def _optimizer(course: Course, steps: int) -> keras.optimizers.Optimizer:
 def _step(network: keras.Model, optimizer: keras.optimizers.Optimizer, loss: Loss) -> Callable[..., float]:
     import tensorflow as tf
 
-    def step(inputs: Inputs, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    def step(inputs: Mapping[str, Array], labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             value = loss(network(inputs, training=True)["scores"], labels, weights)
         variables = network.trainable_variables
@@ -85,7 +110,7 @@ def _step(network: keras.Model, optimizer: keras.optimizers.Optimizer, loss: Los
 
     graph = tf.function(step, autograph=False)
 
-    def take(inputs: Inputs, labels: tf.Tensor, weights: tf.Tensor) -> float:
+    def take(inputs: Mapping[str, Array], labels: tf.Tensor, weights: tf.Tensor) -> float:
         tensors = {name: tf.constant(array) for name, array in inputs.items()}
         return float(graph(tensors, tf.constant(labels), tf.constant(weights)))
 
