@@ -1,0 +1,1 @@
+"""Objects: a detector taught further from published weights."""
