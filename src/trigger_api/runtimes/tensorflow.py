@@ -1,9 +1,10 @@
-"""Keras models on TensorFlow: one compiled function for each batch size, plain or XLA, whichever is faster here."""
+"""Keras models on TensorFlow: one plain function for every shape, or one by XLA for each, whichever is faster here."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class KerasNetwork:
 
     def __init__(self, model: Any, card: ModelCard) -> None:
         self._model = model
+        self._specs = card.inputs
         self._inputs = _names(model.inputs, card.inputs)
         self._outputs = tuple(spec.name for spec in card.outputs)
         self._xla: bool | None = None
@@ -47,13 +49,19 @@ class KerasNetwork:
         example = {spec.name: np.zeros((batch, *spec.shape), spec.dtype) for spec in specs}
         if self._xla is None:
             # Compiling by XLA takes seconds; what is faster at one size is so at the others.
-            self._xla = min((False, True), key=lambda xla: _seconds(self._function(specs, batch, xla), example))
-        runner = self._function(specs, batch, self._xla)
+            candidates = {False: self._plain, True: self._function(specs, batch, xla=True)}
+            self._xla = min(candidates, key=lambda xla: _seconds(candidates[xla], example))
+        runner = self._function(specs, batch, xla=True) if self._xla else self._plain
         runner(example)
         return runner
 
-    def _function(self, specs: Sequence[TensorSpec], batch: int, xla: bool) -> Runner:
-        shapes = {spec.name: tf.TensorSpec((batch, *spec.shape), spec.dtype, spec.name) for spec in specs}
+    @cached_property
+    def _plain(self) -> Runner:
+        """One function for every shape: tracing it takes a second of each start, and fixed shapes gain nothing."""
+        return self._function(self._specs, None, xla=False)
+
+    def _function(self, specs: Sequence[TensorSpec], batch: int | None, *, xla: bool) -> Runner:
+        shapes = {spec.name: _signature(spec, batch) for spec in specs}
         function = tf.function(self.call, input_signature=[shapes], jit_compile=xla, autograph=False)
         concrete = function.get_concrete_function()
 
@@ -70,6 +78,10 @@ class KerasNetwork:
         if isinstance(outputs, dict):
             return {name: outputs[name] for name in self._outputs}
         return dict(zip(self._outputs, keras.tree.flatten(outputs), strict=True))
+
+
+def _signature(spec: TensorSpec, batch: int | None) -> tf.TensorSpec:
+    return tf.TensorSpec((batch, *(None if size < 0 else size for size in spec.shape)), spec.dtype, spec.name)
 
 
 def _names(tensors: Iterable[Any], specs: Sequence[TensorSpec]) -> tuple[str, ...]:
