@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -50,11 +51,12 @@ def upload(url: str, name: str, content: bytes, field_name: str) -> Request:
     return Request(url, body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
 
 
-def run(request: Request, *, clients: int, seconds: float) -> Load:
-    """Send one request from several clients at once for some seconds."""
+def run(*requests: Request, clients: int, seconds: float) -> Load:
+    """Send requests from several clients at once for some seconds; each goes round them from a place of its own."""
     load = Load(seconds)
     stop = time.perf_counter() + seconds
-    threads = [threading.Thread(target=_client, args=(request, stop, load)) for _ in range(clients)]
+    rounds = [itertools.cycle(_turned(requests, client)) for client in range(clients)]
+    threads = [threading.Thread(target=_client, args=(each, stop, load)) for each in rounds]
     started = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -64,7 +66,13 @@ def run(request: Request, *, clients: int, seconds: float) -> Load:
     return load
 
 
-def _client(request: Request, stop: float, load: Load) -> None:
+def _turned(requests: Sequence[Request], by: int) -> list[Request]:
+    start = by % len(requests)
+    return [*requests[start:], *requests[:start]]
+
+
+def _client(requests: Iterator[Request], stop: float, load: Load) -> None:
+    request = next(requests)
     address = urlsplit(request.url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=120)
     while time.perf_counter() < stop:
@@ -76,4 +84,5 @@ def _client(request: Request, stop: float, load: Load) -> None:
             load.latencies.append(time.perf_counter() - started)
         else:
             load.failures.append(answer.status)
+        request = next(requests)
     connection.close()
