@@ -25,14 +25,15 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from trigger_api.cards import ModelCard
-from trigger_api.schemas import ModelStatus, TriggerAnswer
+from trigger_api.schemas import DigitsAnswer, ModelStatus, TriggerAnswer
 
 T = TypeVar("T")
-Audio = str | Path | bytes | BinaryIO | NDArray[Any]
+Picture = str | Path | bytes | BinaryIO
+Audio = Picture | NDArray[Any]
 
 _RETRIED = frozenset({429, 502, 503})
 _LONGEST_WAIT_S = 30.0
-_DATATYPES = {"float32": "FP32", "int32": "INT32"}
+_DATATYPES = {"float32": "FP32", "int32": "INT32", "uint8": "UINT8"}
 
 
 class ProblemError(Exception):
@@ -114,6 +115,12 @@ class Client:
         """
         return self._send(_trigger(audio, rate, model=model, version=version, threshold=threshold))
 
+    def digits(
+        self, image: Picture, *, model: str | None = None, version: str | None = None, threshold: float | None = None
+    ) -> DigitsAnswer:
+        """Read a picture's digits: a file's path, its bytes, or an open file. Errors as ``trigger``."""
+        return self._send(_digits(image, model=model, version=version, threshold=threshold))
+
     def infer(self, model: str, inputs: Mapping[str, NDArray[Any]], *, version: str | None = None) -> dict[str, Any]:
         """Tensors in, tensors out, by name; all lead with the batch axis. Errors as ``trigger``."""
         return _arrays(self._send(_infer(model, inputs, version)))
@@ -191,6 +198,12 @@ class AsyncClient:
         """As ``Client.trigger``."""
         return await self._send(_trigger(audio, rate, model=model, version=version, threshold=threshold))
 
+    async def digits(
+        self, image: Picture, *, model: str | None = None, version: str | None = None, threshold: float | None = None
+    ) -> DigitsAnswer:
+        """As ``Client.digits``."""
+        return await self._send(_digits(image, model=model, version=version, threshold=threshold))
+
     async def infer(
         self, model: str, inputs: Mapping[str, NDArray[Any]], *, version: str | None = None
     ) -> dict[str, Any]:
@@ -243,8 +256,15 @@ class AsyncClient:
 
 
 def _trigger(audio: Audio, rate: int, **options: str | float | None) -> _Call[TriggerAnswer]:
-    form = {name: str(value) for name, value in options.items() if value is not None}
-    return _Call("POST", "/v1/trigger", TriggerAnswer, {"files": {"audio": _file(audio, rate)}, "data": form})
+    return _Call("POST", "/v1/trigger", TriggerAnswer, {"files": {"audio": _file(audio, rate)}, "data": _form(options)})
+
+
+def _digits(image: Picture, **options: str | float | None) -> _Call[DigitsAnswer]:
+    return _Call("POST", "/v1/digits", DigitsAnswer, {"files": {"image": _file(image)}, "data": _form(options)})
+
+
+def _form(options: Mapping[str, str | float | None]) -> dict[str, str]:
+    return {name: str(value) for name, value in options.items() if value is not None}
 
 
 def _infer(model: str, inputs: Mapping[str, NDArray[Any]], version: str | None) -> _Call[dict[str, Any]]:
@@ -265,15 +285,15 @@ def _array(tensor: dict[str, Any]) -> NDArray[Any]:
     return np.array(tensor["data"], dtype).reshape(tensor["shape"])
 
 
-def _file(audio: Audio, rate: int) -> tuple[str, bytes]:
+def _file(audio: Audio, rate: int = 0) -> tuple[str, bytes]:
     match audio:
         case bytes():
-            return "audio", audio
+            return "file", audio
         case str() | Path():
             return Path(audio).name, Path(audio).read_bytes()
         case np.ndarray():
             return "audio.wav", _wav(audio, rate)
-    return "audio", audio.read()
+    return "file", audio.read()
 
 
 def _wav(samples: NDArray[Any], rate: int) -> bytes:

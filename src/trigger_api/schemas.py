@@ -237,3 +237,54 @@ class AlignedAnswer(_Schema):
     input: str
     output: str
     entities: list[Entity]
+
+
+class PixelBox(_Schema):
+    """Where something is on a picture, in its pixels, from its upper left corner."""
+
+    x: int = Field(ge=0, description="of the left edge")
+    y: int = Field(ge=0, description="of the upper edge")
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+
+class FoundDigit(_Schema):
+    """One digit on a picture."""
+
+    value: int = Field(ge=0, le=9)
+    score: float = Field(ge=0, le=1, description="the probability of the value")
+    probabilities: list[float] = Field(
+        min_length=10, max_length=10, description="of 0 to 9; what is missing to 1 is the probability of no digit"
+    )
+    box: PixelBox
+    line: int = Field(ge=0, description="which of `lines` it stands in")
+    number: int = Field(ge=0, description="which of `numbers` it belongs to")
+
+
+class DigitsAnswer(_Schema):
+    """Every digit on a picture, line by line, each from left to right."""
+
+    detected: bool
+    digits: list[FoundDigit]
+    numbers: list[str] = Field(description="digits without a wide gap between them, in the same order")
+    lines: list[str] = Field(description="the digits of each line, from top to bottom")
+    width: int = Field(description="of the picture, pixels")
+    height: int = Field(description="of the picture, pixels")
+    model: str
+    version: str
+
+
+class ImagePredictRequest(_Schema):
+    """The request of the original digit service."""
+
+    image: str = Field(description="a picture file in base64, with or without a data URL before it")
+    filename: str | None = Field(default=None, max_length=1_024, description="is not looked at")
+
+
+class ImagePredictAnswer(_Schema):
+    """The answer of the original digit service, and every digit."""
+
+    img_shape: tuple[int, int] = Field(description="width and height")
+    prediction: int | None = Field(description="the first digit; null where there is none")
+    digits: list[FoundDigit]
+    numbers: list[str]

@@ -10,12 +10,14 @@ from functools import partial
 from trigger_api.cards import Limits, ModelCard
 from trigger_api.inference import Engine
 from trigger_api.media.audio import AudioLimits
+from trigger_api.media.image import ImageLimits
 from trigger_api.metrics import Metrics
 from trigger_api.registry import BUNDLED, Entry, Loader, Registry
 from trigger_api.repository import Watcher, discover
 from trigger_api.rooms.hub import Hub
 from trigger_api.runtimes import Options, load
 from trigger_api.settings import Settings
+from trigger_api.tasks.digits import Digits
 from trigger_api.tasks.entities import Entities
 from trigger_api.tasks.tensors import Compute
 from trigger_api.tasks.trigger import Trigger
@@ -51,7 +53,9 @@ class Service:
         )
         self._watcher = Watcher(self.registry, partial(find_models, settings), settings.watch_s)
         limits = AudioLimits(settings.max_audio_seconds, settings.max_audio_samples)
+        images = ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_side)
         self.compute = Compute(self.engine, self.registry)
+        self.digits = Digits(self.engine, self.registry, images)
         self.entities = Entities(self.engine, self.registry, settings.max_text_characters)
         self.trigger = Trigger(self.engine, self.registry, limits)
         self.rooms = Hub(settings, self.engine, self.registry, metrics)

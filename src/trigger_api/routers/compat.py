@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import base64
+from functools import lru_cache
+from io import BytesIO
 from typing import Any, TypeVar
 
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 
 from trigger_api.errors import MalformedJson, Unprocessable
+from trigger_api.media.image import from_base64
+from trigger_api.routers import digits
 from trigger_api.routers.deps import Served
 from trigger_api.routers.entities import flat
 from trigger_api.routers.trigger import Recording, hear
-from trigger_api.schemas import AlignedAnswer, EntitiesRequest, PredictAnswer
+from trigger_api.schemas import (
+    AlignedAnswer,
+    EntitiesRequest,
+    ImagePredictAnswer,
+    ImagePredictRequest,
+    PredictAnswer,
+)
 from trigger_api.tasks.text.columns import aligned
 
 router = APIRouter(tags=["compatible"])
 
 T = TypeVar("T")
+_ImageRequest = TypeAdapter(ImagePredictRequest)
 _Text: TypeAdapter[str | EntitiesRequest] = TypeAdapter(str | EntitiesRequest)
 
 
@@ -60,3 +75,31 @@ async def tag(request: Request, service: Served) -> AlignedAnswer:
     read = flat(reading.texts[0])
     words, tags = aligned((token.text, token.tag) for token in read.tokens)
     return AlignedAnswer(input=words, output=tags, entities=read.entities)
+
+
+@router.get("/image-predict")
+def sample_image_request() -> ImagePredictRequest:
+    """What the original digit service takes: a request to try."""
+    return _sample_image_request()
+
+
+@router.post("/image-predict", openapi_extra=_json_body(_ImageRequest))
+async def image_predict(request: Request, service: Served) -> ImagePredictAnswer:
+    """The original digit service: a picture in base64."""
+    body = parse_json(_ImageRequest, await request.body())
+    reading = await service.digits.read(from_base64(body.image))
+    return ImagePredictAnswer(
+        img_shape=(reading.width, reading.height),
+        prediction=reading.digits[0].value if reading.digits else None,
+        digits=[digits.found(digit) for digit in reading.digits],
+        numbers=list(reading.numbers),
+    )
+
+
+@lru_cache
+def _sample_image_request() -> ImagePredictRequest:
+    image = PIL.Image.new("L", (48, 48), 255)
+    PIL.ImageDraw.Draw(image).text((24, 24), "3", 0, PIL.ImageFont.load_default(32), anchor="mm")
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return ImagePredictRequest(image=base64.b64encode(buffer.getvalue()).decode(), filename="3.png")

@@ -1,0 +1,217 @@
+"""Handwritten digits: every digit on a picture, the lines they stand in and the numbers they make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_api.cards import Decision
+from trigger_api.inference import Engine, Tensors
+from trigger_api.media.image import ImageLimits, Pixels, decode
+from trigger_api.registry import Model, Registry
+from trigger_api.tasks.picture.cuts import Span, find_cuts, likeliest, may_be_several, spans
+from trigger_api.tasks.picture.ink import find_ink
+from trigger_api.tasks.picture.lines import find_lines, find_numbers
+from trigger_api.tasks.picture.mnist import normalise
+from trigger_api.tasks.picture.pieces import Box, Piece, find_pieces
+from trigger_api.tasks.picture.rules import without_rules
+
+TASK = "digits"
+KINDS = 10
+_SURE = 0.85  # a piece that scores so high is one digit, however wide it is
+_SMALLEST = 0.4  # of the usual height on the page: a smaller "digit" is a comma, or dirt
+
+Scores = NDArray[np.float32]
+"""Probabilities of 0 to 9 and of no digit, shape ``(11,)``."""
+
+
+@dataclass(frozen=True)
+class Digit:
+    """One digit: its value, the probabilities of 0 to 9, and its box in the picture's pixels."""
+
+    value: int
+    probabilities: tuple[float, ...]
+    box: Box
+    line: int
+    number: int
+
+    @property
+    def score(self) -> float:
+        """The probability of the value."""
+        return self.probabilities[self.value]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What stands on one picture.
+
+    Attributes:
+        digits: line by line, each from left to right.
+        numbers: digits without a wide gap between them, in the same order.
+        width: of the picture, in pixels.
+        height: of the picture, in pixels.
+    """
+
+    digits: tuple[Digit, ...]
+    numbers: tuple[str, ...]
+    width: int
+    height: int
+    model: str
+    version: str
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The digits of each line."""
+        rows = range(1 + max((digit.line for digit in self.digits), default=-1))
+        return tuple("".join(str(digit.value) for digit in self.digits if digit.line == row) for row in rows)
+
+
+@dataclass(frozen=True)
+class _Page:
+    """A picture's pieces; ``scale`` picture pixels are one pixel of theirs."""
+
+    pieces: list[Piece]
+    width: int
+    height: int
+    scale: float
+
+
+@dataclass(frozen=True)
+class _Several:
+    """A piece that may be several digits: its number, how many cuts it has, and the parts between any two."""
+
+    piece: int
+    last: int
+    parts: dict[Span, Piece]
+
+
+Found = tuple[Box, Scores]
+
+
+class Digits:
+    """The task: the same object serves every way in."""
+
+    def __init__(self, engine: Engine, registry: Registry, limits: ImageLimits) -> None:
+        self._engine = engine
+        self._registry = registry
+        self._limits = limits
+
+    async def read(
+        self, data: bytes, *, model: str | None = None, version: str | None = None, threshold: float | None = None
+    ) -> Reading:
+        """Read one picture, given as the bytes of a PNG, JPEG, WebP, GIF or BMP file.
+
+        Args:
+            data: the file.
+            model: a model's name; the default one if not given.
+            version: a number or a label; see ``Registry.find``.
+            threshold: probability from which something is a digit, instead of the card's.
+
+        Raises:
+            ServiceError: the picture cannot be taken, or the engine cannot answer in time.
+        """
+        with self._registry.acquire(TASK, model, version) as served:
+            card, decision = served.card, served.card.decision or Decision()
+            least = decision.threshold if threshold is None else threshold
+            async with self._engine.deadline(next(iter(served.lanes.values())).limits.deadline_s) as deadline:
+                page, items = await self._engine.preprocess(_prepare, data, self._limits)
+                scores = await self._score(items, served, deadline)
+                several, items = await self._engine.preprocess(_cut, page.pieces, scores)
+                parts = await self._score(items, served, deadline)
+                found = await self._engine.preprocess(_choose, page.pieces, scores, several, parts, least)
+                digits, numbers = await self._engine.preprocess(_ordered, found, page)
+            return Reading(digits, numbers, page.width, page.height, card.name, card.version)
+
+    async def _score(self, digits: Sequence[NDArray[np.float32]], served: Model, deadline: float) -> list[Scores]:
+        """All of one picture's pieces at once: the engine makes them batches."""
+        (lane,) = served.lanes.values()
+        name, answer = served.card.inputs[0].name, served.card.outputs[0].name
+        items: list[Tensors] = [{name: digit[..., None]} for digit in digits]
+        return [scores[answer] for scores in await self._engine.infer(lane, items, deadline)]
+
+
+def find_page_pieces(pixels: Pixels) -> tuple[list[Piece], float]:
+    """The pieces on a picture that may be digits, and how many of its pixels are one of theirs."""
+    ink = find_ink(pixels)
+    return find_pieces(without_rules(ink)), max(pixels.shape) / max(ink.shape)
+
+
+def _prepare(data: bytes, limits: ImageLimits) -> tuple[_Page, list[NDArray[np.float32]]]:
+    image = decode(data, limits)
+    pieces, scale = find_page_pieces(image.pixels)
+    return _Page(pieces, image.width, image.height, scale), [normalise(piece.ink) for piece in pieces]
+
+
+def _cut(pieces: Sequence[Piece], scores: Sequence[Scores]) -> tuple[list[_Several], list[NDArray[np.float32]]]:
+    """Pieces that are no digit for sure, and wide, in every way that they may be cut."""
+    several = []
+    for number, (piece, score) in enumerate(zip(pieces, scores, strict=True)):
+        if score[:KINDS].max() < _SURE and may_be_several(piece):
+            cuts = find_cuts(piece)
+            several.append(_Several(number, len(cuts) - 1, spans(piece, cuts)))
+    return several, [normalise(part.ink) for each in several for part in each.parts.values()]
+
+
+def _choose(
+    pieces: Sequence[Piece],
+    scores: Sequence[Scores],
+    several: Sequence[_Several],
+    part_scores: Sequence[Scores],
+    least: float,
+) -> list[Found]:
+    """Every digit that is likely enough, pieces cut where their parts are likelier than the whole."""
+    found: list[Found] = []
+    rest = iter(part_scores)
+    divided = {each.piece: (each, {span: next(rest) for span in each.parts}) for each in several}
+    for number, (piece, score) in enumerate(zip(pieces, scores, strict=True)):
+        parts = _divide(*divided[number], score) if number in divided else []
+        found += parts or [(piece.box, score)]
+    likely = [(box, score) for box, score in found if _is_digit(score, least)]
+    usual = float(np.median([box.height for box, _ in likely])) if likely else 0.0
+    return [(box, score) for box, score in likely if box.height >= _SMALLEST * usual]
+
+
+def _divide(several: _Several, scores: dict[Span, Scores], whole: Scores) -> list[Found]:
+    """The likeliest way to cut a piece; empty if it is likelier whole."""
+    likely = {span: float(np.log(score[:KINDS].max().clip(1e-6))) for span, score in scores.items()}
+    way = likeliest(likely, several.last)
+    if len(way) < 2 or sum(likely[span] for span in way) <= np.log(whole[:KINDS].max().clip(1e-6)):
+        return []
+    return [(several.parts[span].box, scores[span]) for span in way]
+
+
+def _is_digit(score: Scores, least: float) -> bool:
+    best = int(score.argmax())
+    return best < KINDS and bool(score[best] >= least)
+
+
+def _ordered(found: Sequence[Found], page: _Page) -> tuple[tuple[Digit, ...], tuple[str, ...]]:
+    boxes = [box for box, _ in found]
+    digits: list[Digit] = []
+    numbers: list[str] = []
+    for row, line in enumerate(find_lines(boxes)):
+        for members in find_numbers(boxes, line):
+            made = [_digit(*found[member], page, row, len(numbers)) for member in members]
+            digits += made
+            numbers.append("".join(str(digit.value) for digit in made))
+    return tuple(digits), tuple(numbers)
+
+
+def _digit(box: Box, score: Scores, page: _Page, line: int, number: int) -> Digit:
+    return Digit(
+        value=int(score[:KINDS].argmax()),
+        probabilities=tuple(float(each) for each in score[:KINDS]),
+        box=_scaled(box, page),
+        line=line,
+        number=number,
+    )
+
+
+def _scaled(box: Box, page: _Page) -> Box:
+    """In the picture's own pixels."""
+    top, left = round(box.top * page.scale), round(box.left * page.scale)
+    bottom, right = round(box.bottom * page.scale), round(box.right * page.scale)
+    return Box(top, left, min(max(bottom, top + 1), page.height), min(max(right, left + 1), page.width))

@@ -1,0 +1,1 @@
+"""From a picture to what is on it: ink, strokes, boxes; no network."""
