@@ -29,7 +29,7 @@ class TensorSpec(_Frozen):
 
     name: str
     shape: tuple[int, ...]
-    dtype: Literal["float32", "int32"] = "float32"
+    dtype: Literal["float32", "int32", "uint8"] = "float32"
 
 
 class LogMelFrontEnd(_Frozen):

@@ -168,7 +168,7 @@ def _overlaps(boxes: Any) -> Any:
 
 
 def _rows(table: Any, index: Any, count: int) -> Any:
-    """Row ``index[b, i]`` of each ``table[b]``, which has ``count`` of them; as one look-up, which every runtime has."""
+    """Row ``index[b, i]`` of each ``table[b]``, of ``count``: one look-up, which every runtime has."""
     from keras import ops
 
     batch = ops.cumsum(ops.ones_like(index[:, :1]), axis=0) - 1

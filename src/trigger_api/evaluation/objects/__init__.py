@@ -1,0 +1,1 @@
+"""How well objects are found: COCO's average precision."""

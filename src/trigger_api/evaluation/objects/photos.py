@@ -1,0 +1,72 @@
+"""Labelled photos: a folder, and a JSON file that says what is on each.
+
+``{"images": {"NAME.jpg": {"width", "height", "objects": [{"label", "box": [x, y, w, h], "iscrowd"}]}}}``; boxes are in
+pixels of the photo as it lies in the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from trigger_api.media.image import ImageLimits, Pixels, decode
+
+Part = Literal["train", "validation", "held-out"]
+
+_FOLDS = 6
+_PARTS: dict[int, Part] = {0: "held-out", 1: "held-out", 2: "validation"}
+
+
+class Labelled(BaseModel):
+    """One object; ``iscrowd`` marks a group that nobody drew the members of."""
+
+    label: str
+    box: tuple[float, float, float, float] = Field(description="x, y, width, height; pixels")
+    iscrowd: bool = False
+
+
+class Photo(BaseModel):
+    """What is on one photo."""
+
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    objects: list[Labelled]
+
+
+class _File(BaseModel):
+    images: dict[str, Photo]
+
+
+def read_labels(path: Path) -> dict[str, Photo]:
+    """What is on each photo, by its name.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is of another form.
+    """
+    return _File.model_validate_json(path.read_bytes()).images
+
+
+def part(name: str) -> Part:
+    """What a photo is for, by its name alone: half is trained on, a sixth chooses, a third is held out."""
+    fold = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % _FOLDS
+    return _PARTS.get(fold, "train")
+
+
+def chosen(photos: dict[str, Photo], parts: Sequence[Part]) -> dict[str, Photo]:
+    """The photos of some parts."""
+    return {name: photo for name, photo in sorted(photos.items()) if part(name) in parts}
+
+
+def read_pixels(path: Path) -> Pixels:
+    """A photo's pixels, ``(height, width, 3)``, upright.
+
+    Raises:
+        OSError: the file cannot be read.
+        ServiceError: it is no picture.
+    """
+    return decode(path.read_bytes(), ImageLimits()).pixels
