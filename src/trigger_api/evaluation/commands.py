@@ -16,6 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Measure a model, through the path 
 _err = Console(stderr=True)
 
 _ACTIVATE = BUNDLED / "trigger" / "activate" / "1"
+_MNIST = BUNDLED / "digits" / "mnist" / "1"
 _MINILM = BUNDLED / "entities" / "minilm" / "1"
 
 
@@ -89,4 +90,30 @@ def entities(
     table = Table("type", "precision", "recall", "F1", "spans")
     for kind, row in figures.items():
         table.add_row(kind, *(f"{row[name]:.2f}" for name in ("precision", "recall", "f1")), f"{row['spans']:.0f}")
+    Console().print(table)
+
+
+@app.command()
+def digits(
+    images: Annotated[Path, typer.Option(help="Pictures: idx, idx.gz, or npz (`x`).", exists=True, dir_okay=False)],
+    labels: Annotated[Path, typer.Option(help="Labels: idx, idx.gz, or npz (`y`).", exists=True, dir_okay=False)],
+    model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _MNIST,
+    find: Annotated[bool, typer.Option(help="Find the digit on its picture first, as the service does.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure handwritten digits: how many pictures of one digit each are read right."""
+    from trigger_api.evaluation.digits.material import read_images, read_labels
+    from trigger_api.evaluation.digits.scores import evaluate_digits, table_rows
+
+    try:
+        figures = evaluate_digits(read_images(images), read_labels(labels), model, find=find).figures()
+    except (OSError, ValueError) as error:
+        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2))
+        return
+    table = Table("what", "measured")
+    for row in table_rows(figures):
+        table.add_row(*row)
     Console().print(table)

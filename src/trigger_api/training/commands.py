@@ -59,3 +59,21 @@ def entities(
     except (OSError, ValueError) as error:
         _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
+
+
+@app.command()
+def digits(
+    images: Annotated[Path, typer.Option(help="Digits 28 x 28: idx, idx.gz or npz.", exists=True, dir_okay=False)],
+    labels: Annotated[Path, typer.Option(help="Their labels.", exists=True, dir_okay=False)],
+    out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
+    work: Annotated[Path, typer.Option(help="Folder that a stopped training goes on from.", file_okay=False)],
+) -> None:
+    """Train handwritten digits, from MNIST's training set. Stopped and started again, it goes on where it was."""
+    from trigger_api.training.digits.recipe import train_digits  # Keras takes seconds to import
+
+    try:
+        card = train_digits(images=images, labels=labels, output=out, work=work, say=_err.print)
+    except (OSError, ValueError) as error:
+        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+    typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))
