@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from trigger_api.cards import ModelCard
-from trigger_api.schemas import DigitsAnswer, ModelStatus, TriggerAnswer
+from trigger_api.schemas import DigitsAnswer, ModelStatus, ObjectsAnswer, TriggerAnswer
 
 T = TypeVar("T")
 Picture = str | Path | bytes | BinaryIO
@@ -121,6 +121,22 @@ class Client:
         """Read a picture's digits: a file's path, its bytes, or an open file. Errors as ``trigger``."""
         return self._send(_digits(image, model=model, version=version, threshold=threshold))
 
+    def objects(
+        self,
+        image: Picture,
+        *,
+        model: str | None = None,
+        version: str | None = None,
+        score_th: float | None = None,
+        nms_iou: float | None = None,
+        min_height: float | None = None,
+        min_width: float | None = None,
+        max_results: int | None = None,
+    ) -> ObjectsAnswer:
+        """Find a photo's objects: a file's path, its bytes, or an open file. Errors as ``trigger``."""
+        limits = {"score_th": score_th, "nms_iou": nms_iou, "min_height": min_height, "min_width": min_width}
+        return self._send(_objects(image, model=model, version=version, maxResults=max_results, **limits))
+
     def infer(self, model: str, inputs: Mapping[str, NDArray[Any]], *, version: str | None = None) -> dict[str, Any]:
         """Tensors in, tensors out, by name; all lead with the batch axis. Errors as ``trigger``."""
         return _arrays(self._send(_infer(model, inputs, version)))
@@ -204,6 +220,22 @@ class AsyncClient:
         """As ``Client.digits``."""
         return await self._send(_digits(image, model=model, version=version, threshold=threshold))
 
+    async def objects(
+        self,
+        image: Picture,
+        *,
+        model: str | None = None,
+        version: str | None = None,
+        score_th: float | None = None,
+        nms_iou: float | None = None,
+        min_height: float | None = None,
+        min_width: float | None = None,
+        max_results: int | None = None,
+    ) -> ObjectsAnswer:
+        """As ``Client.objects``."""
+        limits = {"score_th": score_th, "nms_iou": nms_iou, "min_height": min_height, "min_width": min_width}
+        return await self._send(_objects(image, model=model, version=version, maxResults=max_results, **limits))
+
     async def infer(
         self, model: str, inputs: Mapping[str, NDArray[Any]], *, version: str | None = None
     ) -> dict[str, Any]:
@@ -261,6 +293,10 @@ def _trigger(audio: Audio, rate: int, **options: str | float | None) -> _Call[Tr
 
 def _digits(image: Picture, **options: str | float | None) -> _Call[DigitsAnswer]:
     return _Call("POST", "/v1/digits", DigitsAnswer, {"files": {"image": _file(image)}, "data": _form(options)})
+
+
+def _objects(image: Picture, **options: str | float | None) -> _Call[ObjectsAnswer]:
+    return _Call("POST", "/v1/objects", ObjectsAnswer, {"files": {"image": _file(image)}, "data": _form(options)})
 
 
 def _form(options: Mapping[str, str | float | None]) -> dict[str, str]:

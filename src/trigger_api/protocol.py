@@ -22,8 +22,14 @@ Arrays = Mapping[str, NDArray[Any]]
 BINARY_HEADER = "Inference-Header-Content-Length"
 DATATYPES = {"float32": "FP32", "int32": "INT32", "uint8": "UINT8"}
 _DTYPES = {
-    **{"FP16": "<f2", "FP32": "<f4", "FP64": "<f8"},
-    **{"INT8": "<i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8", "UINT8": "<u1"},
+    "FP16": "<f2",
+    "FP32": "<f4",
+    "FP64": "<f8",
+    "INT8": "<i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "UINT8": "<u1",
 }
 
 

@@ -288,3 +288,84 @@ class ImagePredictAnswer(_Schema):
     prediction: int | None = Field(description="the first digit; null where there is none")
     digits: list[FoundDigit]
     numbers: list[str]
+
+
+class FractionBox(_Schema):
+    """The same as fractions of the picture's width and height."""
+
+    x: float = Field(ge=0, le=1)
+    y: float = Field(ge=0, le=1)
+    width: float = Field(ge=0, le=1)
+    height: float = Field(ge=0, le=1)
+
+
+class FoundObject(_Schema):
+    """One thing on a photo."""
+
+    label: str = Field(description="its class, such as `person` or `cup`")
+    score: float = Field(ge=0, le=1)
+    box: PixelBox
+    normalized: FractionBox
+
+
+class ObjectsAnswer(_Schema):
+    """The things on a photo, those of the highest scores first."""
+
+    detected: bool
+    objects: list[FoundObject]
+    width: int = Field(description="of the photo, pixels")
+    height: int = Field(description="of the photo, pixels")
+    model: str
+    version: str
+
+
+class VisionFeature(_Schema):
+    """What counts as an object; what is absent or null has its default."""
+
+    score_th: float | None = Field(default=None, ge=0, le=1, description="least score; 0.3")
+    nms_iou: float | None = Field(default=None, ge=0, le=1, description="overlap of two boxes for one object; 0.4")
+    min_height: float | None = Field(default=None, ge=0, le=1, description="fraction of the photo's; 0.03")
+    min_width: float | None = Field(default=None, ge=0, le=1, description="fraction of the photo's; 0.03")
+    maxResults: int | None = Field(default=None, ge=1, le=100, description="most objects; 20")  # noqa: N815
+
+
+class VisionImage(_Schema):
+    """A photo."""
+
+    content: str = Field(description="a picture file in base64, with or without a data URL before it")
+
+
+class VisionRequest(_Schema):
+    """One photo, and what counts on it: the first feature."""
+
+    image: VisionImage
+    features: list[VisionFeature | None] | None = Field(default=None, max_length=16)
+
+
+class VisionRequests(_Schema):
+    """The request of the original detection service."""
+
+    requests: list[VisionRequest] = Field(min_length=1, max_length=16)
+
+
+class VisionError(_Schema):
+    """Why one photo of several was not looked at."""
+
+    code: int
+    message: str
+
+
+class VisionResponse(_Schema):
+    """The things on one photo, or why there is no answer."""
+
+    objects: list[FoundObject] = []
+    width: int | None = None
+    height: int | None = None
+    error: VisionError | None = None
+
+
+class VisionAnswer(_Schema):
+    """The answer of the original detection service: one response a request, in their order."""
+
+    success: Literal[True] = True
+    responses: list[VisionResponse]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, TypeVar
@@ -13,9 +15,16 @@ import PIL.ImageFont
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 
-from trigger_api.errors import MalformedJson, Unprocessable
+from trigger_api.errors import (
+    FAILED_IMAGE,
+    MalformedJson,
+    ServiceError,
+    Unprocessable,
+    UnreadableMedia,
+    UnsupportedMedia,
+)
 from trigger_api.media.image import from_base64
-from trigger_api.routers import digits
+from trigger_api.routers import digits, objects
 from trigger_api.routers.deps import Served
 from trigger_api.routers.entities import flat
 from trigger_api.routers.trigger import Recording, hear
@@ -25,21 +34,41 @@ from trigger_api.schemas import (
     ImagePredictAnswer,
     ImagePredictRequest,
     PredictAnswer,
+    VisionAnswer,
+    VisionError,
+    VisionFeature,
+    VisionRequest,
+    VisionRequests,
+    VisionResponse,
 )
+from trigger_api.service import Service
+from trigger_api.tasks.objects import View, Wanted
 from trigger_api.tasks.text.columns import aligned
 
 router = APIRouter(tags=["compatible"])
 
 T = TypeVar("T")
 _ImageRequest = TypeAdapter(ImagePredictRequest)
+_VisionRequests = TypeAdapter(VisionRequests)
 _Text: TypeAdapter[str | EntitiesRequest] = TypeAdapter(str | EntitiesRequest)
 
 
 def _json_body(adapter: TypeAdapter[Any]) -> dict[str, Any]:
     """The body in the OpenAPI document: the original clients name no content type, so it is read by hand."""
-    schema = adapter.json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    schema = adapter.json_schema()
+    inlined = _inlined(schema, schema.pop("$defs", {}))
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": inlined}}}}
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """The schema with its definitions where it names them."""
+    if isinstance(schema, list):
+        return [_inlined(part, definitions) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {key: _inlined(part, definitions) for key, part in schema.items()}
 
 
 def parse_json(adapter: TypeAdapter[T], body: bytes) -> T:
@@ -94,6 +123,47 @@ async def image_predict(request: Request, service: Served) -> ImagePredictAnswer
         digits=[digits.found(digit) for digit in reading.digits],
         numbers=list(reading.numbers),
     )
+
+
+@router.post("/", openapi_extra=_json_body(_VisionRequests))
+async def annotate(request: Request, service: Served) -> VisionAnswer:
+    """The original detection service: photos in base64, each with what counts on it.
+
+    A photo that cannot be read has its error in its own response, unless no photo can be read.
+    """
+    body = parse_json(_VisionRequests, await request.body())
+    views = await asyncio.gather(*(_look(service, one) for one in body.requests))
+    failed = [view for view in views if isinstance(view, ServiceError)]
+    if len(failed) == len(views):
+        raise failed[0]
+    return VisionAnswer(responses=[_response(view) for view in views])
+
+
+async def _look(service: Service, request: VisionRequest) -> View | ServiceError:
+    feature = next(iter(request.features or ()), None) or VisionFeature()
+    try:
+        return await service.objects.find(from_base64(request.image.content), _wanted(feature))
+    except (UnreadableMedia, UnsupportedMedia):
+        return UnreadableMedia(FAILED_IMAGE)
+    except ServiceError as error:
+        return error
+
+
+def _wanted(feature: VisionFeature) -> Wanted:
+    given: dict[str, Any] = {
+        "score": feature.score_th,
+        "overlap": feature.nms_iou,
+        "height": feature.min_height,
+        "width": feature.min_width,
+        "most": feature.maxResults,
+    }
+    return replace(Wanted(), **{name: value for name, value in given.items() if value is not None})
+
+
+def _response(view: View | ServiceError) -> VisionResponse:
+    if isinstance(view, ServiceError):
+        return VisionResponse(error=VisionError(code=view.status, message=view.detail))
+    return VisionResponse(objects=objects.found(view), width=view.width, height=view.height)
 
 
 @lru_cache

@@ -39,7 +39,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Thing:
-    """One object; its edges as fractions of the photo's width and height, from the top left corner."""
+    """One object; its edges as fractions of the photo's width and height, from the upper left corner."""
 
     label: str
     score: float

@@ -67,8 +67,8 @@ def overlaps(box: Boxes, boxes: Boxes) -> NDArray[np.float32]:
     sides = np.minimum(box[2:4], boxes[:, 2:4]) - np.maximum(box[:2], boxes[:, :2])
     common = sides.clip(0).prod(axis=1)
     areas = (boxes[:, 2:4] - boxes[:, :2]).prod(axis=1)
-    whole: NDArray[np.float32] = areas + (box[2:4] - box[:2]).prod() - common
-    return common / np.maximum(whole, 1e-9)
+    whole = areas + (box[2:4] - box[:2]).prod() - common
+    return np.asarray(common / np.maximum(whole, 1e-9), np.float32)
 
 
 def _letterboxed(pixels: Pixels, side: int) -> tuple[NDArray[np.float32], tuple[int, int]]:
@@ -76,7 +76,8 @@ def _letterboxed(pixels: Pixels, side: int) -> tuple[NDArray[np.float32], tuple[
     height, width = pixels.shape[:2]
     extent = max(1, side * width // max(width, height)), max(1, side * height // max(width, height))
     picture = np.full((side, side, 3), GREY, np.float32)
-    picture[: extent[1], : extent[0]] = PIL.Image.fromarray(pixels).resize(extent, PIL.Image.Resampling.BILINEAR)
+    scaled = PIL.Image.fromarray(pixels).resize(extent, PIL.Image.Resampling.BILINEAR)
+    picture[: extent[1], : extent[0]] = np.asarray(scaled)
     return picture, extent
 
 
