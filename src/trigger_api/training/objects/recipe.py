@@ -19,11 +19,12 @@ from trigger_api.errors import ServiceError
 from trigger_api.evaluation.objects.photos import Photo, chosen, read_labels, read_pixels
 from trigger_api.evaluation.objects.precision import BATCH, Precision, average_precision, find_all
 from trigger_api.runtimes import tensorflow as runtime
+from trigger_api.runtimes.coco import COCO
+from trigger_api.runtimes.detection import CANVAS, FOUND
 from trigger_api.tasks.objects import BOXES, CLASSES, LIMITS, PHOTO, SCORES, SIZE
 from trigger_api.training.course import Course, Say, learn
-from trigger_api.training.objects.detector import CANVAS, FOUND, build_detector
+from trigger_api.training.objects.detector import build_detector
 from trigger_api.training.objects.examples import Dealer, Example, labelled, taught
-from trigger_api.training.objects.labels import COCO
 from trigger_api.training.objects.network import SIDE, build_network, convolutions
 from trigger_api.training.objects.published import adopt
 from trigger_api.training.objects.teacher import Boxes, Teacher

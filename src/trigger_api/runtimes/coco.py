@@ -1,4 +1,6 @@
-"""The eighty labels of COCO, in the order that detectors number them in."""
+"""The labels of COCO, in the orders that detectors number them in."""
+
+from __future__ import annotations
 
 COCO = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
@@ -11,3 +13,14 @@ COCO = (
     "microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear",
     "hair drier", "toothbrush",
 )  # fmt: skip
+_GAPS = frozenset({0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83})  # numbers that COCO's categories do not use
+
+
+def labels(classes: int) -> tuple[str, ...]:
+    """Labels for a number of classes: the 80, or COCO's own numbers up to 90; otherwise numbers are all there is."""
+    if classes == len(COCO):
+        return COCO
+    if classes == len(COCO) + len(_GAPS):
+        names = iter(COCO)
+        return tuple("none" if number in _GAPS else next(names) for number in range(classes))
+    return tuple(str(number) for number in range(classes))
