@@ -31,7 +31,7 @@ LABELS = (*"0123456789", "none")
 NONE = LABELS.index("none")
 COURSE = Course(size=128, epochs=24, rate=2e-3, decay=0.02, average=0.999)
 _SMOOTHING = 0.03
-_PARTS = 8  # batches are held out in so many parts, to spare memory
+_PART = 1_000  # pictures measured at a time
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def train_digits(
     output.mkdir(parents=True, exist_ok=True)
     say(f"drawing {invented} things that are no digits")
     material = _material(pictures[:-held_out], truth[:-held_out], invented, seed=0)
-    unseen = _material(pictures[-held_out:], truth[-held_out:], invented // _PARTS, seed=1)
+    unseen = _material(pictures[-held_out:], truth[-held_out:], max(8, invented // 8), seed=1)
     course, plan = course or COURSE, plan or Plan()
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
@@ -136,7 +136,7 @@ def _labelled(images: Path, labels: Path) -> tuple[NDArray[np.uint8], NDArray[np
 def _material(pictures: NDArray[np.uint8], labels: NDArray[np.int64], invented: int, seed: int) -> Material:
     """Digits, and beside them things that are none and, one to seven, printed digits."""
     strange = impostors(invented, pictures, labels, seed)
-    print_, print_labels = printed(invented // 7, seed)
+    print_, print_labels = printed(max(1, invented // 7), seed)
     others = np.concatenate([strange, print_])
     return Material(pictures, labels, others, np.concatenate([np.full(len(strange), NONE), print_labels]))
 
@@ -147,7 +147,8 @@ def _figures(network: keras.Model, unseen: Material) -> Callable[[], str]:
     run = tf.function(lambda digits: network({"digits": digits}, training=False)["scores"], autograph=False)
 
     def answers(pictures: NDArray[np.uint8]) -> NDArray[np.intp]:
-        parts = np.array_split(np.asarray(pictures[..., None] / 255, np.float32), _PARTS)
+        starts = range(0, len(pictures), _PART)
+        parts = [np.asarray(pictures[start : start + _PART, ..., None] / 255, np.float32) for start in starts]
         best: NDArray[np.intp] = np.concatenate([run(tf.constant(part)).numpy() for part in parts]).argmax(axis=1)
         return best
 

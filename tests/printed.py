@@ -1,0 +1,92 @@
+"""Pictures of printed digits, and a network in plain numpy that knows them by their shapes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from conftest import add_model
+from trigger_api.cards import Decision, Limits, ModelCard, TensorSpec
+from trigger_api.inference import Runner, Tensors
+from trigger_api.tasks.picture.mnist import normalise
+
+LABELS = (*"0123456789", "none")
+_ALIKE = 0.9  # cosine from which a shape is a digit's
+
+
+def write(*lines: str, size: int = 40, dark: bool = True, margin: int = 30) -> NDArray[np.uint8]:
+    """Lines of text on paper, ``(height, width, 3)``."""
+    font = PIL.ImageFont.load_default(size)
+    width = max(round(font.getlength(line)) for line in lines) + 2 * margin
+    image = PIL.Image.new("L", (width, round(1.5 * size * len(lines)) + 2 * margin), 235)
+    draw = PIL.ImageDraw.Draw(image)
+    for row, line in enumerate(lines):
+        draw.text((margin, margin + 1.5 * size * row), line, 40, font)
+    pixels = np.asarray(image.convert("RGB"))
+    return pixels if dark else 255 - pixels
+
+
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """The bytes of a picture file."""
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def digit(text: str, size: int = 60) -> NDArray[np.float32]:
+    """The ink of one printed sign."""
+    return np.asarray(1 - write(text, size=size)[..., 0] / 255, np.float32).clip(0.1, 1) - np.float32(0.1)
+
+
+@cache
+def _templates() -> NDArray[np.float32]:
+    return _soft(np.stack([normalise(digit(label)) for label in LABELS[:10]]))
+
+
+def _soft(digits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Blurred, flat, and of length 1."""
+    flat = ndimage.gaussian_filter(digits, (0, 1.2, 1.2)).reshape(len(digits), -1)
+    return np.asarray(flat / np.linalg.norm(flat, axis=1, keepdims=True).clip(1e-6), np.float32)
+
+
+class PrintedNetwork:
+    """Scores a shape by its likeness to each printed digit's. Counts the items of its calls."""
+
+    def __init__(self) -> None:
+        self.items = 0
+
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+        """A function for batches of this size."""
+
+        def run(tensors: Tensors) -> Tensors:
+            digits = tensors["digits"].reshape(batch, 28, 28)
+            self.items += int(digits.any(axis=(1, 2)).sum())
+            alike = _soft(digits) @ _templates().T
+            scores = np.exp(60 * np.concatenate([alike, np.full((batch, 1), _ALIKE)], axis=1))
+            return {"scores": np.asarray(scores / scores.sum(axis=1, keepdims=True), np.float32)}
+
+        return run
+
+
+def add_digits(root: Path) -> Path:
+    """Write the folder of a digit model, whose weights the test brings."""
+    card = ModelCard(
+        task="digits",
+        name="printed",
+        version="7",
+        labels=LABELS,
+        inputs=(TensorSpec(name="digits", shape=(28, 28, 1)),),
+        outputs=(TensorSpec(name="scores", shape=(11,)),),
+        decision=Decision(threshold=0.5),
+        limits=Limits(batch_sizes=(1, 4, 16), queue=256),
+    )
+    return add_model(root, card)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from trigger_api.tasks.picture.rules import without_rules
+
+
+def ruled(slope: float, *, upright: bool = False) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A page of rules with a thick bar across them, and the bar alone."""
+    bar = np.zeros((200, 300), np.float32)
+    bar[30:170, 140:150] = 1
+    page = bar.copy()
+    for start in (40, 90, 140):
+        rows = np.rint(start + slope * np.arange(300)).astype(int)
+        page[rows, np.arange(300)] = page[rows + 1, np.arange(300)] = 1
+    return (page.T, bar.T) if upright else (page, bar)
+
+
+@pytest.mark.parametrize("slope", [0, 0.05, -0.1])
+@pytest.mark.parametrize("upright", [False, True])
+def test_rules_go_and_what_crosses_them_stays(slope: float, upright: bool) -> None:
+    page, bar = ruled(slope, upright=upright)
+    left = without_rules(page)
+    assert left[bar > 0].mean() > 0.97
+    assert left[bar == 0].sum() < 0.05 * page[bar == 0].sum()
+
+
+def test_writing_is_no_rule() -> None:
+    page = np.zeros((100, 300), np.float32)
+    page[20:80, 40:50] = page[45:52, 40:200] = 1
+    assert (without_rules(page) == page).all()
+
+
+def test_a_picture_of_one_digit_has_no_rules() -> None:
+    page = np.zeros((28, 28), np.float32)
+    page[5:8] = 1
+    assert without_rules(page) is page

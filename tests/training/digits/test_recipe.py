@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from printed import LABELS, digit
+from trigger_api.cards import WEIGHTS_FILE, read_card
+from trigger_api.evaluation.digits.material import read_images, read_labels
+from trigger_api.evaluation.digits.scores import evaluate_digits
+from trigger_api.tasks.picture.mnist import normalise
+from trigger_api.training.course import Course
+from trigger_api.training.digits.augment import Distortion
+from trigger_api.training.digits.impostors import impostors, printed
+from trigger_api.training.digits.network import Plan
+from trigger_api.training.digits.recipe import NONE, train_digits
+
+KINDS = np.stack([np.asarray(255 * normalise(digit(text)), np.uint8) for text in "0123456789"])
+
+
+@pytest.fixture
+def material(tmp_path: Path) -> dict[str, Path]:
+    """Two hundred printed digits, a little distorted."""
+    labels = np.arange(200) % 10
+    pictures = Distortion(noisy=0)(np.asarray(KINDS[labels] / 255, np.float32), np.random.default_rng(0))
+    np.savez(tmp_path / "x.npz", x=np.asarray(255 * pictures, np.uint8))
+    np.savez(tmp_path / "y.npz", y=labels)
+    return {"images": tmp_path / "x.npz", "labels": tmp_path / "y.npz"}
+
+
+def test_impostors_are_drawn_again_by_their_seed_and_are_no_ones() -> None:
+    made = impostors(80, KINDS, np.arange(10), seed=1)
+    assert (made == impostors(80, KINDS, np.arange(10), seed=1)).all()
+    assert made.shape == (80, 28, 28)
+    assert ((made.max(axis=1) > 100).sum(axis=1) >= 8).all()
+
+
+def test_printed_digits_have_their_labels() -> None:
+    pictures, labels = printed(30, seed=0)
+    assert pictures.shape == (30, 28, 28)
+    assert set(labels) <= set(range(10))
+
+
+def test_the_whole_recipe_learns_resumes_and_is_measured(material: dict[str, Path], tmp_path: Path) -> None:
+    output, said = tmp_path / "tiny" / "3", list[str]()
+    files = partial(train_digits, images=material["images"], labels=material["labels"])
+    train = partial(files, output=output, work=tmp_path / "work", held_out=40, invented=40)
+    course = Course(size=40, epochs=10, rate=0.02, save_every=10, say_every=10)
+    plan = Plan(((8, 2), (16, 2)))
+    for _ in range(2):
+        train(course=course, plan=plan, precision="float32", say=said.append)
+    card = read_card(output)
+    assert (card.task, card.name, card.version, card.labels) == ("digits", "tiny", "3", LABELS)
+    assert sum(line.startswith("epoch") for line in said) == 10, "the second training found nothing left to do"
+    assert (output / WEIGHTS_FILE).stat().st_size < 100_000
+
+    images, labels = read_images(material["images"]), read_labels(material["labels"])
+    figures = evaluate_digits(images, labels, output).figures()
+    assert figures["pictures"] == 200
+    assert figures["accuracy"] > 80
+    assert set(figures["digits"]) == set("0123456789")
+    found = evaluate_digits(images[:12], labels[:12], output, find=True)
+    assert set(found.answers) <= {*range(10), NONE}
+
+
+def test_other_pictures_are_refused(material: dict[str, Path], tmp_path: Path) -> None:
+    np.savez(tmp_path / "odd.npz", x=np.zeros((200, 8, 8), np.uint8))
+    with pytest.raises(ValueError, match="28 x 28"):
+        train_digits(images=tmp_path / "odd.npz", labels=material["labels"], output=tmp_path, work=tmp_path)
+    with pytest.raises(ValueError, match="200 pictures and 1 labels"):
+        evaluate_digits(np.zeros((200, 8, 8), np.uint8), np.zeros(1, np.int64), tmp_path)
