@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -14,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from conftest import started
+from conftest import serving, started
 from printed import PrintedNetwork, add_digits, png, write
 from trigger_api.app import create_app
+from trigger_api.client import AsyncClient, Client
 from trigger_api.settings import Settings
 
 URL = "/v1/digits"
@@ -54,6 +56,22 @@ async def test_a_picture_is_answered_with_every_digit(client: httpx.AsyncClient)
         assert digit["box"]["x"] + digit["box"]["width"] <= page.shape[1]
     assert (answer["width"], answer["height"]) == (page.shape[1], page.shape[0])
     assert (answer["model"], answer["version"]) == ("printed", "7")
+
+
+def test_both_clients_read_digits(tmp_path: Path) -> None:
+    app = create_app(served(tmp_path), loader=lambda path, card: PrintedNetwork())
+    picture = tmp_path / "42.png"
+    picture.write_bytes(png(write("42")))
+
+    async def ask(url: str) -> list[str]:
+        async with AsyncClient(url) as service:
+            return (await service.digits(str(picture), threshold=0.4)).lines
+
+    with serving(app) as address:
+        assert asyncio.run(ask(f"http://{address}")) == ["42"]
+        with Client(f"http://{address}") as service:
+            assert service.digits(picture.read_bytes(), model="printed", version="7").numbers == ["42"]
+            assert service.digits(io.BytesIO(picture.read_bytes())).lines == ["42"]
 
 
 async def test_blank_paper_has_no_digits(client: httpx.AsyncClient) -> None:

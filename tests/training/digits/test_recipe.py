@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from printed import LABELS, digit
 from trigger_api.cards import WEIGHTS_FILE, read_card
+from trigger_api.cli import app
 from trigger_api.evaluation.digits.material import read_images, read_labels
 from trigger_api.evaluation.digits.scores import evaluate_digits
 from trigger_api.tasks.picture.mnist import normalise
@@ -61,8 +64,27 @@ def test_the_whole_recipe_learns_resumes_and_is_measured(material: dict[str, Pat
     assert figures["pictures"] == 200
     assert figures["accuracy"] > 80
     assert set(figures["digits"]) == set("0123456789")
+    told = CliRunner().invoke(app, ["evaluate", "digits", *options(material), "--model", str(output), "--json"])
+    assert json.loads(told.stdout) == figures
+    assert (
+        "accuracy" in CliRunner().invoke(app, ["evaluate", "digits", *options(material), "--model", str(output)]).stdout
+    )
     found = evaluate_digits(images[:12], labels[:12], output, find=True)
     assert set(found.answers) <= {*range(10), NONE}
+
+
+def options(material: dict[str, Path]) -> list[str]:
+    return ["--images", str(material["images"]), "--labels", str(material["labels"])]
+
+
+def test_the_command_says_what_is_wrong(material: dict[str, Path], tmp_path: Path) -> None:
+    swapped = {"images": material["labels"], "labels": material["images"]}
+    told = CliRunner().invoke(
+        app, ["train", "digits", *options(swapped), "--out", str(tmp_path), "--work", str(tmp_path)]
+    )
+    assert told.exit_code == 2
+    assert "no array named x" in told.output
+    assert CliRunner().invoke(app, ["evaluate", "digits", *options(swapped), "--model", str(tmp_path)]).exit_code == 2
 
 
 def test_other_pictures_are_refused(material: dict[str, Path], tmp_path: Path) -> None:
