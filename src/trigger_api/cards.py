@@ -30,6 +30,9 @@ class TensorSpec(_Frozen):
     name: str
     shape: tuple[int, ...]
     dtype: Literal["float32", "int32", "uint8"] = "float32"
+    between: tuple[float, float] | None = Field(
+        default=None, description="the values that make sense; a conversion is tried with such"
+    )
 
 
 class LogMelFrontEnd(_Frozen):
@@ -129,6 +132,14 @@ class ModelCard(_Frozen):
         if self.task == "trigger" and not (self.front_end and self.decision and self.frame_ms):
             raise ValueError("a trigger's card needs front_end, decision and frame_ms")
         return self
+
+
+def weights(path: Path) -> list[Path]:
+    """The files of a model's weights: its folder's own, those of a folder of KerasHub's, or the bare file itself."""
+    if not path.is_dir():
+        return [path]
+    own = path / WEIGHTS_FILE
+    return [own] if own.exists() else sorted(path.glob("*.weights.h5"))
 
 
 def read_card(folder: Path) -> ModelCard:

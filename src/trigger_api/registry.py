@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec
+from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, weights
 from trigger_api.errors import NotReady, UnknownModel
 from trigger_api.inference import Lane, Runner, Scheduler
 from trigger_api.metrics import Metrics
@@ -63,8 +63,7 @@ class Entry:
     @property
     def size(self) -> int:
         """Bytes that its weights take in memory: single precision, whatever the file holds."""
-        weights = self.path / WEIGHTS_FILE if self.path.is_dir() else self.path
-        return max(weights.stat().st_size, 4 * self.card.parameters)
+        return max(sum(file.stat().st_size for file in weights(self.path)), 4 * self.card.parameters)
 
 
 class _ClosedError(Exception):

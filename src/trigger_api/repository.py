@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from trigger_api.cards import CARD_FILE, read_card
 from trigger_api.registry import Entry, Registry
+from trigger_api.runtimes import hub
 
 LABELS_FILE = "labels.json"
 _Labels = TypeAdapter(dict[str, str])
@@ -19,7 +19,9 @@ _log = structlog.get_logger(__name__)
 
 
 def discover(root: Path) -> list[Entry]:
-    """The models at a path: a tree of model folders, one model folder, or a bare weights file of the exercise.
+    """The models at a path: a tree of model folders, one of them, or a bare weights file of the exercise.
+
+    Folders of KerasHub's object detectors count too; one with a card of its own is served by that.
 
     Beside a model's versions a ``labels.json`` may name some of them: ``{"stable": "1", "canary": "2"}``.
 
@@ -28,7 +30,8 @@ def discover(root: Path) -> list[Entry]:
     """
     if root.is_file():
         return [_bare(root)]
-    folders = sorted(card.parent for card in root.rglob(CARD_FILE)) if root.is_dir() else []
+    kinds = (CARD_FILE, hub.TASK_FILE)
+    folders = sorted({file.parent for kind in kinds for file in root.rglob(kind)}) if root.is_dir() else []
     if not folders:
         raise ValueError(f"no model in {root}: neither a weights file nor a folder with a {CARD_FILE}")
     return [_entry(folder) for folder in folders]
@@ -65,9 +68,9 @@ class Watcher:
 
 def _entry(folder: Path) -> Entry:
     try:
-        card = read_card(folder)
+        card = read_card(folder) if (folder / CARD_FILE).exists() else hub.card(folder)
         labels = _labels(folder.parent / LABELS_FILE)
-    except (OSError, ValidationError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"{folder} is not a model folder: {error}") from error
     named = frozenset(label for label, version in labels.items() if version == card.version)
     return Entry(card, folder, labels=named, stamp=_stamp(folder))

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Protocol
 
-from trigger_api.cards import WEIGHTS_FILE, ModelCard, TensorSpec
+from trigger_api.cards import ModelCard, TensorSpec, weights
 from trigger_api.inference import Runner
 
 Kind = Literal["auto", "tensorflow", "onnx"]
@@ -58,7 +58,10 @@ def load(path: Path, card: ModelCard, options: Options) -> Network:
 
 def digest(path: Path) -> str:
     """The sha256 of a model's weights."""
-    return hashlib.sha256((path / WEIGHTS_FILE if path.is_dir() else path).read_bytes()).hexdigest()
+    together = hashlib.sha256()
+    for file in weights(path):
+        together.update(file.read_bytes())
+    return together.hexdigest()
 
 
 def _converted(path: Path, card: ModelCard, options: Options) -> Network | None:
@@ -88,10 +91,9 @@ def _keras(path: Path, card: ModelCard, options: Options) -> Network:
     if not find_spec("tensorflow"):
         raise ValueError("no runtime can serve it: install trigger-api[tensorflow], or [onnx] and a converted model")
     _prepare_tensorflow(options)
-    from trigger_api.runtimes import exercise, tensorflow
+    from trigger_api.runtimes import reading, tensorflow
 
-    model = tensorflow.read(path / WEIGHTS_FILE) if path.is_dir() else exercise.rebuild(path)
-    return tensorflow.KerasNetwork(model, card)
+    return tensorflow.KerasNetwork(reading.read(path), card)
 
 
 def _prepare_tensorflow(options: Options) -> None:

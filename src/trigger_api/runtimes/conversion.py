@@ -13,8 +13,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from trigger_api.cards import WEIGHTS_FILE, ModelCard, TensorSpec
-from trigger_api.runtimes import exercise, tensorflow
+from trigger_api.cards import ModelCard, TensorSpec
+from trigger_api.runtimes import exercise, reading, tensorflow
 from trigger_api.runtimes.exercise import Weights
 from trigger_api.runtimes.onnx import CONVERTED_FILE, DIGEST_KEY, SAMPLES_FILE
 
@@ -30,8 +30,7 @@ def convert(path: Path, card: ModelCard, digest: str, folder: Path) -> None:
     Raises:
         ValueError: a recurrent layer would become a loop of small operators, slower than what it replaces.
     """
-    model = tensorflow.read(path / WEIGHTS_FILE) if path.is_dir() else exercise.rebuild(path)
-    network = tensorflow.KerasNetwork(model, card)
+    network = tensorflow.KerasNetwork(reading.read(path), card)
     graph = _converted(network, card) if path.is_dir() else _exercise(exercise.read(path))
     helper.set_model_props(graph, {DIGEST_KEY: digest})
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,6 +57,8 @@ def _samples(network: tensorflow.KerasNetwork, card: ModelCard) -> Mapping[str, 
 
 def _noise(spec: TensorSpec, rng: np.random.Generator) -> NDArray[Any]:
     shape = (_SAMPLES, *spec.shape)
+    if spec.between:
+        return rng.uniform(*spec.between, shape).astype(spec.dtype)
     if spec.dtype == "int32":
         return rng.integers(0, 2, shape, np.int32)  # indices that every embedding has
     return rng.normal(size=shape).astype(np.float32)

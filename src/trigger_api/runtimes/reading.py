@@ -1,0 +1,21 @@
+"""A model on disk to a Keras model, whoever made it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from trigger_api.cards import WEIGHTS_FILE
+from trigger_api.runtimes import exercise, hub, tensorflow
+
+
+def read(path: Path) -> Any:
+    """Read a model folder, a folder of KerasHub's, or a bare weights file of the exercise.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not what it should be.
+    """
+    if path.is_file():
+        return exercise.rebuild(path)
+    return hub.read(path) if hub.is_preset(path) else tensorflow.read(path / WEIGHTS_FILE)
