@@ -14,6 +14,7 @@ from trigger_api.media.image import ImageLimits, Pixels, decode
 from trigger_api.registry import Model, Registry
 from trigger_api.tasks.picture.cuts import Span, find_cuts, likeliest, may_be_several, spans
 from trigger_api.tasks.picture.ink import find_ink
+from trigger_api.tasks.picture.joins import Pair, find_joins, join
 from trigger_api.tasks.picture.lines import find_lines, find_numbers
 from trigger_api.tasks.picture.mnist import normalise
 from trigger_api.tasks.picture.pieces import Box, Piece, find_pieces
@@ -22,6 +23,7 @@ from trigger_api.tasks.picture.rules import without_rules
 TASK = "digits"
 KINDS = 10
 _SURE = 0.85  # a piece that scores so high is one digit, however wide it is
+_JOINED = 0.9  # two pieces that score so high together are one, even if one of them is a digit by itself
 _SMALLEST = 0.4  # of the usual height on the page: a smaller "digit" is a comma, or dirt
 
 Scores = NDArray[np.float32]
@@ -81,11 +83,24 @@ class _Page:
 
 @dataclass(frozen=True)
 class _Several:
-    """A piece that may be several digits: its number, how many cuts it has, and the parts between any two."""
+    """A piece that may be several digits: how many cuts it has, and the parts between any two."""
 
-    piece: int
     last: int
     parts: dict[Span, Piece]
+
+
+@dataclass(frozen=True)
+class _Doubts:
+    """How pieces might be read otherwise: those that may be cut, by their numbers, and pairs that may be one."""
+
+    several: dict[int, _Several]
+    joined: dict[Pair, Piece]
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """What is to be scored: the parts, then what is joined."""
+        parts = [part for each in self.several.values() for part in each.parts.values()]
+        return parts + list(self.joined.values())
 
 
 Found = tuple[Box, Scores]
@@ -119,10 +134,10 @@ class Digits:
             async with self._engine.deadline(next(iter(served.lanes.values())).limits.deadline_s) as deadline:
                 page, items = await self._engine.preprocess(_prepare, data, self._limits)
                 scores = await self._score(items, served, deadline)
-                several, items = await self._engine.preprocess(_cut, page.pieces, scores)
-                parts = await self._score(items, served, deadline)
-                found = await self._engine.preprocess(_choose, page.pieces, scores, several, parts, least)
-                digits, numbers = await self._engine.preprocess(_ordered, found, page)
+                doubts, items = await self._engine.preprocess(_doubt, page.pieces, scores)
+                others = await self._score(items, served, deadline)
+                found = await self._engine.preprocess(_choose, page.pieces, scores, doubts, others)
+                digits, numbers = await self._engine.preprocess(_ordered, _likely(found, least), page)
             return Reading(digits, numbers, page.width, page.height, card.name, card.version)
 
     async def _score(self, digits: Sequence[NDArray[np.float32]], served: Model, deadline: float) -> list[Scores]:
@@ -145,42 +160,56 @@ def _prepare(data: bytes, limits: ImageLimits) -> tuple[_Page, list[NDArray[np.f
     return _Page(pieces, image.width, image.height, scale), [normalise(piece.ink) for piece in pieces]
 
 
-def _cut(pieces: Sequence[Piece], scores: Sequence[Scores]) -> tuple[list[_Several], list[NDArray[np.float32]]]:
-    """Pieces that are no digit for sure, and wide, in every way that they may be cut."""
-    several = []
-    for number, (piece, score) in enumerate(zip(pieces, scores, strict=True)):
-        if score[:KINDS].max() < _SURE and may_be_several(piece):
+def _doubt(pieces: Sequence[Piece], scores: Sequence[Scores]) -> tuple[_Doubts, list[NDArray[np.float32]]]:
+    """Pieces that are no digit for sure: wide ones in every way that they may be cut, and pairs that may be one."""
+    doubtful = [_confidence(score) < _SURE for score in scores]
+    several = {}
+    for number, piece in enumerate(pieces):
+        if doubtful[number] and may_be_several(piece):
             cuts = find_cuts(piece)
-            several.append(_Several(number, len(cuts) - 1, spans(piece, cuts)))
-    return several, [normalise(part.ink) for each in several for part in each.parts.values()]
+            several[number] = _Several(len(cuts) - 1, spans(piece, cuts))
+    joined = {(first, second): join(pieces[first], pieces[second]) for first, second in find_joins(pieces, doubtful)}
+    doubts = _Doubts(several, joined)
+    return doubts, [normalise(piece.ink) for piece in doubts.pieces]
 
 
 def _choose(
-    pieces: Sequence[Piece],
-    scores: Sequence[Scores],
-    several: Sequence[_Several],
-    part_scores: Sequence[Scores],
-    least: float,
+    pieces: Sequence[Piece], scores: Sequence[Scores], doubts: _Doubts, other_scores: Sequence[Scores]
 ) -> list[Found]:
-    """Every digit that is likely enough, pieces cut where their parts are likelier than the whole."""
-    found: list[Found] = []
-    rest = iter(part_scores)
-    divided = {each.piece: (each, {span: next(rest) for span in each.parts}) for each in several}
+    """The likeliest reading of every piece: as it is, cut, or joined to its neighbour."""
+    rest = iter(other_scores)
+    divided = {number: {span: next(rest) for span in each.parts} for number, each in doubts.several.items()}
+    readings: dict[int, list[Found]] = {}
     for number, (piece, score) in enumerate(zip(pieces, scores, strict=True)):
-        parts = _divide(*divided[number], score) if number in divided else []
-        found += parts or [(piece.box, score)]
-    likely = [(box, score) for box, score in found if _is_digit(score, least)]
-    usual = float(np.median([box.height for box, _ in likely])) if likely else 0.0
-    return [(box, score) for box, score in likely if box.height >= _SMALLEST * usual]
+        parts = _divide(doubts.several[number], divided[number], score) if number in divided else []
+        readings[number] = parts or [(piece.box, score)]
+    taken: set[int] = set()
+    for pair, score in sorted(zip(doubts.joined, rest, strict=True), key=lambda each: -_confidence(each[1])):
+        best = max(_confidence(alone) for number in pair for _, alone in readings[number])
+        if taken.isdisjoint(pair) and _confidence(score) > min(_JOINED, best):
+            taken.update(pair)
+            readings[pair[0]], readings[pair[1]] = [(doubts.joined[pair].box, score)], []
+    return [found for each in readings.values() for found in each]
 
 
 def _divide(several: _Several, scores: dict[Span, Scores], whole: Scores) -> list[Found]:
     """The likeliest way to cut a piece; empty if it is likelier whole."""
-    likely = {span: float(np.log(score[:KINDS].max().clip(1e-6))) for span, score in scores.items()}
+    likely = {span: float(np.log(max(_confidence(score), 1e-6))) for span, score in scores.items()}
     way = likeliest(likely, several.last)
-    if len(way) < 2 or sum(likely[span] for span in way) <= np.log(whole[:KINDS].max().clip(1e-6)):
+    if len(way) < 2 or sum(likely[span] for span in way) <= np.log(max(_confidence(whole), 1e-6)):
         return []
     return [(several.parts[span].box, scores[span]) for span in way]
+
+
+def _confidence(score: Scores) -> float:
+    """The probability of the likeliest digit."""
+    return float(score[:KINDS].max())
+
+
+def _likely(found: Sequence[Found], least: float) -> list[Found]:
+    likely = [(box, score) for box, score in found if _is_digit(score, least)]
+    usual = float(np.median([box.height for box, _ in likely])) if likely else 0.0
+    return [(box, score) for box, score in likely if box.height >= _SMALLEST * usual]
 
 
 def _is_digit(score: Scores, least: float) -> bool:
