@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from trigger_api.errors import ServiceError
+from trigger_api.evaluation.objects.photos import PARTS
 from trigger_api.registry import BUNDLED
 
 app = typer.Typer(no_args_is_help=True, help="Measure a model, through the path that serves it.")
@@ -17,6 +19,7 @@ _err = Console(stderr=True)
 
 _ACTIVATE = BUNDLED / "trigger" / "activate" / "1"
 _MNIST = BUNDLED / "digits" / "mnist" / "1"
+_YOLOX = BUNDLED / "objects" / "yolox-nano" / "1"
 _MINILM = BUNDLED / "entities" / "minilm" / "1"
 
 
@@ -116,4 +119,31 @@ def digits(
     table = Table("what", "measured")
     for row in table_rows(figures):
         table.add_row(*row)
+    Console().print(table)
+
+
+@app.command()
+def objects(
+    photos: Annotated[Path, typer.Option(help="Folder of photos.", exists=True, file_okay=False)],
+    labels: Annotated[Path, typer.Option(help="What is on them (JSON).", exists=True, dir_okay=False)],
+    model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _YOLOX,
+    part: Annotated[
+        list[str] | None, typer.Option(help="Only photos for train, validation or held-out; may be given often.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure object detection: COCO's average precision, of all and of each class."""
+    from trigger_api.evaluation.objects.precision import evaluate_objects  # pycocotools is an extra
+
+    try:
+        figures = evaluate_objects(photos, labels, model, part or PARTS).figures()
+    except (ImportError, OSError, ValueError, ServiceError) as error:
+        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2))
+        return
+    table = Table("class", "AP", "AP50", "objects")
+    for label, row in [(f"all, on {figures['photos']} photos", figures), *figures["classes"].items()]:
+        table.add_row(label, f"{row['AP']:.1f}", f"{row['AP50']:.1f}", str(row["objects"]))
     Console().print(table)

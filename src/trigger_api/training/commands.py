@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from trigger_api.errors import ServiceError
+
 app = typer.Typer(no_args_is_help=True, help="Train a model folder that the service can serve.")
 _err = Console(stderr=True)
 
@@ -74,6 +76,29 @@ def digits(
     try:
         card = train_digits(images=images, labels=labels, output=out, work=work, say=_err.print)
     except (OSError, ValueError) as error:
+        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+    typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))
+
+
+@app.command()
+def objects(
+    photos: Annotated[Path, typer.Option(help="Folder of labelled photos.", exists=True, file_okay=False)],
+    labels: Annotated[Path, typer.Option(help="What is on them (JSON).", exists=True, dir_okay=False)],
+    unlabelled: Annotated[Path, typer.Option(help="Folder of further photos.", exists=True, file_okay=False)],
+    published: Annotated[Path, typer.Option(help="YOLOX-Nano as an ONNX file.", exists=True, dir_okay=False)],
+    out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
+    work: Annotated[Path, typer.Option(help="Folder that a stopped training goes on from.", file_okay=False)],
+) -> None:
+    """Train object detection from a published network. Stopped and started again, it goes on where it was."""
+    from trigger_api.training.objects.recipe import train_objects  # Keras takes seconds to import
+
+    try:
+        card = train_objects(
+            photos=photos, labels=labels, unlabelled=unlabelled, published=published, output=out, work=work,
+            say=_err.print,
+        )  # fmt: skip
+    except (OSError, ValueError, ServiceError) as error:
         _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from trigger_api.cards import ModelCard, read_card
-from trigger_api.evaluation.objects.photos import Part, Photo, chosen, read_labels, read_pixels
+from trigger_api.evaluation.objects.photos import Photo, chosen, read_labels, read_pixels
 from trigger_api.inference import Runner, Tensors
 from trigger_api.media.image import Pixels
 from trigger_api.runtimes import Options, load
@@ -50,7 +50,7 @@ class Precision:
         return {**overall, "photos": self.photos, "objects": self.objects, "classes": kinds}
 
 
-def evaluate_objects(photos: Path, labels: Path, model: Path, parts: Sequence[Part]) -> Precision:
+def evaluate_objects(photos: Path, labels: Path, model: Path, parts: Sequence[str]) -> Precision:
     """Measure a model folder on the labelled photos of some parts.
 
     Raises:

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, write_card
+from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, read_card, write_card
 from trigger_api.errors import ServiceError
 from trigger_api.evaluation.objects.photos import Photo, chosen, read_labels, read_pixels
-from trigger_api.evaluation.objects.precision import BATCH, Precision, average_precision, find_all
+from trigger_api.evaluation.objects.precision import BATCH, Precision, average_precision, evaluate_objects, find_all
 from trigger_api.runtimes import tensorflow as runtime
 from trigger_api.runtimes.coco import COCO
 from trigger_api.runtimes.detection import CANVAS, FOUND
 from trigger_api.tasks.objects import BOXES, CLASSES, LIMITS, PHOTO, SCORES, SIZE
 from trigger_api.training.course import Course, Say, learn
+from trigger_api.training.objects.card import describe
 from trigger_api.training.objects.detector import build_detector
 from trigger_api.training.objects.examples import Dealer, Example, labelled, taught
 from trigger_api.training.objects.network import SIDE, build_network, convolutions
@@ -79,7 +80,35 @@ def train_objects(
     dealer = Dealer(people, _teach(network, unlabelled, work / "taught.npz", say), BATCH, _OFTEN)
     _learn(network, dealer, course, work, say, lambda: _line(validate()))
     _settle(network, start, lambda: validate().ap, say)
-    return write_model(network, output)
+    return finish(network, start, photos=photos, labels=labels, output=output, work=work, say=say)
+
+
+def finish(
+    network: keras.Model,
+    start: Weights,
+    *,
+    photos: Path,
+    labels: Path,
+    output: Path,
+    work: Path,
+    say: Say = lambda _: None,
+) -> ModelCard:
+    """Write the network as a model folder, or its ``start`` if that measures better on the photos held out.
+
+    The other arguments are ``train_objects``'s.
+    """
+    write_model(network, output)
+    network.set_weights(start)
+    write_model(network, published := work / "published" / output.parent.name / output.name)
+    before = evaluate_objects(photos, labels, published, ["held-out"])
+    say(f"published weights on photos held out: {_line(before)}")
+    after = describe(model=output, start=before, photos=photos, labels=labels)
+    say(f"taught weights on photos held out: {_line(after)}")
+    if after.ap < before.ap:
+        write_model(network, output)
+        describe(model=output, start=before, photos=photos, labels=labels)
+        say("the published weights stay")
+    return read_card(output)
 
 
 def write_model(network: keras.Model, output: Path) -> ModelCard:
