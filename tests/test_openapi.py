@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,14 +15,18 @@ from schemathesis.core.result import Ok
 from starlette.testclient import TestClient
 
 from conftest import BeepNetwork
+from printed import PrintedNetwork, add_digits
 from trigger_api.app import create_app
+from trigger_api.runtimes import Network
 from trigger_api.settings import Settings
 
 
 @pytest.fixture
-def operations(settings: Settings, network: BeepNetwork) -> Iterator[list[Any]]:
+def operations(settings: Settings, network: BeepNetwork, models: Path) -> Iterator[list[Any]]:
     """Every operation of the running application."""
-    app = create_app(settings.model_copy(update={"auth": "open"}), loader=lambda path, card: network)
+    add_digits(models)
+    networks: dict[str, Network] = {"trigger": network, "digits": PrintedNetwork()}
+    app = create_app(settings.model_copy(update={"auth": "open"}), loader=lambda path, card: networks[card.task])
     with TestClient(app) as client:
         while client.get("/health/ready").status_code != 200:
             pass
