@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ TASK = "digits"
 KINDS = 10
 _SURE = 0.85  # a piece that scores so high is one digit, however wide it is
 _JOINED = 0.9  # two pieces that score so high together are one, even if one of them is a digit by itself
+_MOST_DOUBTS = 40  # pieces that are cut, and pairs that are joined, on one page
 _SMALLEST = 0.4  # of the usual height on the page: a smaller "digit" is a comma, or dirt
 
 Scores = NDArray[np.float32]
@@ -164,11 +166,12 @@ def _doubt(pieces: Sequence[Piece], scores: Sequence[Scores]) -> tuple[_Doubts, 
     """Pieces that are no digit for sure: wide ones in every way that they may be cut, and pairs that may be one."""
     doubtful = [_confidence(score) < _SURE for score in scores]
     several = {}
-    for number, piece in enumerate(pieces):
-        if doubtful[number] and may_be_several(piece):
-            cuts = find_cuts(piece)
-            several[number] = _Several(len(cuts) - 1, spans(piece, cuts))
-    joined = {(first, second): join(pieces[first], pieces[second]) for first, second in find_joins(pieces, doubtful)}
+    wide = [number for number, piece in enumerate(pieces) if doubtful[number] and may_be_several(piece)]
+    for number in wide[:_MOST_DOUBTS]:
+        cuts = find_cuts(pieces[number])
+        several[number] = _Several(len(cuts) - 1, spans(pieces[number], cuts))
+    pairs = islice(find_joins(pieces, doubtful), _MOST_DOUBTS)
+    joined = {(first, second): join(pieces[first], pieces[second]) for first, second in pairs}
     doubts = _Doubts(several, joined)
     return doubts, [normalise(piece.ink) for piece in doubts.pieces]
 
