@@ -152,8 +152,8 @@ class Digits:
 
 def find_page_pieces(pixels: Pixels) -> tuple[list[Piece], float]:
     """The pieces on a picture that may be digits, and how many of its pixels are one of theirs."""
-    ink = find_ink(pixels)
-    return find_pieces(without_rules(ink)), max(pixels.shape) / max(ink.shape)
+    sheet = find_ink(pixels)
+    return find_pieces(without_rules(sheet)), max(pixels.shape) / max(sheet.ink.shape)
 
 
 def _prepare(data: bytes, limits: ImageLimits) -> tuple[_Page, list[NDArray[np.float32]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,21 +20,31 @@ _COARSE_SIDE = 96
 _BROADEST = 0.2  # of the shorter side: a pen is finer, light changes more slowly
 _LEAST = 0.06  # of the range from black to white: a fainter trace is no ink
 _GRAINS = 4.5  # ink stands out of the paper's own grain by so many of its standard deviations
+_TRACE_GRAINS = 2.5
 _FULL, _EDGE = 0.75, 0.25  # of the ink's level: full ink, and the outer edge of a stroke
 _STRONG, _WEAK = 0.6, 0.4  # of the ink's level: a stroke reaches the one somewhere, and the other everywhere
 _TOUCHING = np.ones((3, 3), bool)
 
 
-def find_ink(pixels: Pixels) -> Ink:
-    """The ink on a picture ``(height, width, 3)``: 0..1, at most ``WORK_SIDE`` long, all 0 if there is none."""
+@dataclass(frozen=True)
+class Sheet:
+    """What is on a picture: its ink, and every trace (bool) down to what is too faint to be ink, such as a rule."""
+
+    ink: Ink
+    traces: NDArray[np.bool_]
+
+
+def find_ink(pixels: Pixels) -> Sheet:
+    """The ink on a picture ``(height, width, 3)``, at most ``WORK_SIDE`` long; all 0 if there is none."""
     grey = _working_size(pixels)
     raised = _flattened(_smoothed(grey))
     grain = 1.4826 * float(np.median(np.abs(raised)))
     level = _level(raised, grain)
     if level == 0:
-        return np.zeros_like(raised)
+        return Sheet(np.zeros_like(raised), np.zeros(raised.shape, bool))
     ink = ((raised / np.float32(level) - _EDGE) / (_FULL - _EDGE)).clip(0, 1)
-    return np.asarray(ink * _strokes(raised, level), np.float32)
+    traces = raised > max(_LEAST / 2, _TRACE_GRAINS * grain)
+    return Sheet(np.asarray(ink * _strokes(raised, level), np.float32), traces)
 
 
 def _working_size(pixels: Pixels) -> Grey:

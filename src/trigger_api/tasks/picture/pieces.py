@@ -15,7 +15,7 @@ from trigger_api.tasks.picture.mnist import Ink
 MOST_PIECES: Final = 400
 _PIXEL = 0.3  # ink from which a pixel belongs to a stroke
 _LEAST_HEIGHT = 7  # pixels; a smaller digit cannot be read
-_SPECK = 0.12  # of the writing's height
+_SPECK, _SCRAP = 0.12, 0.25  # of the writing's height: what is smaller is dropped, at once or if it belongs to nothing
 _FRAGMENT = 0.6  # of the writing's height: what is smaller may have been broken off
 _NEAR = 0.15  # of the writing's height
 _EIGHT = np.ones((3, 3), bool)
@@ -76,7 +76,8 @@ def find_pieces(ink: Ink) -> list[Piece]:
         return []
     groups = _joined([boxes[number] for number in kept], tall)
     made = [_piece(ink, labels, [kept[member] + 1 for member in group], boxes) for group in groups]
-    high = [piece for piece in made if max(piece.box.height, piece.box.width) >= _LEAST_HEIGHT]
+    least = max(_LEAST_HEIGHT, _SCRAP * tall)
+    high = [piece for piece in made if max(piece.box.height, piece.box.width) >= least]
     return high if len(high) <= MOST_PIECES else []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from trigger_api.tasks.picture.ink import Sheet
 from trigger_api.tasks.picture.mnist import Ink
 
 _LEAST_SIDE = 48  # pixels: a smaller picture is of one digit
@@ -12,19 +13,20 @@ _STEEPEST = 12.0  # degrees
 _COVERED = 0.75  # of the width
 _MOST_RULES = 200
 _REACH = 12  # pixels around a rule that may belong to it
+_BROADEST = 8  # pixels: a broader band is a shade, or an edge
 _PIXEL = 0.1  # ink from which a pixel counts
 
 
-def without_rules(ink: Ink) -> Ink:
+def without_rules(sheet: Sheet) -> Ink:
     """The ink that is no rule, neither along the rows nor along the columns."""
-    if min(ink.shape) < _LEAST_SIDE:
-        return ink
-    rows = _removed(ink)
-    return np.ascontiguousarray(_removed(np.ascontiguousarray(rows.T)).T)
+    if min(sheet.ink.shape) < _LEAST_SIDE:
+        return sheet.ink
+    mask = sheet.traces | (sheet.ink > _PIXEL)
+    rows = _removed(sheet.ink, mask)
+    return np.ascontiguousarray(_removed(np.ascontiguousarray(rows.T), np.ascontiguousarray(mask.T)).T)
 
 
-def _removed(ink: Ink) -> Ink:
-    mask = ink > _PIXEL
+def _removed(ink: Ink, mask: NDArray[np.bool_]) -> Ink:
     slope, offsets = _find(mask)
     if not len(offsets):
         return ink
@@ -84,9 +86,10 @@ def _remove(ink: Ink, mask: NDArray[np.bool_], slope: float, offset: float) -> N
     above, below = _run(near[:, _REACH::-1]), _run(near[:, _REACH:])
     length = above + below - 1
     on = (above > 0) & (below > 0)
-    if not on.any():
+    usual = np.median(length[on]) if on.any() else np.inf
+    if usual > _BROADEST:
         return
-    rule = on & (length <= 1.4 * np.median(length[on]) + 1)
+    rule = on & (length <= 1.4 * usual + 1)
     for step in range(-_REACH, _REACH + 1):
         part = rule & (-step < above) & (step < below) & inside[:, step + _REACH]
         ink[(middle + step)[part], columns[part]] = 0
