@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
 import itertools
+import re
+import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from http import HTTPStatus
 from urllib.parse import urlsplit
+
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,17 @@ class Request:
     url: str
     body: bytes
     headers: Mapping[str, str]
+
+    @cached_property
+    def message(self) -> bytes:
+        """The whole request as it goes over the wire."""
+        address = urlsplit(self.url)
+        own = {"Host": address.netloc, "Content-Length": str(len(self.body))}
+        lines = [
+            f"POST {address.path} HTTP/1.1",
+            *(f"{key}: {value}" for key, value in {**own, **self.headers}.items()),
+        ]
+        return "\r\n".join([*lines, "", ""]).encode() + self.body
 
 
 @dataclass
@@ -72,17 +88,49 @@ def _turned(requests: Sequence[Request], by: int) -> list[Request]:
 
 
 def _client(requests: Iterator[Request], stop: float, load: Load) -> None:
-    request = next(requests)
-    address = urlsplit(request.url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=120)
+    channel: _Channel | None = None
     while time.perf_counter() < stop:
-        started = time.perf_counter()
-        connection.request("POST", address.path, request.body, dict(request.headers))
-        answer = connection.getresponse()
-        answer.read()
-        if answer.status == 200:
+        request, started = next(requests), time.perf_counter()
+        try:
+            channel = channel or _Channel(request.url)
+            status = channel.ask(request.message)
+        except OSError:
+            channel, status = None, 0
+        if status == HTTPStatus.OK:
             load.latencies.append(time.perf_counter() - started)
         else:
-            load.failures.append(answer.status)
-        request = next(requests)
-    connection.close()
+            load.failures.append(status)
+            time.sleep(0 if status else 0.1)
+
+
+class _Channel:
+    """A connection kept open. The standard library's client costs several times as much, of the same two cores."""
+
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        self._socket = socket.create_connection((address.hostname, address.port), timeout=120)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self, message: bytes) -> int:
+        """Send a request and read its answer; returns the status."""
+        self._socket.sendall(message)
+        head, _, body = self._until(b"\r\n\r\n").partition(b"\r\n\r\n")
+        length = _LENGTH.search(head)
+        if length is None:
+            raise OSError("an answer without a length")
+        rest = int(length.group(1)) - len(body)
+        while rest > 0:
+            rest -= len(self._more())
+        return int(head[9:12])
+
+    def _until(self, mark: bytes) -> bytes:
+        heard = self._more()
+        while mark not in heard:
+            heard += self._more()
+        return heard
+
+    def _more(self) -> bytes:
+        part = self._socket.recv(65_536)
+        if not part:
+            raise ConnectionResetError
+        return part

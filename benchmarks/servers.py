@@ -10,21 +10,24 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 _PATIENCE_S = 180
 
 
 @contextmanager
 def server(
-    command: Sequence[str], probe: str, environment: Mapping[str, str] | None = None
+    command: Sequence[str], probe: str, environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until the block ends; the block begins when the probe answers at all, other than 503."""
     process = subprocess.Popen(
         [sys.executable, *command],
         env={**os.environ, **(environment or {})},
+        cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         _await(probe, process)
@@ -32,6 +35,8 @@ def server(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+        with suppress(ProcessLookupError):  # workers that outlived it
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _await(probe: str, process: subprocess.Popen[bytes]) -> None:

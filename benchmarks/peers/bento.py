@@ -1,0 +1,29 @@
+"""BentoML: a service with a worker for each core and, for pictures, adaptive batches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bentoml
+import numpy as np
+
+from peers import work
+
+
+@bentoml.service(workers=int(work.argument("WORKERS", "2")), traffic={"timeout": 60})
+class Peer:
+    """One network, for pictures or recordings."""
+
+    def __init__(self) -> None:
+        self.network = work.network(work.argument("MODEL"))
+
+    @bentoml.api(route="/image")  # type: ignore[untyped-decorator]
+    def image(self, image: list[float]) -> dict[str, Any]:
+        """Scores of a picture."""
+        return work.digits(self.network(work.image(image)[None]))
+
+    @bentoml.api(route="/audio")  # type: ignore[untyped-decorator]
+    def audio(self, audio: Path) -> dict[str, Any]:
+        """Whether the word is in a recording."""
+        return work.heard(self.network(np.asarray(work.spectrogram(audio.read_bytes()))[None]))
