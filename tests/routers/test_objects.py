@@ -170,7 +170,7 @@ class TestTheOriginalService:
 
     async def test_a_token(self, tmp_path: Path, network: SquareNetwork) -> None:
         add_squares(tmp_path / "models" / "squares")
-        settings = Settings(models=tmp_path / "models", bundled=False, tokens="secret")  # type: ignore[arg-type]
+        settings = Settings(models=tmp_path / "models", bundled=False, tokens="secret")
         async with started(create_app(settings, loader=lambda path, card: network)) as http:
             assert (await http.post("/", json=asked(drawn()))).status_code == 401
             answer = await http.post("/", json=asked(drawn()), headers={"X-Api-Token": "secret"})

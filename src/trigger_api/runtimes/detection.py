@@ -15,6 +15,7 @@ CANVAS = 640
 FOUND = 100
 """Boxes in an answer."""
 _CANDIDATES = 256  # boxes of the highest scores, which suppress each other
+_THINNEST = 1e-6  # of the photo's width or height: a box beside the photo has nothing on it
 _ROUNDS = 32  # of suppression: as many boxes in a row as each may suppress the next
 
 
@@ -109,8 +110,9 @@ def _filtered(boxes: Any, scores: Any, limits: Any) -> Any:
     """The scores, 0 where a box is too unlikely or too small."""
     from keras import ops
 
-    wide_enough = boxes[:, :, 2] - boxes[:, :, 0] >= limits[:, 3:]
-    high_enough = boxes[:, :, 3] - boxes[:, :, 1] >= limits[:, 2:3]
+    least = ops.maximum(limits, _THINNEST)
+    wide_enough = boxes[:, :, 2] - boxes[:, :, 0] >= least[:, 3:]
+    high_enough = boxes[:, :, 3] - boxes[:, :, 1] >= least[:, 2:3]
     kept = ops.logical_and(ops.logical_and(wide_enough, high_enough), scores >= limits[:, :1])
     return scores * ops.cast(kept, "float32")
 
