@@ -16,8 +16,8 @@ Array = NDArray[np.float32]
 def boxed(pixels: NDArray[np.uint8], side: int) -> Array:
     canvas, size = lay(pixels, CANVAS)
     extent = np.array([size], np.float32)
-    made = letterbox(canvas[None], extent, side / extent.max(keepdims=True), side)
-    return np.asarray(made, np.float32)[0]
+    (made,) = np.asarray(letterbox(canvas[None], extent, side / extent.max(keepdims=True), side), np.float32)
+    return np.asarray(made, np.float32)
 
 
 @pytest.mark.parametrize("shape", [(640, 640), (300, 451), (640, 17), (1, 1), (5, 640)])
