@@ -3,7 +3,7 @@
     python benchmarks/objects.py
 
 One photo of 600 x 400 pixels (JPEG), clients that each send it again when the last answer is there. The service runs
-as its README starts it, on ONNX Runtime, and on TensorFlow. Flask serves the same network, with Pillow and numpy around.
+as its README starts it, on ONNX Runtime, and on TensorFlow. Flask serves the same network between Pillow and numpy.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ MODEL = BUNDLED / "objects" / "yolox-nano" / "1"
 NETWORK = "yolox_nano"  # the layer of the whole detector that is the network alone
 FLASK, SERVICE, PLAIN = "Flask, `model.predict`", "service", "service on TensorFlow"
 PORTS = {FLASK: 8121, SERVICE: 8122, PLAIN: 8123}
+
+Loads = dict[str, load.Load]
 
 
 def main() -> None:
@@ -145,12 +147,7 @@ def _alone(folder: Path, network: Path) -> Callable[[], object]:
     return lambda: session.run(None, {"pictures": pictures})
 
 
-def _report(
-    rounds: list[dict[str, load.Load]],
-    alone: dict[str, load.Load],
-    costs: dict[str, float],
-    options: argparse.Namespace,
-) -> str:
+def _report(rounds: list[Loads], alone: Loads, costs: Mapping[str, float], options: argparse.Namespace) -> str:
     (_, network) = list(costs.items())[-1]
     lines = [
         "## Objects on a photo",
@@ -172,7 +169,7 @@ def _report(
     return "\n".join(lines)
 
 
-def _row(name: str, rounds: list[dict[str, load.Load]], alone: load.Load) -> str:
+def _row(name: str, rounds: list[Loads], alone: load.Load) -> str:
     runs = [one[name] for one in rounds]
     ratios = [one[name].rate / one[FLASK].rate for one in rounds]
     middle = {share: statistics.median(run.percentile(share) for run in runs) for share in (0.5, 0.99)}
