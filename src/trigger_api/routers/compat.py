@@ -142,7 +142,8 @@ async def annotate(request: Request, service: Served) -> VisionAnswer:
 async def _look(service: Service, request: VisionRequest) -> View | ServiceError:
     feature = next(iter(request.features or ()), None) or VisionFeature()
     try:
-        return await service.objects.find(from_base64(request.image.content), _wanted(feature))
+        data = await service.engine.preprocess(from_base64, request.image.content)
+        return await service.objects.find(data, _wanted(feature))
     except (UnreadableMedia, UnsupportedMedia):
         return UnreadableMedia(FAILED_IMAGE)
     except ServiceError as error:
