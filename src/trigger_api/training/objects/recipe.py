@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 Weights = Sequence[NDArray[np.float32]]
 
-COURSE = Course(epochs=8, rate=4e-5, warm_up=0.1, decay=0.0, average=0.995, save_every=70, say_every=35)
+COURSE = Course(epochs=6, rate=4e-5, warm_up=0.1, decay=0.0, average=0.995, save_every=70, say_every=35)
 _OFTEN = 2  # a labelled photo, for each time of an unlabelled one
 _KEPT = ("stem", "dark2", "dark3")  # edges and textures, which this little material would only blur
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from the published weights to the taught ones
