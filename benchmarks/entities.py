@@ -136,7 +136,7 @@ def _report(
     lines = [
         "## Sentences of mixed length",
         "",
-        f"`python benchmarks/entities.py`: {len(SENTENCES)} sentences of 1 to 58 words, {options.clients} clients, "
+        f"`python benchmarks/entities.py`: {len(SENTENCES)} sentences of 1 to 67 words, {options.clients} clients, "
         f"{len(rounds)} interleaved rounds of {options.seconds:g} s each, medians; then one client alone.",
         "",
         "| way | sentences/s | times `predict` (least, most) | p50 | p99 | failed | alone: p50 | p99 | start |",

@@ -76,17 +76,20 @@ def entities(
     file: Annotated[Path, typer.Argument(help="CoNLL file of two columns, plain or .xz.", exists=True, dir_okay=False)],
     model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _MINILM,
     types: Annotated[str, typer.Option(help="Types that count, separated by commas.")] = "PER,ORG,LOC,MISC",
+    part: Annotated[int | None, typer.Option(help="Only this part of the file, from 1.", min=1)] = None,
     lower: Annotated[bool, typer.Option(help="Put the words in small letters first.")] = False,
+    apart: Annotated[bool, typer.Option(help="Read each sentence by itself, without its neighbours.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure named entities: precision, recall and F1 of whole spans."""
     from trigger_api.evaluation.entities.scores import evaluate_entities  # Keras takes seconds to import
 
     try:
-        figures = evaluate_entities(file, model, types.split(","), lower=lower).figures()
+        report = evaluate_entities(file, model, types.split(","), part=part, lower=lower, apart=apart)
     except (OSError, ValueError) as error:
         _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
+    figures = report.figures()
     if as_json:
         typer.echo(json.dumps(figures, indent=2))
         return

@@ -21,10 +21,10 @@ Array = NDArray[Any]
 class Dealer(Protocol):
     """What is learned from, dealt in batches."""
 
-    def epoch(self, number: int) -> Sequence[Sequence[int]]:
-        """Choose and shuffle one epoch: the numbers of each batch's examples."""
+    def epoch(self, number: int) -> Sequence[Sequence[Any]]:
+        """Choose and shuffle one epoch: what tells each batch's examples."""
 
-    def batch(self, members: Sequence[int], step: int) -> tuple[Mapping[str, Array], Array, Array]:
+    def batch(self, members: Sequence[Any], step: int) -> tuple[Mapping[str, Array], Array, Array]:
         """Make one batch: inputs by name, labels, and how much each label counts. ``step`` is its seed."""
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from trigger_api.tasks.text.bio import LABELS, spans
 from trigger_api.tasks.text.columns import aligned
 from trigger_api.tasks.text.gazetteers import FEATURES, write_gazetteers
-from trigger_api.tasks.text.tagging import GAZETTEERS_FILE, VOCABULARY_FILE, Outputs, Prepared, Sentence, Tagger
+from trigger_api.tasks.text.tagging import GAZETTEERS_FILE, VOCABULARY_FILE, Item, Outputs, Prepared, Sentence, Tagger
 from trigger_api.tasks.text.wordpiece import SPECIALS
 
 VOCABULARY = (*SPECIALS, "i", "love", "paris", "new", "york", "u", "s", ".", ",", "x")
@@ -25,9 +25,13 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> Tagger:
 
 
 def run(prepared: Prepared, label: Callable[[str], str]) -> list[Outputs]:
+    return run_items(prepared.items, label)
+
+
+def run_items(items: Sequence[Item], label: Callable[[str], str]) -> list[Outputs]:
     """A network that looks at nothing but the piece itself."""
     outputs: list[Outputs] = []
-    for item in prepared.items:
+    for item in items:
         scores = np.zeros((len(item["pieces"]), len(LABELS)), np.float32)
         for row, piece in enumerate(item["pieces"]):
             scores[row, LABELS.index(label(VOCABULARY[piece]))] = 5
@@ -63,9 +67,47 @@ def test_an_entity_of_several_words_is_one_slice(tagger: Tagger) -> None:
     assert 0.9 < first.score < 1
 
 
-def test_every_sentence_is_an_item_and_is_read_in_order(tagger: Tagger) -> None:
+def test_sentences_are_read_in_order(tagger: Tagger) -> None:
     sentences = read(tagger, "I love Paris. I love New York.")
     assert [[entity.text for entity in sentence.entities] for sentence in sentences] == [["Paris"], ["New York"]]
+
+
+def test_sentences_are_shown_among_their_neighbours_and_by_themselves(tagger: Tagger) -> None:
+    items = tagger.prepare("I love Paris. York").items
+    shown = [[VOCABULARY[row] for row in item["pieces"] if row] for item in items]
+    assert shown == [
+        ["[CLS]", "i", "love", "paris", ".", "[SEP]", "york", "[SEP]"],
+        ["[CLS]", "i", "love", "paris", ".", "[SEP]"],
+        ["[CLS]", "york", "[SEP]"],
+    ]
+
+
+def test_the_mean_of_both_readings_counts(tagger: Tagger) -> None:
+    prepared = tagger.prepare("Paris. York")
+    together, paris, york = [{"scores": np.zeros((16, len(LABELS)), np.float32)} for _ in prepared.items]
+    together["scores"][:, LABELS.index("B-PER")] = 3
+    paris["scores"][:, LABELS.index("B-LOC")] = 2
+    york["scores"][:, LABELS.index("B-LOC")] = 4
+    first, second = tagger.read(prepared, [together, paris, york])
+    assert (first.tokens[0].tag, second.tokens[0].tag) == ("B-PER", "B-LOC")
+    assert second.tokens[0].score == pytest.approx(np.exp(2) / (np.exp(2) + np.exp(1.5) + 7), rel=1e-5)
+
+
+def test_a_name_does_not_go_on_in_the_next_sentence(tagger: Tagger) -> None:
+    windows = list(tagger.windows([["New"], ["York"]]))
+    outputs = run_items([window.item for window in windows], places)
+    decided = tagger.decide([1, 1], zip(windows, outputs, strict=True))
+    assert [label for label, _ in decided[0]] == ["B-LOC"]
+    assert decided[1][0][0] != "I-LOC"
+    assert not windows[0].item["gazetteers"].any()
+
+
+def test_many_sentences_are_seen_through_overlapping_windows(tagger: Tagger) -> None:
+    prepared = tagger.prepare("I love New York. " * 60)
+    assert sum(not window.apart for window in prepared.windows) > 6
+    assert sum(window.apart for window in prepared.windows) == 60
+    sentences = tagger.read(prepared, run(prepared, places))
+    assert [[entity.text for entity in sentence.entities] for sentence in sentences] == [["New York"]] * 60
 
 
 def test_an_illegal_tag_is_never_given(tagger: Tagger) -> None:
@@ -100,7 +142,7 @@ def test_a_long_sentence_is_seen_through_overlapping_windows(tagger: Tagger) -> 
 
 
 def test_a_word_is_decided_where_most_of_its_surroundings_show(tagger: Tagger) -> None:
-    prepared = tagger.prepare("love " * 90)
+    prepared = tagger.prepare("love " * 70)
     first, second = prepared.windows
     outputs = [{"scores": np.zeros((64, len(LABELS)), np.float32)} for _ in prepared.windows]
     outputs[0]["scores"][:, LABELS.index("B-LOC")] = 1

@@ -15,7 +15,8 @@ from trigger_api.tasks.text.casing import SHAPES, shape
 from trigger_api.tasks.text.gazetteers import FEATURES, Gazetteers
 from trigger_api.tasks.text.wordpiece import SPECIALS, Wordpieces
 from trigger_api.training.course import Course
-from trigger_api.training.entities.batches import Dealer, Example
+from trigger_api.training.entities import recipe
+from trigger_api.training.entities.batches import Dealer, Example, join
 from trigger_api.training.entities.card import describe
 from trigger_api.training.entities.corpus import SILVER, kept_rows, read_lists, share
 from trigger_api.training.entities.examples import Disturbance, examples
@@ -117,7 +118,7 @@ def test_a_dealer_deals_every_epoch_anew_and_the_same_again() -> None:
     dealer = Dealer(material, [1] * 80, (8, 16), PLAIN, size=64)
     first = dealer.epoch(0)
     assert first == dealer.epoch(0) != dealer.epoch(1)
-    assert sorted(number for members in first for number in members) == list(range(80))
+    assert sorted(groups for batch in first for groups in batch) == [[number] for number in range(80)]
     inputs, labels, weights = dealer.batch(first[0], 0)
     assert {labels.shape, weights.shape} <= {(8, 8), (4, 16)}
     assert inputs["gazetteers"].shape == (*labels.shape, FEATURES)
@@ -125,7 +126,27 @@ def test_a_dealer_deals_every_epoch_anew_and_the_same_again() -> None:
 
 def test_a_dealer_leaves_out_what_has_no_share() -> None:
     dealer = Dealer([example()] * 40, [0] * 20 + [1] * 20, (8,), PLAIN, size=32)
-    assert {number for members in dealer.epoch(0) for number in members} == set(range(20, 40))
+    assert sorted(group for batch in dealer.epoch(0) for group in batch) == [[number] for number in range(20, 40)]
+
+
+def test_a_dealer_joins_neighbours_of_one_corpus() -> None:
+    material = [example(part=part) for part in (1, 2) for _ in range(30)]
+    dealer = Dealer(material, [1] * 60, (64,), PLAIN, size=64, alone=0.2)
+    groups = [group for batch in dealer.epoch(0) for group in batch]
+    assert sorted(number for group in groups for number in group) == list(range(60))
+    assert {len(group) > 1 for group in groups} == {True, False}
+    assert all(group == list(range(group[0], group[-1] + 1)) for group in groups)
+    assert not any({29, 30} <= set(group) for group in groups)
+    inputs, labels, _ = dealer.batch([[0, 1]], 0)
+    assert inputs["pieces"].shape == labels.shape == (1, 64)
+
+
+def test_joined_sentences_keep_one_begin_row() -> None:
+    joined = join([example("I love", "O O", 3), example("Paris", "B-LOC")])
+    assert [VOCABULARY[row] for row in joined.inputs["pieces"]] == ["[CLS]", "i", "love", "[SEP]", "paris", "[SEP]"]
+    assert [LABELS[label] for label in joined.labels] == ["O", "O", "O", "O", "B-LOC", "O"]
+    assert joined.weights.tolist() == [0, 1, 1, 0, 1, 0]
+    assert joined.part == 3
 
 
 def test_silver_sentences_are_drawn_less() -> None:
@@ -133,10 +154,9 @@ def test_silver_sentences_are_drawn_less() -> None:
     assert share(sample("Bob", "B-PER", SILVER)) < 1
 
 
-def test_a_vocabulary_keeps_what_is_met_and_single_characters() -> None:
-    whole = ("[CLS]", "never", "paris", *SPECIALS[:2], "[SEP]", "love", "a", "##s")
-    rows = kept_rows(whole, [sample("Paris Paris love", "O O O")])
-    assert [whole[row] for row in rows] == [*SPECIALS, "paris", "a", "##s"]
+def test_a_vocabulary_keeps_latin_script_and_marks() -> None:
+    whole = ("[CLS]", "[unused7]", "paris", *SPECIALS[:2], "[SEP]", "мир", "##é", "“", "7")
+    assert [whole[row] for row in kept_rows(whole)] == [*SPECIALS, "paris", "##é", "“", "7"]
 
 
 def test_lists_are_merged(data: Path) -> None:
@@ -144,17 +164,18 @@ def test_lists_are_merged(data: Path) -> None:
 
 
 def test_the_whole_recipe_learns_a_few_sentences_resumes_and_describes_itself(
-    data: Path, published: Path, tmp_path: Path
+    data: Path, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(recipe, "_BUCKETS", (16, 128))  # every length is a graph of its own to trace
     output, work = tmp_path / "tiny" / "1", tmp_path / "work"
     said: list[str] = []
     train = partial(train_entities, data=data, published=published, output=output)
-    for course in [Course(size=128, epochs=12, rate=0.03, save_every=10, say_every=10)] * 2:
+    for course in [Course(size=128, epochs=24, rate=0.03, save_every=10, say_every=10)] * 2:
         train(work=work, course=course, precision="float32", say=said.append)
     card = read_card(output)
     assert (card.name, card.version, card.labels, card.parameters > 0) == ("tiny", "1", LABELS, True)
     assert (output / WEIGHTS_FILE).stat().st_size < 200_000
-    assert sum(line.startswith("epoch") for line in said) == 12, "the second training found nothing left to do"
+    assert sum(line.startswith("epoch") for line in said) == 24, "the second training found nothing left to do"
 
     still = Course(size=128, epochs=1, rate=0)
     train(work=tmp_path / "more", start=output, course=still)

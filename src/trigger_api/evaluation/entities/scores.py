@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import numpy as np
 from trigger_api.cards import WEIGHTS_FILE, read_card
 from trigger_api.evaluation.entities.conll import Sample, read_conll
 from trigger_api.tasks.text.bio import TYPES, spans
-from trigger_api.tasks.text.tagging import SCORES, Item, Outputs, Tagger, Window
+from trigger_api.tasks.text.tagging import SCORES, Item, Outputs, Tagger
 
 if TYPE_CHECKING:
     import keras
@@ -72,13 +73,21 @@ def evaluate_entities(
     model: Path,
     types: Collection[str] = TYPES,
     *,
+    part: int | None = None,
     lower: bool = False,
+    apart: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> Report:
     """Measure a model folder on a CoNLL file (plain or ``.xz``).
 
-    Spans of other types than ``types`` are dropped from both sides before counting; ``lower`` puts the words in small
-    letters first. ``progress`` is told the share done, 0..1.
+    Args:
+        file: what was tagged by others.
+        model: the folder.
+        types: spans of other types are dropped from both sides before counting.
+        part: which of the file's parts counts, from 1; all of them if not given.
+        lower: put the words in small letters first.
+        apart: read every sentence by itself; otherwise a part's sentences are one text, as they stand in the file.
+        progress: is told the share done, 0..1.
 
     Raises:
         OSError: a file cannot be read.
@@ -90,8 +99,9 @@ def evaluate_entities(
     card = read_card(model)
     tagger = Tagger.load(model, card.labels, card.lengths)
     network = keras.models.load_model(model / WEIGHTS_FILE, compile=False, safe_mode=True)
-    samples = [_lowered(sample) if lower else sample for sample in read_conll(file)]
-    return compare(samples, tag(samples, tagger, scorer(network, progress)), types)
+    chosen = [sample for sample in read_conll(file) if part in (None, sample.part)]
+    samples = [_lowered(sample) if lower else sample for sample in chosen]
+    return compare(samples, tag(samples, tagger, scorer(network, progress), apart=apart), types)
 
 
 def compare(samples: Sequence[Sample], answers: Iterable[Tags], types: Collection[str] = TYPES) -> Report:
@@ -111,23 +121,25 @@ def compare(samples: Sequence[Sample], answers: Iterable[Tags], types: Collectio
     return Report(overall, scores, len(samples), errors)
 
 
-def tag(samples: Sequence[Sample], tagger: Tagger, score: Scorer) -> list[list[str]]:
-    """Tag sentences that come as words."""
-    windows: list[Window] = []
-    for index, sample in enumerate(samples):
-        windows.extend(tagger.windows(sample.words, index))
-    answers: list[list[tuple[Window, Outputs]]] = [[] for _ in samples]
-    for window, output in zip(windows, score([window.item for window in windows]), strict=True):
-        answers[window.sentence].append((window, output))
-    decided = (tagger.decide(len(sample.words), each) for sample, each in zip(samples, answers, strict=True))
-    return [[label for label, _ in each] for each in decided]
+def tag(samples: Sequence[Sample], tagger: Tagger, score: Scorer, *, apart: bool = False) -> list[list[str]]:
+    """Tag sentences that come as words; those of one part are read as one text, or each ``apart``."""
+    parts = [list(text) for _, text in groupby(samples, key=lambda sample: sample.part)]
+    texts = [[sample] for sample in samples] if apart else parts
+    windows = [list(tagger.windows([sample.words for sample in text])) for text in texts]
+    outputs = iter(score([window.item for each in windows for window in each]))
+    answers: list[list[str]] = []
+    for text, each in zip(texts, windows, strict=True):
+        decided = tagger.decide([len(sample.words) for sample in text], [(window, next(outputs)) for window in each])
+        answers += [[label for label, _ in tags] for tags in decided]
+    return answers
 
 
 def scorer(network: keras.Model, progress: Callable[[float], None] | None = None) -> Scorer:
     """Run a Keras network over items, in batches of one length."""
     import tensorflow as tf
 
-    run = tf.function(lambda inputs: network(inputs, training=False), reduce_retracing=True, autograph=False)
+    signature = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in network.inputs}
+    run = tf.function(lambda inputs: network(inputs, training=False), input_signature=[signature], autograph=False)
 
     def score(items: Sequence[Item]) -> list[Outputs]:
         outputs: list[Outputs] = [{}] * len(items)

@@ -1,21 +1,23 @@
 """Tagging: a text in, its words with legal BIO tags and the entities they form out; the network runs elsewhere.
 
-Text is split into sentences, sentences into windows that fit the network, and each window becomes one item. The
-network scores every piece of a word against every label; a word's first piece speaks for it, in the window that shows
-most of its surroundings.
+Text is split into sentences, and seen through windows that fit the network, each of which becomes one item. Where there
+are several sentences each is read twice, among its neighbours and by itself, and the mean of both counts: neighbours
+tell much about a name, and sometimes mislead. The network scores every piece of a word against every label; a word's
+first piece speaks for it, in the window that shows most of its surroundings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trigger_api.tasks.text.bio import Span, best_legal, log_probabilities, spans
-from trigger_api.tasks.text.gazetteers import Gazetteers
+from trigger_api.tasks.text.gazetteers import FEATURES, Gazetteers
 from trigger_api.tasks.text.tokens import Token, sentences
 from trigger_api.tasks.text.wordpiece import BEGIN, END, Pieces, Wordpieces
 
@@ -23,8 +25,10 @@ VOCABULARY_FILE = "vocabulary.txt"
 GAZETTEERS_FILE = "gazetteers.tsv.xz"
 SCORES = "scores"
 
-_OVERLAP = 24
+_OVERLAP = 48
 _SHORTEST_WINDOW = 64
+# What stands between two sentences is part of no word.
+_NO_WORD = -1
 
 Item = dict[str, NDArray[np.generic]]
 Outputs = Mapping[str, NDArray[np.float32]]
@@ -62,12 +66,23 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One item for the network: which words of which sentence it shows, and the row of each word's first piece."""
+    """One item for the network: which of a text's words it shows, and the row of each one's first piece.
 
-    sentence: int
+    ``apart`` tells that it shows a sentence by itself that another window shows among its neighbours.
+    """
+
+    apart: bool
     words: NDArray[np.int32]
     rows: NDArray[np.intp]
     item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """Pieces in a row: vocabulary rows, words and shapes (3, pieces); where known names stand (pieces, FEATURES)."""
+
+    pieces: NDArray[np.int32]
+    marks: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +130,41 @@ class Tagger:
         """Turn any text into items; blank text has none."""
         found = sentences(text)
         words = [[token.text for token in tokens] for tokens in found]
-        return Prepared(
-            text, found, [window for index, each in enumerate(words) for window in self.windows(each, index)]
-        )
+        return Prepared(text, found, list(self.windows(words)))
 
-    def windows(self, words: Sequence[str], sentence: int = 0) -> Iterator[Window]:
-        """Cover one sentence of words by windows of at most the longest length, overlapping where there are several."""
+    def windows(self, sentences: Sequence[Sequence[str]]) -> Iterator[Window]:
+        """Cover a text by windows of at most the longest length, overlapping where one does not do.
+
+        Args:
+            sentences: the words of each of the text's sentences, none of them empty.
+        """
+        firsts = accumulate((len(each) for each in sentences), initial=0)
+        streams = [self._stream(each, first) for each, first in zip(sentences, firsts, strict=False)]
+        yield from self._cover(self._joined(streams), apart=False)
+        if len(streams) > 1:
+            for stream in streams:
+                yield from self._cover(stream, apart=True)
+
+    def _stream(self, words: Sequence[str], first: int) -> _Stream:
+        """A sentence's pieces, its words numbered from ``first``, and where known names stand."""
         pieces = self.wordpieces.split(words)
         marks = self.gazetteers.match(words)[pieces.words]
-        for start, stop in _cuts(pieces, self.lengths[-1] - 2):
-            part = Pieces(pieces.rows[start:stop], pieces.words[start:stop], pieces.shapes[start:stop])
+        return _Stream(np.stack([pieces.rows, pieces.words + first, pieces.shapes]), marks)
+
+    def _joined(self, streams: Sequence[_Stream]) -> _Stream:
+        """Sentences one after the other, with a mark between them."""
+        mark = np.asarray([[self.wordpieces.row[END]], [_NO_WORD], [0]], np.int32)
+        pieces = [np.zeros((3, 0), np.int32), *(part for each in streams for part in (each.pieces, mark))]
+        none = np.zeros((1, FEATURES), np.float32)
+        marks = [none[:0], *(part for each in streams for part in (each.marks, none))]
+        return _Stream(np.concatenate(pieces, axis=1)[:, :-1], np.concatenate(marks)[:-1])
+
+    def _cover(self, stream: _Stream, *, apart: bool) -> Iterator[Window]:
+        for start, stop in _cuts(stream.pieces[1], self.lengths[-1] - 2):
+            part = Pieces(*stream.pieces[:, start:stop])
             shown, firsts = np.unique(part.words, return_index=True)
-            yield Window(sentence, shown, firsts + 1, self.item(part, marks[start:stop]))
+            named = shown != _NO_WORD
+            yield Window(apart, shown[named], firsts[named] + 1, self.item(part, stream.marks[start:stop]))
 
     def item(self, pieces: Pieces, marks: NDArray[np.float32]) -> Item:
         """Frame pieces by the begin and end rows and pad them to the shortest length that holds them."""
@@ -141,14 +179,26 @@ class Tagger:
 
     def read(self, prepared: Prepared, outputs: Sequence[Outputs]) -> list[Sentence]:
         """Turn the network's outputs, one an item of ``prepared`` in its order, into tagged sentences."""
-        answers: list[list[tuple[Window, Outputs]]] = [[] for _ in prepared.sentences]
-        for window, output in zip(prepared.windows, outputs, strict=True):
-            answers[window.sentence].append((window, output))
-        pairs = zip(prepared.sentences, answers, strict=True)
-        return [self._sentence(prepared.text, tokens, self.decide(len(tokens), each)) for tokens, each in pairs]
+        answers = zip(prepared.windows, outputs, strict=True)
+        decided = self.decide([len(tokens) for tokens in prepared.sentences], answers)
+        pairs = zip(prepared.sentences, decided, strict=True)
+        return [self._sentence(prepared.text, tokens, tags) for tokens, tags in pairs]
 
-    def decide(self, words: int, answers: Sequence[tuple[Window, Outputs]]) -> list[tuple[str, float]]:
-        """Give each of a sentence's words its tag in the best legal sequence, and the belief in it (0..1)."""
+    def decide(self, words: Sequence[int], answers: Iterable[tuple[Window, Outputs]]) -> list[list[tuple[str, float]]]:
+        """Give each sentence's words their tags in the best legal sequence, and the belief in each (0..1).
+
+        Args:
+            words: how many words each sentence of the text has.
+            answers: the text's windows, and what the network said to them.
+        """
+        given = list(answers)
+        views = [[(window, output) for window, output in given if window.apart is apart] for apart in (False, True)]
+        scores = [log_probabilities(self._scores(sum(words), view)) for view in views if view]
+        beliefs = log_probabilities(np.mean(scores, axis=0)) if scores else np.zeros((0, len(self.labels)), np.float32)
+        return [self._tags(part) for part in np.split(beliefs, np.cumsum(words)[:-1])] if words else []
+
+    def _scores(self, words: int, answers: Iterable[tuple[Window, Outputs]]) -> NDArray[np.float32]:
+        """Each word's scores from the window that shows most of its surroundings."""
         scores = np.zeros((words, len(self.labels)), np.float32)
         context = np.full(words, -1, np.intp)
         for window, output in answers:
@@ -156,7 +206,9 @@ class Tagger:
             better = seen > context[window.words]
             scores[window.words[better]] = output[SCORES][window.rows[better]]
             context[window.words[better]] = seen[better]
-        beliefs = log_probabilities(scores)
+        return scores
+
+    def _tags(self, beliefs: NDArray[np.float32]) -> list[tuple[str, float]]:
         path = best_legal(beliefs, self.labels)
         return [(self.labels[label], float(np.exp(row[label]))) for row, label in zip(beliefs, path, strict=True)]
 
@@ -172,11 +224,16 @@ def _entity(text: str, tokens: Sequence[TaggedToken], span: Span) -> Entity:
     return Entity(span.kind, text[start:end], start, end, min(token.score for token in inside))
 
 
-def _cuts(pieces: Pieces, size: int) -> Iterator[tuple[int, int]]:
+def _cuts(words: NDArray[np.int32], size: int) -> Iterator[tuple[int, int]]:
     """Yield (start, stop) of windows of at most ``size`` pieces that begin and end between words."""
-    edges = np.flatnonzero(np.diff(pieces.words, prepend=-1, append=-1))
+    edges = np.flatnonzero(np.diff(words, prepend=-2, append=-2))
     start = stop = 0
-    while stop < len(pieces.rows):
-        start = int(edges[edges <= max(0, stop - _OVERLAP)][-1])
-        stop = int(edges[edges <= start + size][-1])
+    while stop < len(words):
+        start = _last(edges, max(0, stop - _OVERLAP))
+        stop = _last(edges, start + size)
         yield start, stop
+
+
+def _last(edges: NDArray[np.intp], place: int) -> int:
+    """The last edge that is not beyond a place."""
+    return int(edges[np.searchsorted(edges, place, side="right") - 1])

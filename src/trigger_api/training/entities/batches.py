@@ -1,4 +1,4 @@
-"""Batches of named-entity examples: buckets of like length, dealt anew every epoch and disturbed a little."""
+"""Batches of named-entity examples: neighbours joined, in buckets of like length, dealt anew and disturbed a little."""
 
 from __future__ import annotations
 
@@ -27,14 +27,18 @@ class Example:
     weights: NDArray[np.float32]
 
 
+Group = list[int]
+"""Numbers of sentences that follow one another and become one example."""
+
 Disturb = Callable[[Example, np.random.Generator], Example]
 
 
 class Dealer:
     """Deals one epoch's batches at a time, each of about ``size`` places (examples times their padded length).
 
-    A step's number is its seed, so that a resumed training goes on as if it had never stopped. An epoch draws each
-    example with its probability in ``shares``.
+    A step's number is its seed, so that a resumed training goes on as if it had never stopped. An epoch cuts the
+    material anew into groups of neighbours, each ``alone`` with that probability, and draws each with its first one's
+    probability in ``shares``.
     """
 
     def __init__(
@@ -44,36 +48,66 @@ class Dealer:
         lengths: Sequence[int],
         disturb: Disturb,
         size: int,
+        alone: float = 1.0,
     ) -> None:
         self._material = material
-        self._lengths = lengths
+        self._lengths = np.asarray(lengths)
         self._disturb = disturb
         self._size = size
-        sizes = np.asarray([len(example.labels) for example in material])
-        self._bucket = np.searchsorted(np.asarray(lengths), sizes)
+        self._alone = alone
         self._shares = np.asarray(shares)
 
-    def epoch(self, number: int) -> list[list[int]]:
-        """Choose and shuffle one epoch: lists of example numbers, each list of one length."""
+    def epoch(self, number: int) -> list[list[Group]]:
+        """Choose and shuffle one epoch: lists of groups, each list of one length."""
         random = np.random.default_rng(number)
-        chosen = random.random(len(self._shares)) < self._shares
-        batches: list[list[int]] = []
+        groups = [group for group in self._groups(random) if random.random() < self._shares[group[0]]]
+        buckets = np.searchsorted(self._lengths, [self._joint(group) for group in groups])
+        batches: list[list[Group]] = []
         for bucket, length in enumerate(self._lengths):
-            members = random.permutation(np.flatnonzero(chosen & (self._bucket == bucket)))
-            size = self._size // length
+            members = random.permutation(np.flatnonzero(buckets == bucket))
+            size = self._size // int(length)
             # A batch of another size would be another graph: the few examples left over wait for another epoch.
-            batches += [members[start : start + size].tolist() for start in range(0, len(members) - size + 1, size)]
+            starts = range(0, len(members) - size + 1, size)
+            batches += [[groups[member] for member in members[start : start + size]] for start in starts]
         return [batches[index] for index in random.permutation(len(batches))]
 
-    def batch(self, members: Sequence[int], step: int) -> Batch:
+    def batch(self, groups: Sequence[Group], step: int) -> Batch:
         """Make one batch: the inputs, the labels (batch, length) and how much each counts."""
         random = np.random.default_rng(step)
-        length = self._lengths[int(self._bucket[members[0]])]
-        examples = [self._disturb(self._material[member], random) for member in members]
+        length = int(self._lengths[np.searchsorted(self._lengths, self._joint(groups[0]))])
+        joined = (join([self._material[member] for member in group]) for group in groups)
+        examples = [self._disturb(example, random) for example in joined]
         names = examples[0].inputs
         inputs = {name: np.stack([padded(each.inputs[name], length) for each in examples]) for name in names}
         labels = np.stack([padded(each.labels, length) for each in examples])
         return inputs, labels, np.stack([padded(each.weights, length) for each in examples])
+
+    def _groups(self, random: np.random.Generator) -> list[Group]:
+        groups: list[Group] = []
+        room = 0
+        for number, example in enumerate(self._material):
+            near = groups and self._material[number - 1].part == example.part
+            if near and self._joint([*groups[-1], number]) <= room:
+                groups[-1].append(number)
+            else:
+                groups.append([number])
+                room = 0 if random.random() < self._alone else int(random.integers(32, self._lengths[-1] + 1))
+        return groups
+
+    def _joint(self, group: Group) -> int:
+        return sum(len(self._material[member].labels) - 1 for member in group) + 1
+
+
+def join(examples: Sequence[Example]) -> Example:
+    """Make neighbours one example; only the first one's begin row stays."""
+    first, *rest = examples
+    if not rest:
+        return first
+    inputs = {
+        name: np.concatenate([array, *(each.inputs[name][1:] for each in rest)]) for name, array in first.inputs.items()
+    }
+    labels = np.concatenate([first.labels, *(each.labels[1:] for each in rest)])
+    return Example(first.part, inputs, labels, np.concatenate([first.weights, *(each.weights[1:] for each in rest)]))
 
 
 def padded(array: Array, length: int) -> Array:

@@ -4,25 +4,59 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from trigger_api.cards import WEIGHTS_FILE, DataSource, read_card, write_card
+from trigger_api.evaluation.entities.mistakes import count, examples
 from trigger_api.evaluation.entities.scores import Report, evaluate_entities
 from trigger_api.evaluation.entities.speed import SENTENCE, time_entities
 from trigger_api.tasks.text.bio import TYPES
 from trigger_api.training.course import Say
 
 _THREE = ("PER", "ORG", "LOC")
-_SETS: dict[str, tuple[str, Collection[str], bool]] = {
-    "dev": ("dev.conll.xz", TYPES, False),
-    "gmb_dev": ("gmb_dev.conll.xz", TYPES, False),
-    "wikigold": ("wikigold.conll.xz", TYPES, False),
-    "wikigold, small letters": ("wikigold.conll.xz", TYPES, True),
-    "uner_ewt_test": ("uner_ewt_test.conll.xz", _THREE, False),
-    "uner_ewt_test, small letters": ("uner_ewt_test.conll.xz", _THREE, True),
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """What is measured: a file, or a part of it, and how."""
+
+    file: str
+    types: Collection[str] = TYPES
+    part: int | None = None
+    lower: bool = False
+    apart: bool = False
+
+    def measure(self, model: Path, data: Path) -> Report:
+        file = data / self.file
+        return evaluate_entities(file, model, self.types, part=self.part, lower=self.lower, apart=self.apart)
+
+    @property
+    def command(self) -> str:
+        """What measures the same."""
+        types = f" --types {','.join(self.types)}" if len(self.types) < len(TYPES) else ""
+        part = f" --part {self.part}" if self.part else ""
+        flags = " --lower" * self.lower + " --apart" * self.apart
+        return f"trigger-api evaluate entities DATA/entities/{self.file}{types}{part}{flags} --json"
+
+
+_DEV, _WIKIGOLD, _EWT = "dev.conll.xz", "wikigold.conll.xz", "uner_ewt_test.conll.xz"
+_SETS = {
+    "dev": _Set(_DEV),
+    "dev, EWT": _Set(_DEV, part=1),
+    "dev, CrossNER": _Set(_DEV, part=2),
+    "dev, GUM": _Set(_DEV, part=3),
+    "gmb_dev": _Set("gmb_dev.conll.xz"),
+    "wikigold": _Set(_WIKIGOLD),
+    "wikigold, sentences apart": _Set(_WIKIGOLD, apart=True),
+    "wikigold, small letters": _Set(_WIKIGOLD, lower=True),
+    "uner_ewt_test": _Set(_EWT, _THREE),
+    "uner_ewt_test, sentences apart": _Set(_EWT, _THREE, apart=True),
+    "uner_ewt_test, small letters": _Set(_EWT, _THREE, lower=True),
 }
+_EXAMPLES = 8
 
 _SOURCES = (
     DataSource(
@@ -65,10 +99,12 @@ def describe(*, model: Path, data: Path, say: Say = lambda _: None) -> None:
         pydantic.ValidationError: the model's card is not one.
     """
     figures: dict[str, JsonValue] = {}
-    for name, (file, types, lower) in _SETS.items():
-        report = evaluate_entities(data / file, model, types, lower=lower)
-        figures[name] = {"command": _command(file, types, lower=lower), **_plain(report)}
+    for name, each in _SETS.items():
+        report = each.measure(model, data)
+        figures[name] = {"command": each.command, **_plain(report)}
         say(f"{name}: F1 {report.overall.f1:.2f}")
+        if name == "dev":
+            figures["dev, mistakes"] = {**count(report), "examples": list(map(dict, examples(report, _EXAMPLES)))}
     figures["speed"] = {"text": SENTENCE, **time_entities(model)}
     update = {
         "description": "Named entities in English text: people, organisations, places and other names, as BIO tags.",
@@ -79,11 +115,6 @@ def describe(*, model: Path, data: Path, say: Say = lambda _: None) -> None:
         "sha256": hashlib.sha256((model / WEIGHTS_FILE).read_bytes()).hexdigest(),
     }
     write_card(model, read_card(model).model_copy(update=update))
-
-
-def _command(file: str, types: Collection[str], *, lower: bool) -> str:
-    options = (" --types " + ",".join(types) if len(types) < len(TYPES) else "") + (" --lower" if lower else "")
-    return f"trigger-api evaluate entities DATA/entities/{file}{options} --json"
 
 
 def _plain(report: Report) -> dict[str, JsonValue]:

@@ -1,16 +1,15 @@
-"""Material for the named-entity recipe: tagged sentences, lists of names, and a vocabulary cut to what is met."""
+"""Material for the named-entity recipe: tagged sentences, lists of names, and a vocabulary cut to one script."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
+from unicodedata import name
 
 from trigger_api.evaluation.entities.conll import Sample, read_conll
 from trigger_api.tasks.text.gazetteers import parts
-from trigger_api.tasks.text.wordpiece import SPECIALS, Wordpieces
+from trigger_api.tasks.text.wordpiece import SPECIALS
 
 SILVER = 7
 # Of what a machine tagged, an epoch draws this share only.
@@ -35,9 +34,9 @@ def read_lists(folder: Path) -> dict[str, str]:
     kinds: defaultdict[str, set[str]] = defaultdict(set)
     for file, kind in _LISTS.items():
         for line in (folder / file).read_text(encoding="utf-8").splitlines():
-            if name := " ".join(parts(line)):
-                kinds[name].add(kind)
-    return {name: "".join(sorted(letters)) for name, letters in kinds.items()}
+            if known := " ".join(parts(line)):
+                kinds[known].add(kind)
+    return {known: "".join(sorted(letters)) for known, letters in kinds.items()}
 
 
 def read_material(folder: Path) -> list[Sample]:
@@ -51,16 +50,17 @@ def share(sample: Sample) -> float:
     return _SILVER_SHARE if sample.part == SILVER else 1.0
 
 
-def kept_rows(vocabulary: Sequence[str], samples: Iterable[Sample], least: int = 2) -> list[int]:
-    """Choose the rows of a published vocabulary worth keeping: pieces met ``least`` times, and single characters.
+def kept_rows(vocabulary: Sequence[str]) -> list[int]:
+    """Choose the rows of a published vocabulary worth keeping: those whose letters are Latin.
 
-    The special rows come first, in the order of ``SPECIALS``.
+    The material need not hold them: as their embeddings don't learn, names that it lacks are still known by them. The
+    special rows come first, in the order of ``SPECIALS``.
     """
-    wordpieces = Wordpieces(vocabulary)
-    words = Counter(word for sample in samples for word in sample.words)
-    pieces = wordpieces.split(list(words))
-    counts = np.asarray(list(words.values()))[pieces.words]
-    met = np.bincount(pieces.rows, counts, minlength=len(vocabulary)) >= least
-    met[[row for row, piece in enumerate(vocabulary) if len(piece.removeprefix("##")) == 1 and piece.isascii()]] = True
-    first = [wordpieces.row[piece] for piece in SPECIALS]
-    return [*first, *(int(row) for row in np.flatnonzero(met) if row not in first)]
+    first = [vocabulary.index(piece) for piece in SPECIALS]
+    unused = [row for row, piece in enumerate(vocabulary) if piece.startswith("[unused")]
+    latin = [row for row, piece in enumerate(vocabulary) if all(map(_is_latin, piece))]
+    return [*first, *sorted(set(latin) - {*first, *unused})]
+
+
+def _is_latin(character: str) -> bool:
+    return character.isascii() or not character.isalpha() or name(character, "").startswith("LATIN")

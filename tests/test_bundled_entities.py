@@ -1,0 +1,68 @@
+"""The bundled named-entity model, through the service as it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from trigger_api.cards import WEIGHTS_FILE
+from trigger_api.metrics import Metrics
+from trigger_api.registry import State
+from trigger_api.service import Service
+from trigger_api.settings import Settings
+from trigger_api.tasks.text.columns import aligned
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    made = Service(Settings(max_batch=1), Metrics())
+    entry = made.registry.find("entities", "minilm")
+    made.registry.load(entry)
+    assert entry.state is State.READY
+    yield made
+    asyncio.run(made.close())
+
+
+async def found(service: Service, text: str) -> list[tuple[str, str]]:
+    (sentences,) = (await service.entities.find([text])).texts
+    entities = [entity for sentence in sentences for entity in sentence.entities]
+    assert all(text[entity.start : entity.end] == entity.text for entity in entities)
+    return [(entity.text, entity.type) for entity in entities]
+
+
+async def test_the_original_sentence(service: Service) -> None:
+    ((sentence,),) = (await service.entities.find(["I love Paris"])).texts
+    columns = aligned([(token.text, token.tag) for token in sentence.tokens])
+    assert columns == ("I love Paris ", "O O    B-LOC ")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            "Angela Merkel met Barack Obama in Berlin.",
+            [("Angela Merkel", "PER"), ("Barack Obama", "PER"), ("Berlin", "LOC")],
+        ),
+        ("angela merkel lives in berlin", [("angela merkel", "PER"), ("berlin", "LOC")]),
+        ("The U.S. economy grew.", [("U.S.", "LOC")]),
+        ("She works for Microsoft\u2003in\tNew  York 😀.", [("Microsoft", "ORG"), ("New  York", "LOC")]),
+        ("Nobody came.", []),
+        ("", []),
+    ],
+)
+async def test_names_are_found(service: Service, text: str, wanted: list[tuple[str, str]]) -> None:
+    assert await found(service, text) == wanted
+
+
+async def test_a_long_text_is_read_to_its_end(service: Service) -> None:
+    text = "Nothing happened that day, and nobody came. " * 60 + "Then Maria Lopez flew to Madrid."
+    assert await found(service, text) == [("Maria Lopez", "PER"), ("Madrid", "LOC")]
+
+
+def test_the_card_says_what_it_measures(service: Service) -> None:
+    entry = service.registry.find("entities", "minilm")
+    assert (entry.path / WEIGHTS_FILE).stat().st_size <= 25_000_000
+    assert {"dev", "wikigold", "uner_ewt_test", "speed"} <= set(entry.card.figures)
+    assert entry.card.sha256
