@@ -33,9 +33,13 @@ def adopt(network: keras.Model, path: Path) -> None:
 
 def _kernels(path: Path) -> list[tuple[Array, Array]]:
     import onnx
+    from google.protobuf.message import DecodeError
     from onnx import numpy_helper
 
-    graph = onnx.load(path).graph
+    try:
+        graph = onnx.load(path).graph
+    except DecodeError:
+        raise ValueError(f"{path.name} is no ONNX file") from None
     arrays: dict[str, Any] = {array.name: numpy_helper.to_array(array) for array in graph.initializer}
     return [(arrays[node.input[1]], arrays[node.input[2]]) for node in graph.node if node.op_type == "Conv"]
 

@@ -79,7 +79,7 @@ def train_objects(
     people = [labelled(read_pixels(photos / name), photo) for name, photo in chosen(known, ["train"]).items()]
     dealer = Dealer(people, _teach(network, unlabelled, work / "taught.npz", say), BATCH, _OFTEN)
     _learn(network, dealer, course, work, say, lambda: _line(validate()))
-    _settle(network, start, lambda: validate().ap, say)
+    settle(network, start, lambda: validate().ap, say)
     return finish(network, start, photos=photos, labels=labels, output=output, work=work, say=say)
 
 
@@ -155,7 +155,7 @@ def _learn(
     learn(scoring, dealer, partial(detection_loss, side=SIDE), course, work, say=say, figures=figures)
 
 
-def _settle(network: keras.Model, start: Weights, precision: Callable[[], float], say: Say) -> None:
+def settle(network: keras.Model, start: Weights, precision: Callable[[], float], say: Say) -> None:
     """Stop where validation says, on the straight line between the published weights and the taught ones."""
     end = network.get_weights()
     found = {share: _at(network, start, end, share, precision) for share in _SHARES}
