@@ -121,13 +121,19 @@ def _overlaps(boxes: Any) -> Any:
     """Intersection over union of all pairs, ``(batch, n, n)``."""
     from keras import ops
 
-    low = ops.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
-    high = ops.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
-    sides = ops.maximum(high - low, 0.0)
-    common = sides[..., 0] * sides[..., 1]
-    areas = (boxes[:, :, 2] - boxes[:, :, 0]) * (boxes[:, :, 3] - boxes[:, :, 1])
+    left, top, right, bottom = (boxes[:, :, edge] for edge in range(4))
+    areas = (right - left) * (bottom - top)
+    common = _shared(left, right) * _shared(top, bottom)
     both = areas[:, :, None] - ops.negative(areas)[:, None, :]  # not "+": Keras would take it for a bias
     return common / ops.maximum(both - common, 1e-9)
+
+
+def _shared(low: Any, high: Any) -> Any:
+    """How much of each other's length all pairs have in common."""
+    from keras import ops
+
+    ends = ops.minimum(high[:, :, None], high[:, None]) - ops.maximum(low[:, :, None], low[:, None])
+    return ops.maximum(ends, 0.0)
 
 
 def _rows(table: Any, index: Any, count: int) -> Any:

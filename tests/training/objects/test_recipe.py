@@ -28,7 +28,7 @@ class Weights:
 def test_it_settles_where_validation_is_best(best: float, stays: float) -> None:
     network, said = Weights(3.0), list[str]()
     start = [np.array(1.0, np.float32)]
-    settle(network, start, lambda: 20 - abs(float(network.value) - 1 - 2 * best), said.append)  # type: ignore[arg-type]
+    settle(network, start, lambda: 20 - abs(float(network.value) - 1 - 2 * best), said.append)
     assert network.value == stays
     assert f"{(stays - 1) / 2:.0%} stays" in said[0]
 
