@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -24,7 +24,10 @@ from trigger_api.tasks.picture.rules import without_rules
 TASK = "digits"
 KINDS = 10
 _SURE = 0.85  # a piece that scores so high is one digit, however wide it is
+_UNSURE = 0.7  # of the threshold
 _JOINED = 0.9  # two pieces that score so high together are one, even if one of them is a digit by itself
+_LEARNED_SHARE = 0.88  # of digits, in what the network learned from
+_PRIOR = 2.0  # shapes that a page is assumed to hold beside its own, of that share
 _MOST_DOUBTS = 40  # pieces that are cut, and pairs that are joined, on one page
 _SMALLEST = 0.4  # of the usual height on the page: a smaller "digit" is a comma, or dirt
 
@@ -125,7 +128,7 @@ class Digits:
             data: the file.
             model: a model's name; the default one if not given.
             version: a number or a label; see ``Registry.find``.
-            threshold: probability from which something is a digit, instead of the card's.
+            threshold: probability of being any digit from which something counts, instead of the card's.
 
         Raises:
             ServiceError: the picture cannot be taken, or the engine cannot answer in time.
@@ -199,7 +202,9 @@ def _divide(several: _Several, scores: dict[Span, Scores], whole: Scores) -> lis
     """The likeliest way to cut a piece; empty if it is likelier whole."""
     likely = {span: float(np.log(max(_confidence(score), 1e-6))) for span, score in scores.items()}
     way = likeliest(likely, several.last)
-    if len(way) < 2 or sum(likely[span] for span in way) <= np.log(max(_confidence(whole), 1e-6)):
+    if len(way) < 2 or _are_bars(scores[span] for span in way):  # a grating is no row of ones
+        return []
+    if sum(likely[span] for span in way) <= np.log(max(_confidence(whole), 1e-6)):
         return []
     return [(several.parts[span].box, scores[span]) for span in way]
 
@@ -210,14 +215,41 @@ def _confidence(score: Scores) -> float:
 
 
 def _likely(found: Sequence[Found], least: float) -> list[Found]:
-    likely = [(box, score) for box, score in found if _is_digit(score, least)]
-    usual = float(np.median([box.height for box, _ in likely])) if likely else 0.0
-    return [(box, score) for box, score in likely if box.height >= _SMALLEST * usual]
+    """What is a digit, by its shape and by what else is on the page."""
+    usual = _usual_height(found)
+    large = [(box, score) for box, score in found if box.height >= _SMALLEST * usual]
+    likely = [(box, score) for box, score in _weighed(large) if _is_digit(score, least)]
+    # Bars among things that are no digits are no ones, and what is hardly a digit there is none.
+    return [] if len(likely) < len(large) / 2 and _are_bars(score for _, score in likely) else likely
+
+
+def _are_bars(scores: Iterable[Scores]) -> bool:
+    return all(score.argmax() == 1 or _confidence(score) < _SURE for score in scores)
+
+
+def _usual_height(found: Sequence[Found]) -> float:
+    heights = [box.height for box, score in found if _is_digit(score, 0.5)]
+    return float(np.median(heights)) if heights else 0.0
+
+
+def _weighed(found: Sequence[Found]) -> list[Found]:
+    """Bayes' rule: among digits a doubtful shape is rather one too, in a text or a texture it rather is not.
+
+    The network learned from a given share of digits; the page's own share is known from all the other shapes on it.
+    """
+    digits = sum(1 - float(score[KINDS]) for _, score in found) + _PRIOR * _LEARNED_SHARE
+    weighed = []
+    for box, score in found:
+        share = (digits - 1 + float(score[KINDS])) / (len(found) - 1 + _PRIOR)
+        odds = (1 - share) / share / ((1 - _LEARNED_SHARE) / _LEARNED_SHARE)
+        weights = np.append(np.ones(KINDS), odds).astype(np.float32)
+        weighed.append((box, np.asarray(score * weights / (score @ weights), np.float32)))
+    return weighed
 
 
 def _is_digit(score: Scores, least: float) -> bool:
-    best = int(score.argmax())
-    return best < KINDS and bool(score[best] >= least)
+    """Whether it is some digit; which one may be a little less certain."""
+    return bool(1 - score[KINDS] >= least and _confidence(score) >= _UNSURE * least)
 
 
 def _ordered(found: Sequence[Found], page: _Page) -> tuple[tuple[Digit, ...], tuple[str, ...]]:

@@ -78,7 +78,8 @@ class Trigger:
                 clip = await self._engine.preprocess(prepare, data, served, self._limits)
                 answers = await self._engine.infer(clip.lane, clip.items, deadline)
                 parts = [answer["scores"] for answer in answers]
-                return await self._engine.preprocess(_decide, parts, clip, served.card, threshold)
+                size = sum(part.nbytes for part in parts)
+                return await self._engine.preprocess(_decide, parts, clip, served.card, threshold, size=size)
 
 
 @dataclass(frozen=True)

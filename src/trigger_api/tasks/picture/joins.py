@@ -13,7 +13,7 @@ Pair = tuple[int, int]
 
 _APART = 0.3  # of the taller one's height
 _WIDEST = 1.2  # of the height of both together
-_TALLEST = 1.6  # of the taller one's height
+_TALLEST = 2.5  # of the taller one's height
 _NEIGHBOURS = 3  # on the right, that a piece is held against
 
 
