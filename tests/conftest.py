@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import socket
 import threading
@@ -143,7 +144,7 @@ async def started(app: FastAPI, *, ready: bool = True, host: str = "127.0.0.1") 
     transport = httpx.ASGITransport(app, client=(host, 50_000))
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://test") as http:
         while ready and (await http.get("/health/ready")).status_code != 200:
-            pass
+            await asyncio.sleep(0.002)
         yield http
 
 

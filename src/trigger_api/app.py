@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 
-from trigger_api import __version__, errors, logs
+from trigger_api import __version__, errors, logs, memory
 from trigger_api.auth import Authenticated
 from trigger_api.metrics import Metrics
 from trigger_api.middleware import BodyLimit, Disconnect, Gate, RequestLog
@@ -66,7 +66,7 @@ async def _lifespan(
     await service.rooms.start()
     try:
         with on_termination(service.rooms.release):
-            async with _wyoming(service):
+            async with _wyoming(service), memory.trimmed():
                 yield
     finally:
         await service.close()

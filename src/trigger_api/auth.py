@@ -7,6 +7,7 @@ import hmac
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -144,6 +145,7 @@ def _same(given: str, token: str) -> bool:
     return hmac.compare_digest(given.encode(errors="surrogateescape"), token.encode())
 
 
+@lru_cache(maxsize=1024)
 def _is_loopback_address(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

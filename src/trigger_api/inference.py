@@ -31,6 +31,7 @@ Tensors = Mapping[str, NDArray[Any]]
 Runner = Callable[[Tensors], Tensors]
 """Computes one batch: every tensor leads with the batch axis, whose size is the one the runner was made for."""
 
+_FEW_BYTES = 32_768
 _SMOOTHING = 0.2  # weight of the newest batch in a lane's running mean
 
 
@@ -275,13 +276,18 @@ class Engine:
         except TimeoutError:
             raise DeadlineExceeded(f"no answer within {seconds:g} s") from None
 
-    async def preprocess(self, work: Callable[..., T], *args: Any) -> T:
+    async def preprocess(self, work: Callable[..., T], *args: Any, size: int | None = None) -> T:
         """Run CPU work of one request beside the event loop.
+
+        Args:
+            work: the function.
+            args: its arguments.
+            size: bytes that it goes through, if known: with few, a thread would cost more than it saves.
 
         Raises:
             Overloaded: too many requests wait already.
         """
-        return await self._pool.run(work, *args)
+        return work(*args) if size is not None and size <= _FEW_BYTES else await self._pool.run(work, *args)
 
     async def infer(self, lane: Lane, items: Sequence[Tensors], deadline: float) -> list[Tensors]:
         """Answer every item of one request; when the caller is cancelled, so is its work.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import time
 import uuid
@@ -20,6 +21,8 @@ from trigger_api.metrics import Metrics
 from trigger_api.settings import Settings
 
 _log = structlog.get_logger("trigger_api.request")
+# Random once for a process, then counted: asking the system for each request would hand on the interpreter each time.
+_PROCESS_ID, _count = uuid.uuid4().hex[:16], itertools.count()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CLIENT_GONE = 499  # nginx's number for a client that hung up; nobody receives it
 
@@ -195,7 +198,7 @@ class _Watch:
 def _request_id(headers: Headers) -> str:
     """The caller's own id if it is a sane one."""
     given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if _REQUEST_ID.fullmatch(given) else f"{_PROCESS_ID}{next(_count):016x}"
 
 
 def _declared(scope: Scope) -> int:

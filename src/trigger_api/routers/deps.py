@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from trigger_api.service import Service
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:  # FastAPI hands a plain function to a thread
     service: Service = request.app.state.service
     return service
 

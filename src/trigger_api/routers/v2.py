@@ -76,9 +76,13 @@ async def model_infer(
     json_length: Annotated[int | None, Header(alias=protocol.BINARY_HEADER)] = None,
 ) -> Response:
     """Compute: JSON, or JSON with the tensors' bytes behind it."""
-    asked, inputs = await service.engine.preprocess(protocol.decode, await request.body(), json_length)
+    body = await request.body()
+    asked, inputs = await service.engine.preprocess(protocol.decode, body, json_length, size=len(body))
     done = await service.compute.run(inputs, model=name, version=version)
-    body, length = await service.engine.preprocess(protocol.encode, asked, done.model, done.version, done.outputs)
+    size = sum(tensor.nbytes for tensor in done.outputs.values())
+    body, length = await service.engine.preprocess(
+        protocol.encode, asked, done.model, done.version, done.outputs, size=size
+    )
     if length is None:
         return Response(body, media_type="application/json")
     return Response(body, media_type="application/octet-stream", headers={protocol.BINARY_HEADER: str(length)})
