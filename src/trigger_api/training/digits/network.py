@@ -1,4 +1,4 @@
-"""The digit network: seven small convolutions that end at 7 x 7, and one dense layer that sees where each thing is."""
+"""The digit network: six small convolutions that end at 7 x 7, and one dense layer that sees where each thing is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DROPPED = 0.4
 class Plan:
     """Channels of each convolution and how far it steps."""
 
-    convolutions: tuple[tuple[int, int], ...] = ((32, 1), (48, 2), (64, 1), (64, 1), (96, 2), (96, 1), (96, 1))
+    convolutions: tuple[tuple[int, int], ...] = ((24, 1), (48, 2), (64, 1), (96, 2), (96, 1), (96, 1))
 
 
 def build(labels: int, plan: Plan, *, probabilities: bool) -> keras.Model:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LABELS = (*"0123456789", "none")
 NONE = LABELS.index("none")
-COURSE = Course(size=128, epochs=24, rate=2e-3, decay=0.02, average=0.999)
+COURSE = Course(size=128, epochs=12, rate=2e-3, decay=0.02, average=0.998)
 _SOURCES = (
     DataSource(
         name="MNIST training digits (Yann LeCun, Corinna Cortes)",
