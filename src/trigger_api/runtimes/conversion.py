@@ -20,6 +20,7 @@ from trigger_api.runtimes.onnx import CONVERTED_FILE, DIGEST_KEY, SAMPLES_FILE
 
 _OPSET = 18
 _SAMPLES = 2  # items of the batch that a conversion is checked with
+_SQUARE = 16  # pixels
 _EPSILON = 1e-3  # Keras's, in batch normalisation
 _HARD_SIGMOID = {"keras-2-hard_sigmoid": 0.2, "hard_sigmoid": 1 / 6}  # slopes, before and since Keras 3
 
@@ -57,6 +58,9 @@ def _samples(network: tensorflow.KerasNetwork, card: ModelCard) -> Mapping[str, 
 
 def _noise(spec: TensorSpec, rng: np.random.Generator) -> NDArray[Any]:
     shape = (_SAMPLES, *spec.shape)
+    if spec.dtype == "uint8":  # pictures; in squares, since a file of single pixels' noise is larger than the weights
+        squares = rng.integers(0, 256, (_SAMPLES, *(-(-side // _SQUARE) for side in shape[1:3]), *shape[3:]), np.uint8)
+        return squares.repeat(_SQUARE, axis=1).repeat(_SQUARE, axis=2)[:, : shape[1], : shape[2]]
     if spec.between:
         return rng.uniform(*spec.between, shape).astype(spec.dtype)
     if spec.dtype == "int32":

@@ -129,9 +129,9 @@ def _card(name: str, version: str) -> ModelCard:
         version=version,
         labels=COCO,
         inputs=(
-            TensorSpec(name=PHOTO, shape=(CANVAS, CANVAS, 3), dtype="uint8", between=(0, 255)),
+            TensorSpec(name=PHOTO, shape=(CANVAS, CANVAS, 3), dtype="uint8"),
             TensorSpec(name=SIZE, shape=(2,), dtype="int32", between=(CANVAS / 2, CANVAS)),
-            TensorSpec(name=LIMITS, shape=(4,), between=(0.0, 0.02)),
+            TensorSpec(name=LIMITS, shape=(4,), between=(0.0, 0.05)),
         ),
         outputs=(
             TensorSpec(name=BOXES, shape=(FOUND, 4)),
