@@ -25,6 +25,7 @@ format: $(VENV)/.lint      ## Mend style
 
 bench: $(VENV)/.bench      ## Measure against the baselines; writes benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/trigger.py
+	$(BIN)/python benchmarks/entities.py
 
 install: $(VENV)/.run
 

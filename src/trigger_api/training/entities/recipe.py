@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-LENGTHS = (16, 32, 64, 128)
+LENGTHS = (16, 32, 48, 64, 96, 128)
 # Weights are kept to a multiple of 2^-8: an error of 2 % of their spread, which costs nothing measurable.
 _STEP = 2.0**-8
 # Learning pads to finer lengths than serving: a graph more costs nothing there, and padding is a third of the work.
