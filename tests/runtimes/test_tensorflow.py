@@ -44,6 +44,23 @@ def test_tensors_go_by_the_cards_names(model: Any, tensors: dict[str, Any]) -> N
     assert answer["last"].tolist() == (tensors["a"][:, -1] + 10).tolist()
 
 
+def test_one_plain_function_serves_every_shape(tensors: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    traced: list[object] = []
+    network = tensorflow.KerasNetwork(summing(), make_card())
+
+    def call(given: Any) -> Any:
+        traced.append(given)
+        return tensorflow.KerasNetwork.call(network, given)
+
+    monkeypatch.setattr(network, "call", call)
+    monkeypatch.setattr(tensorflow, "_seconds", lambda runner, example: 1)  # of equals the first stays: the plain one
+    for length, batch in ((3, 2), (2, 2), (3, 1)):
+        run = network.compile([SPECS[0].model_copy(update={"shape": (length, 2)}), SPECS[1]], batch)
+        part = {"a": tensors["a"][:batch, :length], "b": tensors["b"][:batch]}
+        assert run(part)["sum"].tolist() == (part["a"] + 10).tolist()
+    assert len(traced) == 2, "once plainly, and once for XLA to try"
+
+
 def test_a_card_with_another_number_of_inputs_is_refused() -> None:
     with pytest.raises(ValueError, match="names 1 inputs, the model has 2"):
         tensorflow.KerasNetwork(summing(), make_card(inputs=SPECS[:1]))
