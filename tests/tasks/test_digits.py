@@ -65,6 +65,13 @@ async def test_touching_digits_are_cut(digits: Digits) -> None:
     assert (await digits.read(png(touching))).lines == ("00",)
 
 
+async def test_scraps_side_by_side_do_no_harm(digits: Digits) -> None:
+    page = np.full((80, 200, 3), 255, np.uint8)
+    for place in range(8):
+        page[20:60:2, 40 + 14 * place : 50 + 14 * place] = 0
+    assert (await digits.read(png(page))).digits == ()
+
+
 @pytest.mark.parametrize("page", [np.full((80, 120, 3), 250, np.uint8), write("HWM", size=60)])
 async def test_no_digit_is_guessed(digits: Digits, page: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
     reading = await digits.read(png(page))

@@ -24,6 +24,7 @@ from trigger_api.tasks.picture.rules import without_rules
 TASK = "digits"
 KINDS = 10
 _SURE = 0.85  # a piece that scores so high is one digit, however wide it is
+_CUT = 0.5  # how likely it is that digits touch, against one digit that is doubtful
 _UNSURE = 0.7  # of the threshold
 _JOINED = 0.9  # two pieces that score so high together are one, even if one of them is a digit by itself
 _LEARNED_SHARE = 0.88  # of digits, in what the network learned from
@@ -191,8 +192,8 @@ def _choose(
         readings[number] = parts or [(piece.box, score)]
     taken: set[int] = set()
     for pair, score in sorted(zip(doubts.joined, rest, strict=True), key=lambda each: -_confidence(each[1])):
-        best = max(_confidence(alone) for number in pair for _, alone in readings[number])
-        if taken.isdisjoint(pair) and _confidence(score) > min(_JOINED, best):
+        alone = max((_confidence(other) for number in pair for _, other in readings[number]), default=0.0)
+        if taken.isdisjoint(pair) and _confidence(score) > min(_JOINED, alone):
             taken.update(pair)
             readings[pair[0]], readings[pair[1]] = [(doubts.joined[pair].box, score)], []
     return [found for each in readings.values() for found in each]
@@ -204,7 +205,7 @@ def _divide(several: _Several, scores: dict[Span, Scores], whole: Scores) -> lis
     way = likeliest(likely, several.last)
     if len(way) < 2 or _are_bars(scores[span] for span in way):  # a grating is no row of ones
         return []
-    if sum(likely[span] for span in way) <= np.log(max(_confidence(whole), 1e-6)):
+    if _CUT * np.exp(sum(likely[span] for span in way)) <= _confidence(whole):
         return []
     return [(several.parts[span].box, scores[span]) for span in way]
 

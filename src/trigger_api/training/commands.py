@@ -69,12 +69,13 @@ def digits(
     labels: Annotated[Path, typer.Option(help="Their labels.", exists=True, dir_okay=False)],
     out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
     work: Annotated[Path, typer.Option(help="Folder that a stopped training goes on from.", file_okay=False)],
+    start: Annotated[Path | None, typer.Option(help="Model folder to go on from.", exists=True)] = None,
 ) -> None:
     """Train handwritten digits, from MNIST's training set. Stopped and started again, it goes on where it was."""
     from trigger_api.training.digits.recipe import train_digits  # Keras takes seconds to import
 
     try:
-        card = train_digits(images=images, labels=labels, output=out, work=work, say=_err.print)
+        card = train_digits(images=images, labels=labels, output=out, work=work, start=start, say=_err.print)
     except (OSError, ValueError) as error:
         _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None

@@ -27,19 +27,28 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was answered to each picture (``NONE``: no digit, or not one) and what was right."""
+    """What was answered to each picture, whether it was rather taken for no digit, and what was right.
+
+    Where pictures were searched, ``NONE`` among the answers is no digit found, or more than one.
+    """
 
     answers: NDArray[np.int64]
+    refused: NDArray[np.bool_]
     labels: NDArray[np.int64]
 
     def figures(self) -> dict[str, Any]:
-        """Counts, and percent: right of all, right of each digit's, taken for no digit."""
+        """Counts, and percent.
+
+        ``accuracy`` is of the likeliest digit; ``none`` are the pictures that are likelier no digit; ``strict`` is the
+        accuracy when those count as wrong.
+        """
         right = self.answers == self.labels
         return {
             "pictures": len(right),
             "wrong": int((~right).sum()),
-            "accuracy": round(100 * float(right.mean()), 2),
-            "none": round(100 * float((self.answers == NONE).mean()), 2),
+            "accuracy": _percent(right),
+            "none": _percent(self.refused),
+            "strict": _percent(right & ~self.refused),
             "digits": {str(kind): _percent(right[self.labels == kind]) for kind in range(KINDS)},
         }
 
@@ -47,8 +56,8 @@ class Report:
 def evaluate_digits(images: NDArray[np.uint8], labels: NDArray[np.int64], model: Path, *, find: bool = False) -> Report:
     """Measure a model folder on pictures ``(n, height, width)`` of one digit each, dark on light or light on dark.
 
-    Each picture is brought into MNIST's shape and classified; with ``find`` it goes through all that the service does,
-    and counts as right where that one digit is found and no other.
+    Each picture is brought into MNIST's shape and classified as the digit that it is likeliest; with ``find`` it goes
+    through all that the service does, and counts as right where that one digit is found and no other.
 
     Raises:
         OSError: the model cannot be read.
@@ -56,11 +65,14 @@ def evaluate_digits(images: NDArray[np.uint8], labels: NDArray[np.int64], model:
     """
     if len(images) != len(labels):
         raise ValueError(f"{len(images)} pictures and {len(labels)} labels")
-    answers = asyncio.run(_found(images, model)) if find else _classified(images, model)
-    return Report(np.asarray(answers, np.int64), labels)
+    if find:
+        answers = np.asarray(asyncio.run(_found(images, model)), np.int64)
+        return Report(answers, answers == NONE, labels)
+    scores = _classified(images, model)
+    return Report(scores[:, :KINDS].argmax(axis=1), scores.argmax(axis=1) == NONE, labels)
 
 
-def _classified(images: NDArray[np.uint8], model: Path) -> NDArray[np.int64]:
+def _classified(images: NDArray[np.uint8], model: Path) -> NDArray[np.float32]:
     import keras
     import tensorflow as tf
 
@@ -68,11 +80,11 @@ def _classified(images: NDArray[np.uint8], model: Path) -> NDArray[np.int64]:
     network = keras.models.load_model(model / WEIGHTS_FILE, compile=False, safe_mode=True)
     taken, given = card.inputs[0].name, card.outputs[0].name
     run = tf.function(lambda digits: network({taken: digits}, training=False)[given], autograph=False)
-    answers = []
+    scores = []
     for start in range(0, len(images), _BATCH):
         digits = np.stack([normalise(_ink(image)) for image in images[start : start + _BATCH]])
-        answers.append(run(tf.constant(digits[..., None])).numpy().argmax(axis=1))
-    return np.concatenate(answers)
+        scores.append(run(tf.constant(digits[..., None])).numpy())
+    return np.concatenate(scores)
 
 
 def _ink(image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -107,7 +119,7 @@ def _png(image: NDArray[np.uint8]) -> bytes:
 def table_rows(figures: dict[str, Any]) -> Sequence[tuple[str, str]]:
     """A report's figures, named, for people."""
     rows = [("pictures", str(figures["pictures"])), ("wrong", str(figures["wrong"]))]
-    rows += [(name, f"{figures[name]:.2f} %") for name in ("accuracy", "none")]
+    rows += [(name, f"{figures[name]:.2f} %") for name in ("accuracy", "none", "strict")]
     return rows + [(f"right of the {kind}s", f"{share:.2f} %") for kind, share in figures["digits"].items()]
 
 

@@ -91,6 +91,7 @@ def train_digits(
     labels: Path,
     output: Path,
     work: Path,
+    start: Path | None = None,
     held_out: int = 5_000,
     invented: int = 10_000,
     plan: Plan | None = None,
@@ -100,7 +101,7 @@ def train_digits(
 ) -> ModelCard:
     """Train a model folder ``output``, ending in ``<name>/<version>``, from labelled digits (idx, idx.gz or npz).
 
-    ``work`` keeps what a broken-off training resumes from. Of the digits the last ``held_out`` are only measured on;
+    ``work`` keeps what a broken-off training resumes from; ``start`` is a model folder to go on from. Of the digits the last ``held_out`` are only measured on;
     ``invented`` things that are no digits are drawn. ``precision`` is the Keras dtype policy to learn in. ``say`` is
     told how it goes, a line at a time.
 
@@ -120,6 +121,8 @@ def train_digits(
     keras.config.set_dtype_policy(precision)
     network = build(len(LABELS), plan, probabilities=False)
     keras.config.set_dtype_policy(policy)
+    if start:
+        network.set_weights(keras.models.load_model(start / WEIGHTS_FILE, compile=False).get_weights())
     learn(network, Dealer(material, course.size), loss, course, work, say=say, figures=_figures(network, unseen))
     say(f"with the mean of the weights: {_figures(network, unseen)()}")
     final = build(len(LABELS), plan, probabilities=True)
