@@ -37,8 +37,10 @@ _AT_ONCE = 8
 def main() -> None:
     options = _options()
     digits, labels = read_images(options.images), read_labels(options.labels)
-    sets = {name: papers.strings(options.count, digits, labels, options.seed, style) for name, style in STYLES.items()}
-    sets[NOTHING] = papers.nothing(options.count, options.seed)
+    count, seed, kinds = options.count, options.seed, options.only or [*STYLES, NOTHING]
+    sets = {name: papers.strings(count, digits, labels, seed, STYLES[name]) for name in kinds if name in STYLES}
+    if NOTHING in kinds:
+        sets[NOTHING] = papers.nothing(count, seed)
     figures = asyncio.run(_measure(sets, options.models))
     print(json.dumps(figures, indent=2))
     if options.write:
@@ -51,6 +53,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--labels", type=Path, required=True, help="their labels")
     parser.add_argument("--models", type=Path, help="model folder; the bundled model if not given")
     parser.add_argument("--count", type=int, default=1_000, help="pictures of each kind")
+    parser.add_argument("--only", action="append", choices=[*STYLES, NOTHING], help="this kind; may be given often")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="put the figures into RESULTS.md")
     return parser.parse_args()

@@ -14,6 +14,8 @@ _COVERED = 0.75  # of the width
 _MOST_RULES = 200
 _REACH = 12  # pixels around a rule that may belong to it
 _BROADEST = 8  # pixels: a broader band is a shade, or an edge
+_CORE = 2  # pixels above and below a rule's middle, where it is darkest
+_DARKER = 0.3  # a stroke's ink, against a rule's
 _PIXEL = 0.1  # ink from which a pixel counts
 
 
@@ -76,7 +78,7 @@ def _offsets(mask: NDArray[np.bool_], slope: float) -> NDArray[np.intp]:
 
 
 def _remove(ink: Ink, mask: NDArray[np.bool_], slope: float, offset: float) -> None:
-    """Clear a rule in each column, but where a stroke crosses it and the ink there is much longer."""
+    """Clear a rule in each column, but where a stroke lies on it: the ink there is much longer, or darker."""
     height, width = mask.shape
     columns = np.arange(width)
     middle = np.rint(offset + slope * columns).astype(np.intp)
@@ -89,7 +91,9 @@ def _remove(ink: Ink, mask: NDArray[np.bool_], slope: float, offset: float) -> N
     usual = np.median(length[on]) if on.any() else np.inf
     if usual > _BROADEST:
         return
-    rule = on & (length <= 1.4 * usual + 1)
+    core = around[:, _REACH - _CORE : _REACH + _CORE + 1].clip(0, height - 1)
+    dark = ink[core, columns[:, None]].max(axis=1)
+    rule = on & (length <= 1.4 * usual + 1) & (dark <= np.median(dark[on]) + _DARKER)
     for step in range(-_REACH, _REACH + 1):
         part = rule & (-step < above) & (step < below) & inside[:, step + _REACH]
         ink[(middle + step)[part], columns[part]] = 0
