@@ -5,7 +5,7 @@ VENV ?= .venv
 EDITABLE ?= -e
 BIN := $(VENV)/bin
 
-.PHONY: run test lint format bench install clean
+.PHONY: run test lint format bench kserve install clean
 
 run: $(VENV)/.run          ## Serve on http://127.0.0.1:8000 with the bundled models
 	$(BIN)/trigger-api serve
@@ -30,7 +30,7 @@ bench: $(VENV)/.bench      ## Measure against the baselines; writes benchmarks/R
 install: $(VENV)/.run
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-kserve
 
 # Debian ships python3 without venv; where we may, we add it.
 $(BIN)/python:
@@ -51,5 +51,12 @@ $(VENV)/.lint: $(VENV)/.test
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[tensorflow,onnx,bench]'
+	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[tensorflow,onnx,bench,peers]'
+	touch $@
+
+# KServe's client has many dependencies, and pins that are not ours: it gets an environment of its own.
+kserve: $(VENV)-kserve/.done
+$(VENV)-kserve/.done: $(BIN)/python
+	$(PYTHON) -m venv $(VENV)-kserve
+	$(VENV)-kserve/bin/python -m pip install --quiet kserve
 	touch $@
