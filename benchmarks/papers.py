@@ -76,15 +76,16 @@ def _written(random: np.random.Generator, digits: Digits, height: float, style: 
     """Digits side by side, each a little higher or lower, larger or smaller than the one before."""
     parts = [_scaled(digit, height / _MNIST_HEIGHT * random.uniform(0.9, 1.1)) for digit in digits]
     gaps = random.uniform(*style.gap, len(parts)) * height
-    width = sum(part.shape[1] for part in parts) + round(sum(gaps)) + 2 * len(parts)
+    width = sum(part.shape[1] for part in parts) + max(0, round(sum(gaps))) + 2 * len(parts)
     line = np.zeros((round(2 * height), width))
-    left = 0
+    left = right = 0
     for part, gap in zip(parts, gaps, strict=True):
         top = round(height - part.shape[0] / 2 + random.uniform(-0.1, 0.1) * height)
         field = line[top : top + part.shape[0], left : left + part.shape[1]]
         np.maximum(field, part, out=field)
-        left = max(0, left + part.shape[1] + round(gap))
-    return line[:, :left]
+        right = left + part.shape[1]
+        left = max(0, right + round(gap))
+    return line[:, : max(left, right)]
 
 
 def _scaled(digit: NDArray[np.uint8], scale: float) -> Grey:

@@ -29,7 +29,7 @@ _UNSURE = 0.7  # of the threshold
 _JOINED = 0.9  # two pieces that score so high together are one, even if one of them is a digit by itself
 _LEARNED_SHARE = 0.88  # of digits, in what the network learned from
 _PRIOR = 2.0  # shapes that a page is assumed to hold beside its own, of that share
-_MOST_DOUBTS = 40  # pieces that are cut, and pairs that are joined, on one page
+_MOST_DOUBTS = 16  # pieces that are cut, and pairs that are joined, on one page
 _SMALLEST = 0.4  # of the usual height on the page: a smaller "digit" is a comma, or dirt
 
 Scores = NDArray[np.float32]
