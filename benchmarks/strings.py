@@ -31,7 +31,7 @@ STYLES = {
     "many touching": replace(PLAIN, gap=(-0.15, 0.1)),
 }
 NOTHING = "blank papers and textures"
-_AT_ONCE = 8
+_AT_ONCE = 4
 
 
 def main() -> None:

@@ -187,7 +187,7 @@ def _card(output: Path, parameters: int) -> ModelCard:
         inputs=(TensorSpec(name="digits", shape=(SIDE, SIDE, 1)),),
         outputs=(TensorSpec(name="scores", shape=(len(LABELS),)),),
         decision=Decision(threshold=0.5),
-        limits=Limits(batch_sizes=(1, 2, 4, 8, 16, 32, 64), queue=256),
+        limits=Limits(batch_sizes=(1, 2, 4, 8, 16, 32, 64), queue=4_096),  # a picture may hold hundreds of pieces
         parameters=parameters,
         training_data=_SOURCES,
         training_command="trigger-api train digits --images IMAGES --labels LABELS --out OUTPUT/mnist/1 --work WORK",
