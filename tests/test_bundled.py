@@ -82,3 +82,4 @@ def test_every_bundled_model_is_small_whole_and_described() -> None:
         assert card.training_command
     assert sum(path.stat().st_size for path in BUNDLED.rglob("*")) < 60e6
     assert os.path.getsize(BUNDLED / "trigger/activate/1/model.keras") < 1e6  # noqa: PTH202
+    assert os.path.getsize(BUNDLED / "objects/yolox-nano/1/model.keras") < 6e6  # noqa: PTH202

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -43,7 +45,20 @@ _MEASURE = (
 )
 
 
-def describe(*, model: Path, start: Precision, photos: Path, labels: Path) -> Precision:
+@dataclass(frozen=True)
+class Settled:
+    """Where training ended: what validation measured on the way, and which share of it was gone.
+
+    Attributes:
+        tried: AP by share of the way from the published weights to the taught ones.
+        kept: the share whose weights stayed.
+    """
+
+    tried: Mapping[float, float]
+    kept: float
+
+
+def describe(*, model: Path, start: Precision, settled: Settled, photos: Path, labels: Path) -> Precision:
     """Measure a model folder on the photos held out, and write its card, beside what the published weights measure."""
     found = evaluate_objects(photos, labels, model, ["held-out"])
     figures: dict[str, JsonValue] = {
@@ -52,10 +67,17 @@ def describe(*, model: Path, start: Precision, photos: Path, labels: Path) -> Pr
             "test set": "the photos of DATA/objects whose names' sha256 says so: a third, never trained on here",
             **found.figures(),
             "published weights, in the same run": {"AP": round(start.ap, 2), "AP50": round(start.ap50, 2)},
-        }
+        },
+        "validation": {
+            "AP by share of the way from the published weights to the taught ones": {
+                f"{share:.0%}": round(ap, 2) for share, ap in settled.tried.items()
+            },
+            "kept": f"{settled.kept:.0%}",
+        },
     }
     update = {
-        "description": "Eighty classes of everyday things (COCO's), with boxes.",
+        "description": "Eighty classes of everyday things (COCO's), with boxes."
+        + ("" if settled.kept else " The published weights: training on measured no better and was not kept."),
         "figures": figures,
         "training_data": _SOURCES,
         "training_command": _COMMAND,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from trigger_api.runtimes.coco import COCO
 from trigger_api.runtimes.detection import CANVAS, FOUND
 from trigger_api.tasks.objects import BOXES, CLASSES, LIMITS, PHOTO, SCORES, SIZE
 from trigger_api.training.course import Course, Say, learn
-from trigger_api.training.objects.card import describe
+from trigger_api.training.objects.card import Settled, describe
 from trigger_api.training.objects.detector import build_detector
 from trigger_api.training.objects.examples import Dealer, Example, labelled, taught
 from trigger_api.training.objects.network import SIDE, build_network, convolutions
@@ -79,13 +80,14 @@ def train_objects(
     people = [labelled(read_pixels(photos / name), photo) for name, photo in chosen(known, ["train"]).items()]
     dealer = Dealer(people, _teach(network, unlabelled, work / "taught.npz", say), BATCH, _OFTEN)
     _learn(network, dealer, course, work, say, lambda: _line(validate()))
-    settle(network, start, lambda: validate().ap, say)
-    return finish(network, start, photos=photos, labels=labels, output=output, work=work, say=say)
+    settled = settle(network, start, lambda: validate().ap, say)
+    return finish(network, start, settled, photos=photos, labels=labels, output=output, work=work, say=say)
 
 
 def finish(
     network: keras.Model,
     start: Weights,
+    settled: Settled,
     *,
     photos: Path,
     labels: Path,
@@ -102,11 +104,11 @@ def finish(
     write_model(network, published := work / "published" / output.parent.name / output.name)
     before = evaluate_objects(photos, labels, published, ["held-out"])
     say(f"published weights on photos held out: {_line(before)}")
-    after = describe(model=output, start=before, photos=photos, labels=labels)
+    after = describe(model=output, start=before, settled=settled, photos=photos, labels=labels)
     say(f"taught weights on photos held out: {_line(after)}")
     if after.ap < before.ap:
         write_model(network, output)
-        describe(model=output, start=before, photos=photos, labels=labels)
+        describe(model=output, start=before, settled=replace(settled, kept=0.0), photos=photos, labels=labels)
         say("the published weights stay")
     return read_card(output)
 
@@ -155,13 +157,14 @@ def _learn(
     learn(scoring, dealer, partial(detection_loss, side=SIDE), course, work, say=say, figures=figures)
 
 
-def settle(network: keras.Model, start: Weights, precision: Callable[[], float], say: Say) -> None:
+def settle(network: keras.Model, start: Weights, precision: Callable[[], float], say: Say) -> Settled:
     """Stop where validation says, on the straight line between the published weights and the taught ones."""
     end = network.get_weights()
-    found = {share: _at(network, start, end, share, precision) for share in _SHARES}
-    best = max(_SHARES, key=found.__getitem__)
-    say("; ".join(f"{share:.0%} of the way: AP {ap:.2f}" for share, ap in found.items()) + f"; {best:.0%} stays")
+    tried = {share: _at(network, start, end, share, precision) for share in _SHARES}
+    best = max(_SHARES, key=tried.__getitem__)
+    say("; ".join(f"{share:.0%} of the way: AP {ap:.2f}" for share, ap in tried.items()) + f"; {best:.0%} stays")
     _at(network, start, end, best)
+    return Settled(tried, best)
 
 
 def _at(
