@@ -101,9 +101,9 @@ def train_digits(
 ) -> ModelCard:
     """Train a model folder ``output``, ending in ``<name>/<version>``, from labelled digits (idx, idx.gz or npz).
 
-    ``work`` keeps what a broken-off training resumes from; ``start`` is a model folder to go on from. Of the digits the last ``held_out`` are only measured on;
-    ``invented`` things that are no digits are drawn. ``precision`` is the Keras dtype policy to learn in. ``say`` is
-    told how it goes, a line at a time.
+    ``work`` keeps what a broken-off training resumes from; ``start`` is a model folder to go on from. Of the digits the
+    last ``held_out`` are only measured on; ``invented`` things that are no digits are drawn. ``precision`` is the Keras
+    dtype policy to learn in. ``say`` is told how it goes, a line at a time.
 
     Raises:
         OSError: a file is missing or cannot be written.
