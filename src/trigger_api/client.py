@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from trigger_api.cards import ModelCard
-from trigger_api.schemas import DigitsAnswer, ModelStatus, ObjectsAnswer, TriggerAnswer
+from trigger_api.schemas import DigitsAnswer, ModelStatus, ObjectsAnswer, Sensitivity, TriggerAnswer
 
 T = TypeVar("T")
 Picture = str | Path | bytes | BinaryIO
@@ -105,6 +105,7 @@ class Client:
         rate: int = 16_000,
         model: str | None = None,
         version: str | None = None,
+        sensitivity: Sensitivity | None = None,
         threshold: float | None = None,
     ) -> TriggerAnswer:
         """Hear a recording: a file's path, its bytes, an open file, or samples ``(n,)`` in -1..1 at ``rate`` Hz.
@@ -113,7 +114,8 @@ class Client:
             ProblemError: the service says why not.
             httpx.TransportError: it could not be reached.
         """
-        return self._send(_trigger(audio, rate, model=model, version=version, threshold=threshold))
+        chosen = {"sensitivity": sensitivity, "threshold": threshold}
+        return self._send(_trigger(audio, rate, model=model, version=version, **chosen))
 
     def digits(
         self, image: Picture, *, model: str | None = None, version: str | None = None, threshold: float | None = None
@@ -209,10 +211,12 @@ class AsyncClient:
         rate: int = 16_000,
         model: str | None = None,
         version: str | None = None,
+        sensitivity: Sensitivity | None = None,
         threshold: float | None = None,
     ) -> TriggerAnswer:
         """As ``Client.trigger``."""
-        return await self._send(_trigger(audio, rate, model=model, version=version, threshold=threshold))
+        chosen = {"sensitivity": sensitivity, "threshold": threshold}
+        return await self._send(_trigger(audio, rate, model=model, version=version, **chosen))
 
     async def digits(
         self, image: Picture, *, model: str | None = None, version: str | None = None, threshold: float | None = None

@@ -83,6 +83,9 @@ class ModelStatus(_Schema):
     description: str
 
 
+Sensitivity = Literal["low", "medium", "high"]
+
+
 class StreamQuery(_Schema):
     """What a live stream is asked to listen for."""
 
@@ -93,7 +96,7 @@ class StreamQuery(_Schema):
     word: str | None = Field(None, max_length=64, description="the word to listen for")
     model: str | None = Field(None, max_length=64, description="a trigger model's name, instead of the word")
     version: str | None = Field(None, max_length=64, description="of that model: a number or a label")
-    sensitivity: Literal["low", "medium", "high"] | None = Field(None, description="a threshold that was measured")
+    sensitivity: Sensitivity | None = Field(None, description="a threshold that was measured")
     threshold: float | None = Field(None, ge=0, le=1, description="score from which a word counts")
     scores: bool = Field(False, description="tell the score of every hop too")
     vad_dbfs: float | None = Field(None, ge=-96, le=0, description="hear nothing while it is quieter than this")

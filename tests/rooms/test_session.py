@@ -14,7 +14,7 @@ from trigger_api.errors import Overloaded, TooFast, Unprocessable
 from trigger_api.inference import Lane
 from trigger_api.metrics import Metrics
 from trigger_api.registry import Model
-from trigger_api.rooms.session import Ear, Gate, Session, decision_for
+from trigger_api.rooms.session import Ear, Gate, Session
 
 
 def ear() -> Ear:
@@ -119,14 +119,3 @@ def test_a_model_without_a_state_hears_no_stream() -> None:
     card = trigger_card().model_copy(update={"front_end": SpectrogramFrontEnd()})
     with pytest.raises(Unprocessable, match="whole recordings only"):
         Ear(Model(card, {}))
-
-
-def test_sensitivities_are_the_cards() -> None:
-    measured = Decision(threshold=0.6, sensitivities={"low": 0.9, "high": 0.3})
-    card = trigger_card().model_copy(update={"decision": measured})
-    found = {name: decision_for(card, sensitivity=name).threshold for name in ("low", "medium", "high")}
-    assert found == {"low": 0.9, "medium": 0.6, "high": 0.3}
-    assert decision_for(card, threshold=0.1).threshold == 0.1
-    assert decision_for(card) == measured
-    with pytest.raises(Unprocessable, match="medium"):
-        decision_for(trigger_card(), sensitivity="high")

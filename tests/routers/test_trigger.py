@@ -39,6 +39,9 @@ async def test_takes_a_model_and_a_threshold(client: httpx.AsyncClient, two_beep
         ({"threshold": "2"}, 422, "threshold"),
         ({"threshold": "nan"}, 422, "threshold"),
         ({"threshold": "high"}, 422, "threshold"),
+        ({"sensitivity": "very"}, 422, "sensitivity"),
+        ({"sensitivity": "high"}, 422, "medium"),
+        ({"sensitivity": "medium", "threshold": "0.5"}, 422, "not both"),
         ({"model": "x" * 65}, 422, "model"),
     ],
 )

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from conftest import BeepNetwork, beeps, encode, trigger_card
 from trigger_api.cards import Decision, Limits, ModelCard, SpectrogramFrontEnd, TensorSpec
-from trigger_api.errors import DeadlineExceeded, TooLarge, UnknownModel
+from trigger_api.errors import DeadlineExceeded, TooLarge, UnknownModel, Unprocessable
 from trigger_api.inference import Engine, Lane, Runner, Tensors
 from trigger_api.media.audio import AudioLimits
 from trigger_api.metrics import Metrics
 from trigger_api.registry import Entry, Registry
 from trigger_api.runtimes import Network
-from trigger_api.tasks.trigger import Trigger, Windows
+from trigger_api.tasks.trigger import Trigger, Windows, decision_for
 
 
 class LevelNetwork:
@@ -142,3 +142,14 @@ class TestWindows:
 def causal_sum(features: NDArray[np.float32]) -> NDArray[np.float32]:
     totals = features.sum(axis=1)
     return np.asarray(np.convolve(totals, np.ones(5))[: len(totals)], np.float32)
+
+
+def test_sensitivities_are_the_cards() -> None:
+    measured = Decision(threshold=0.6, sensitivities={"low": 0.9, "high": 0.3})
+    card = trigger_card().model_copy(update={"decision": measured})
+    found = {name: decision_for(card, sensitivity=name).threshold for name in ("low", "medium", "high")}
+    assert found == {"low": 0.9, "medium": 0.6, "high": 0.3}
+    assert decision_for(card, threshold=0.1).threshold == 0.1
+    assert decision_for(card) == measured
+    with pytest.raises(Unprocessable, match="medium"):
+        decision_for(trigger_card(), sensitivity="high")

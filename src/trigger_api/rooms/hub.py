@@ -19,10 +19,11 @@ from trigger_api.rooms.board import Board
 from trigger_api.rooms.broker import Broker, Detected, LocalBroker, Roll
 from trigger_api.rooms.conductor import Conductor
 from trigger_api.rooms.events import EventLog, new_id, now
-from trigger_api.rooms.session import Ear, Heard, Session, decision_for, hears_streams
+from trigger_api.rooms.session import Ear, Heard, Session, hears_streams
 from trigger_api.rooms.stream import Stream
 from trigger_api.schemas import RoomEvent, RoomState, StreamQuery
 from trigger_api.settings import Settings
+from trigger_api.tasks.trigger import decision_for
 
 _log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ new session remembers nothing of an old one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -219,21 +219,6 @@ class _Pace:
 def hears_streams(card: ModelCard) -> bool:
     """Whether the model takes a state and gives it back, and its front end can go on where it was."""
     return isinstance(card.front_end, LogMelFrontEnd) and len(card.inputs) == 2 and bool(card.lengths)
-
-
-def decision_for(card: ModelCard, *, sensitivity: str | None = None, threshold: float | None = None) -> Decision:
-    """The card's decision with the caller's threshold, or that of a sensitivity it has measured.
-
-    Raises:
-        Unprocessable: the model has no such sensitivity.
-    """
-    decision = card.decision or Decision()
-    known: Mapping[str, float] = {"medium": decision.threshold, **decision.sensitivities}
-    if threshold is None and sensitivity is not None:
-        if sensitivity not in known:
-            raise Unprocessable(f"{card.name} knows these sensitivities: {', '.join(known)}; or give a threshold")
-        threshold = known[sensitivity]
-    return decision if threshold is None else decision.model_copy(update={"threshold": threshold})
 
 
 def _resampler(rate: int, wanted: int) -> soxr.ResampleStream | None:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, File, Form, UploadFile
 
 from trigger_api.routers.deps import Served
-from trigger_api.schemas import TriggerAnswer
+from trigger_api.schemas import Sensitivity, TriggerAnswer
 from trigger_api.service import Service
 from trigger_api.tasks.trigger import Hearing
 
@@ -22,10 +22,12 @@ async def detect(
     audio: Recording,
     model: Annotated[str | None, Form(max_length=64, description="a trigger model's name")] = None,
     version: Annotated[str | None, Form(max_length=64, description="a number, a label, or `latest`")] = None,
+    sensitivity: Annotated[Sensitivity | None, Form(description="a threshold that the card has measured")] = None,
     threshold: Annotated[float | None, Form(ge=0, le=1, description="score from which a word counts")] = None,
 ) -> TriggerAnswer:
     """Say whether the trigger word is in a recording, and when each one ends."""
-    return answer(await hear(service, audio, model=model, version=version, threshold=threshold))
+    heard = await hear(service, audio, model=model, version=version, sensitivity=sensitivity, threshold=threshold)
+    return answer(heard)
 
 
 async def hear(
@@ -34,11 +36,12 @@ async def hear(
     *,
     model: str | None = None,
     version: str | None = None,
+    sensitivity: Sensitivity | None = None,
     threshold: float | None = None,
 ) -> Hearing:
     """Run the task on an uploaded recording."""
     return await service.trigger.detect(
-        await audio.read(), model=model or None, version=version or None, threshold=threshold
+        await audio.read(), model=model or None, version=version or None, sensitivity=sensitivity, threshold=threshold
     )
 
 

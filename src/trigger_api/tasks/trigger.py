@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_api.cards import Decision, FrontEnd, LogMelFrontEnd, ModelCard
+from trigger_api.errors import Unprocessable
 from trigger_api.inference import Engine, Lane, Tensors
 from trigger_api.media.audio import AudioLimits, decode
 from trigger_api.registry import Model, Registry
@@ -59,7 +60,13 @@ class Trigger:
         self._limits = limits
 
     async def detect(
-        self, data: bytes, *, model: str | None = None, version: str | None = None, threshold: float | None = None
+        self,
+        data: bytes,
+        *,
+        model: str | None = None,
+        version: str | None = None,
+        sensitivity: str | None = None,
+        threshold: float | None = None,
     ) -> Hearing:
         """Hear one recording, given as the bytes of a wav, flac, ogg or mp3 file.
 
@@ -67,19 +74,21 @@ class Trigger:
             data: the file.
             model: a model's name; the default one if not given.
             version: a number or a label; see ``Registry.find``.
+            sensitivity: a threshold that the card has measured, by its name.
             threshold: 0..1, instead of the card's.
 
         Raises:
             ServiceError: the recording cannot be taken, or the engine cannot answer in time.
         """
         with self._registry.acquire("trigger", model, version) as served:
+            decision = decision_for(served.card, sensitivity=sensitivity, threshold=threshold)
             lane_limits = next(iter(served.lanes.values())).limits
             async with self._engine.deadline(lane_limits.deadline_s) as deadline:
                 clip = await self._engine.preprocess(prepare, data, served, self._limits)
                 answers = await self._engine.infer(clip.lane, clip.items, deadline)
                 parts = [answer["scores"] for answer in answers]
                 size = sum(part.nbytes for part in parts)
-                return await self._engine.preprocess(_decide, parts, clip, served.card, threshold, size=size)
+                return await self._engine.preprocess(_decide, parts, clip, served.card, decision, size=size)
 
 
 @dataclass(frozen=True)
@@ -141,11 +150,25 @@ def front_end(parameters: FrontEnd) -> Features:
     return LogMel(parameters) if isinstance(parameters, LogMelFrontEnd) else Spectrogram(parameters)
 
 
-def _decide(parts: Sequence[Array], clip: Clip, card: ModelCard, threshold: float | None) -> Hearing:
+def decision_for(card: ModelCard, *, sensitivity: str | None = None, threshold: float | None = None) -> Decision:
+    """The card's decision with the caller's threshold, or that of a sensitivity it has measured.
+
+    Raises:
+        Unprocessable: the model has no such sensitivity, or both are given.
+    """
+    if sensitivity is not None and threshold is not None:
+        raise Unprocessable("give a sensitivity or a threshold, not both")
     decision = card.decision or Decision()
+    known: dict[str, float] = {"medium": decision.threshold, **decision.sensitivities}
+    if sensitivity is not None:
+        if sensitivity not in known:
+            raise Unprocessable(f"{card.name} knows these sensitivities: {', '.join(known)}; or give a threshold")
+        threshold = known[sensitivity]
+    return decision if threshold is None else decision.model_copy(update={"threshold": threshold})
+
+
+def _decide(parts: Sequence[Array], clip: Clip, card: ModelCard, decision: Decision) -> Hearing:
     scores = clip.plan.join(parts, clip.frames)
-    if threshold is not None:
-        decision = decision.model_copy(update={"threshold": threshold})
     duration = round(clip.seconds * 1000)
     heard = Decider(decision, card.frame_ms or 0.0).push(scores)
     # The score that crosses may lie in the silence put after the end.
