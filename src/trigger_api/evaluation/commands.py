@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from trigger_api import logs
 from trigger_api.errors import ServiceError
 from trigger_api.evaluation.objects.photos import PARTS
 from trigger_api.registry import BUNDLED
@@ -111,6 +112,7 @@ def digits(
     from trigger_api.evaluation.digits.material import read_images, read_labels
     from trigger_api.evaluation.digits.scores import evaluate_digits, table_rows
 
+    logs.configure("error")  # standard output is for the figures
     try:
         figures = evaluate_digits(read_images(images), read_labels(labels), model, find=find).figures()
     except (OSError, ValueError) as error:

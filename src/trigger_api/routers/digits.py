@@ -21,7 +21,7 @@ async def read_digits(
     image: Picture,
     model: Annotated[str | None, Form(max_length=64, description="a digit model's name")] = None,
     version: Annotated[str | None, Form(max_length=64, description="a number, a label, or `latest`")] = None,
-    threshold: Annotated[float | None, Form(ge=0, le=1, description="probability of being any digit from which it counts")] = None,
+    threshold: Annotated[float | None, Form(ge=0, le=1, description="probability from which it is some digit")] = None,
 ) -> DigitsAnswer:
     """Read every digit on a picture: line by line, each from left to right."""
     reading = await service.digits.read(

@@ -69,6 +69,11 @@ def test_the_whole_recipe_learns_resumes_and_is_measured(material: dict[str, Pat
     assert (
         "accuracy" in CliRunner().invoke(app, ["evaluate", "digits", *options(material), "--model", str(output)]).stdout
     )
+    few = {name: tmp_path / f"few-{name}.npz" for name in material}
+    np.savez(few["images"], x=images[:9])
+    np.savez(few["labels"], y=labels[:9])
+    searched = ["evaluate", "digits", *options(few), "--model", str(output), "--find", "--json"]
+    assert json.loads(CliRunner().invoke(app, searched).stdout)["pictures"] == 9
     found = evaluate_digits(images[:12], labels[:12], output, find=True)
     assert set(found.answers) <= {*range(10), NONE}
 
