@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from trigger_api.runtimes.detection import CANVAS, FOUND, letterbox, selected
+from trigger_api.runtimes.detection import CANVAS, FOUND, fitted, letterbox, selected
 from trigger_api.tasks.picture.canvas import GREY, lay
 
 Array = NDArray[np.float32]
@@ -82,3 +82,11 @@ def test_a_row_of_boxes_each_over_the_next() -> None:
     found = np.asarray(selected(boxes, np.zeros((1, 100, 1), np.float32), scores, limits)["scores"])[0]
     assert (found[:16] == scores[0, :31:2]).all()
     assert (found[16:] == 0).all()
+
+
+def test_sizes_beyond_the_canvas_are_brought_back() -> None:
+    """A caller of the tensors themselves may say anything: it must not reach into its neighbour's photo."""
+    size = np.array([[-5, 2**31 - 1], [0, 640]], np.int32)
+    extent, scale = (np.asarray(tensor) for tensor in fitted(size, 416))
+    assert extent.tolist() == [[1, 640], [1, 640]]
+    assert scale == pytest.approx(np.array([[0.65], [0.65]]))

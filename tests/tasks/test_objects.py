@@ -82,3 +82,15 @@ async def test_nothing_on_an_empty_picture(service: Service) -> None:
     buffer = io.BytesIO()
     PIL.Image.new("RGB", (1, 1), "white").save(buffer, "PNG")
     assert (await service.objects.find(buffer.getvalue())).things == ()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 0.0, 2.0])
+async def test_tensors_of_any_values_break_nothing(service: Service, value: float) -> None:
+    inputs = {
+        "photo": np.full((2, 640, 640, 3), 255, np.uint8),
+        "size": np.array([[-7, 2**31 - 1], [0, 0]], np.int32),
+        "limits": np.full((2, 4), value, np.float32),
+    }
+    outputs = (await service.compute.run(inputs, model="yolox-nano")).outputs
+    assert np.isfinite(outputs["scores"]).all()
+    assert ((outputs["boxes"] >= 0) & (outputs["boxes"] <= 1)).all()

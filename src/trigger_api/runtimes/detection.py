@@ -19,6 +19,19 @@ _THINNEST = 1e-6  # of the photo's width or height: a box beside the photo has n
 _ROUNDS = 32  # of suppression: as many boxes in a row as each may suppress the next
 
 
+def fitted(size: Any, side: int) -> tuple[Any, Any]:
+    """The photos' heights and widths ``(batch, 2)``, and what multiplies them to fit ``side``, ``(batch, 1)``.
+
+    Args:
+        size: what the caller says they are, int32; nothing beyond the canvas is ever looked at.
+        side: of the square that they go into, pixels.
+    """
+    from keras import ops
+
+    extent = ops.cast(ops.clip(size, 1, CANVAS), "float32")
+    return extent, side / ops.max(extent, axis=1, keepdims=True)
+
+
 def letterbox(photo: Any, extent: Any, scale: Any, side: int) -> Any:
     """Photos on grey canvases ``(batch, CANVAS, CANVAS, 3)`` scaled to fit ``side``, bilinearly.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from trigger_api.cards import Limits, ModelCard, TensorSpec
 from trigger_api.runtimes.coco import labels
-from trigger_api.runtimes.detection import CANVAS, FOUND, letterbox, selected
+from trigger_api.runtimes.detection import CANVAS, FOUND, fitted, letterbox, selected
 
 if TYPE_CHECKING:
     import keras
@@ -84,8 +84,7 @@ def _whole(detector: Any) -> keras.Model:
             self._detector = detector
 
         def call(self, photo: Any, size: Any, limits: Any) -> dict[str, Any]:
-            extent = ops.cast(ops.maximum(size, 1), "float32")
-            scale = side / ops.max(extent, axis=1, keepdims=True)
+            extent, scale = fitted(size, side)
             pictures = detector.preprocessor(letterbox(photo, extent, scale, side))
             found = detector.decode_predictions(detector(pictures, training=False), pictures)
             boxes = ops.clip(_fractions(found["boxes"], detector, pictures) * side / _both(extent * scale), 0.0, 1.0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trigger_api.runtimes.detection import CANVAS, letterbox, selected
+from trigger_api.runtimes.detection import CANVAS, fitted, letterbox, selected
 from trigger_api.training.objects.network import SIDE, STRIDES, build_network
 
 if TYPE_CHECKING:
@@ -23,14 +23,13 @@ def build_detector(network: keras.Model | None = None, *, side: int = SIDE) -> k
     (114) around it; ``size (2,)`` int32, the photo's height and width there; ``limits (4,)``, see ``selected``. Outputs
     as ``selected``'s.
     """
-    from keras import Model, layers, ops
+    from keras import Model, layers
 
     network = network or build_network()
     photo = layers.Input((CANVAS, CANVAS, 3), dtype="uint8", name="photo")
     size = layers.Input((2,), dtype="int32", name="size")
     limits = layers.Input((4,), name="limits")
-    extent = ops.cast(ops.maximum(size, 1), "float32")
-    scale = side / ops.max(extent, axis=1, keepdims=True)
+    extent, scale = fitted(size, side)
     cells = network(letterbox(photo, extent, scale, side))
     boxes, scores = _decoded(cells, extent * scale, side)
     return Model([photo, size, limits], selected(boxes, cells[:, :, 5:], scores, limits))
