@@ -27,7 +27,6 @@ from trigger_api.training.trigger.speech import Line, say, voices
 
 WITHIN_SECONDS = 0.12
 _SPEAKER = re.compile(r"([0-9a-f]{8})_nohash")
-_SENTENCES = 500
 _TEMPOS = ((0.85, 0.4), (1.0, 0.5), (1.15, 0.6))
 
 Train = Callable[[Sources, Path], object]
@@ -155,7 +154,7 @@ def spoken(word: str, program: str, cache: Path) -> list[Clip]:
 def prose(word: str, program: str, cache: Path) -> list[Clip]:
     """Sentences without the word, each read by one voice of a program, the voices in turn."""
     readers = [voice for voice in voices() if voice.program == program]
-    texts = phrases.prose(word)[:_SENTENCES] if readers else []
+    texts = phrases.kept_prose(word) if readers else []
     lines = [Line(readers[number % len(readers)], text) for number, text in enumerate(texts)]
     said = zip(lines, say(lines, cache), strict=True)
     return [clip(line.voice.name, sound, said=False) for line, sound in said if sound is not None]

@@ -12,7 +12,6 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
-from scipy.signal import istft, stft
 
 from trigger_api.training.trigger.recordings import RATE, Samples
 
@@ -20,9 +19,6 @@ Spectrum = NDArray[np.complex64]
 
 _WSOLA = 480  # samples in one segment: 30 ms, two periods of a low voice
 _SEARCH = 120
-_FRAME = 512
-_SMOOTH = 40  # of the cepstrum: 2.5 ms, shorter than any voice's period
-_BY_MACHINE = 0.25  # of all voices
 
 
 def change_tempo(samples: Samples, factor: float) -> Samples:
@@ -58,39 +54,9 @@ def change_speed(samples: Samples, factor: float) -> Samples:
 
 def another_voice(samples: Samples, rng: np.random.Generator, *, strength: float = 1.0) -> Samples:
     """Throat and pitch by up to 18 %, and independently the tempo by up to 25 %."""
-    if len(samples) > _FRAME and rng.random() < _BY_MACHINE:
-        samples = revoiced(samples, rng)
     throat = float(np.exp(rng.uniform(-0.17, 0.17) * strength))
     tempo = float(np.exp(rng.uniform(-0.25, 0.25) * strength))
     return change_tempo(change_speed(samples, throat), tempo / throat)
-
-
-def revoiced(samples: Samples, rng: np.random.Generator) -> Samples:
-    """The same sounds out of a machine: a steady buzz and noise, shaped as a formant synthesiser does.
-
-    Each frame's envelope, without the pitch, is put onto the new source: the buzz where most of the energy is low, as
-    in vowels, and noise where it is not. Wants more samples than ``_FRAME``.
-    """
-    envelope = _envelope(stft(samples, nperseg=_FRAME)[2], float(rng.uniform(0.9, 1.4)))
-    low = envelope[: _FRAME // 8].sum(axis=0) / (envelope.sum(axis=0) + 1e-9)
-    sources = np.stack([_buzz(len(samples), rng), rng.standard_normal(len(samples)).astype(np.float32)])
-    buzz, hiss = stft(sources, nperseg=_FRAME)[2]
-    made = istft(np.where(low > 0.5, buzz, hiss * np.abs(buzz).mean() / np.abs(hiss).mean()) * envelope)[1]
-    made = np.resize(np.asarray(made, np.float32), len(samples))
-    return np.asarray(made * (np.abs(samples).max() / (np.abs(made).max() + 1e-9)), np.float32)
-
-
-def _envelope(spectrum: NDArray[np.complex64], sharpness: float) -> NDArray[np.float32]:
-    cepstrum = irfft(np.log(np.abs(spectrum) + 1e-6), axis=0)
-    cepstrum[_SMOOTH : _FRAME - _SMOOTH + 1] = 0
-    return np.asarray(np.exp(sharpness * rfft(cepstrum, axis=0).real), np.float32)
-
-
-def _buzz(length: int, rng: np.random.Generator) -> Samples:
-    """Pulses, of a pitch that is steady or glides by up to a third."""
-    hertz = np.geomspace(1, rng.uniform(0.75, 1.33), length) * np.exp(rng.uniform(np.log(75), np.log(260)))
-    phase = np.cumsum(hertz) / RATE
-    return np.diff(np.floor(phase), prepend=0).astype(np.float32)
 
 
 def microphone(size: int, rng: np.random.Generator) -> Spectrum:

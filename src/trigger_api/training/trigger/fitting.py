@@ -31,7 +31,7 @@ _EASY = 0.03  # a scene that is heard right is still drawn now and then
 class Schedule:
     """How long and how hard to train."""
 
-    epochs: int = 16
+    epochs: int = 20
     steps: int = 120
     rate: float = 2e-3
     average: float = 0.995

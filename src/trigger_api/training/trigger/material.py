@@ -25,6 +25,7 @@ _SENTENCE_TEMPOS = (0.85, 1.0, 1.2)
 # A few voices of flite and festival are made from people; the many of espeak-ng are made from rules.
 _TAKES = {"flite": 30, "festival": 30}
 _OTHERS = {"flite": 70, "festival": 30}
+_PROSE = {"flite": 80, "festival": 25}
 
 
 @dataclass(frozen=True)
@@ -123,11 +124,14 @@ def _word_lines(sources: Sources, seed: int) -> list[Line]:
 
 
 def _other_lines(sources: Sources, seed: int) -> list[Line]:
-    texts = phrases.others(sources.word)
+    texts, prose = phrases.others(sources.word), phrases.prose(sources.word)
     return [
         _line(voice, str(text), rng)
         for voice, rng in _seeded(sources.voices(), seed + 1)
-        for text in rng.choice(texts, _OTHERS.get(voice.program, 8))
+        for text in (
+            *rng.choice(texts, _OTHERS.get(voice.program, 8)),
+            *rng.choice(prose, _PROSE.get(voice.program, 10)),
+        )
     ]
 
 

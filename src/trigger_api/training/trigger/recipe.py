@@ -32,10 +32,10 @@ class Recipe:
     real: int = 2_500
     synthetic: int = 3_000
     others: int = 4_000
-    speech: int = 5_000
+    speech: int = 6_000
     noise: int = 1_200
     test: int = 700
-    batch: tuple[int, int, int, int, int] = (32, 32, 30, 26, 8)
+    batch: tuple[int, int, int, int, int] = (30, 30, 26, 34, 8)
     schedule: Schedule = field(default_factory=Schedule)
     shape: Shape = field(default_factory=Shape)
     start: Path | None = None
