@@ -23,7 +23,7 @@ SENSITIVITIES = {"low": 1.0, "medium": 4.0, "high": 12.0}
 THRESHOLDS = tuple(float(t) for t in 1 / (1 + np.exp(-np.linspace(0, 8, 33))))
 
 _BATCH = 256
-_PATIENCE = 2  # in running speech, half of the false accepts last one score
+_PATIENCE = 1  # of a word through a telephone, one score may be certain and its neighbours not
 _REFRACTORY_MS = 1_000
 
 
