@@ -15,6 +15,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_CLOSED = re.compile(rb"connection: *close", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _client(requests: Iterator[Request], stop: float, load: Load) -> None:
     while time.perf_counter() < stop:
         request, started = next(requests), time.perf_counter()
         try:
-            channel = channel or _Channel(request.url)
+            channel = channel if channel and channel.open else _Channel(request.url)
             status = channel.ask(request.message)
         except OSError:
             channel, status = None, 0
@@ -110,6 +111,7 @@ class _Channel:
         address = urlsplit(url)
         self._socket = socket.create_connection((address.hostname, address.port), timeout=120)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.open = True
 
     def ask(self, message: bytes) -> int:
         """Send a request and read its answer; returns the status."""
@@ -121,6 +123,7 @@ class _Channel:
         rest = int(length.group(1)) - len(body)
         while rest > 0:
             rest -= len(self._more())
+        self.open = head.startswith(b"HTTP/1.1") and not _CLOSED.search(head)
         return int(head[9:12])
 
     def _until(self, mark: bytes) -> bytes:
