@@ -1,8 +1,8 @@
-"""The baseline: a detector the way its web demos serve it, with Flask, ``model.predict`` and numpy around it."""
+"""The baseline: a detector as web demos serve it: Flask behind gunicorn, ``model.predict``, numpy around it."""
 
 from __future__ import annotations
 
-import sys
+import os
 from typing import Any
 
 import keras
@@ -16,7 +16,8 @@ SIDE, GREY = 416, 114
 STRIDES = (8, 16, 32)
 
 app = Flask(__name__)
-model = keras.models.load_model(sys.argv[1], compile=False)
+model = keras.models.load_model(os.environ["NETWORK"], compile=False)
+model.predict(np.zeros((1, SIDE, SIDE, 3), np.float32), verbose=0)  # first calls in several threads at once never end
 corners = np.concatenate(
     [np.stack(np.meshgrid(*[np.arange(SIDE // stride)] * 2), axis=-1).reshape(-1, 2) for stride in STRIDES]
 )
@@ -53,7 +54,3 @@ def _suppress(boxes: Any, scores: Any, members: Any) -> list[int]:
         areas = (boxes[rest, 2:] - boxes[rest, :2]).prod(axis=1) + (boxes[first, 2:] - boxes[first, :2]).prod()
         rest = rest[common / (areas - common) <= 0.4]
     return kept
-
-
-if __name__ == "__main__":
-    app.run(port=int(sys.argv[2]), threaded=True)

@@ -33,7 +33,8 @@ from trigger_api.tasks.objects import Wanted, prepare
 
 MODEL = BUNDLED / "objects" / "yolox-nano" / "1"
 NETWORK = "yolox_nano"  # the layer of the whole detector that is the network alone
-FLASK, SERVICE, PLAIN = "Flask, `model.predict`", "service", "service on TensorFlow"
+CORES = len(os.sched_getaffinity(0))
+FLASK, SERVICE, PLAIN = "Flask, gunicorn, `model.predict`", "service", "service on TensorFlow"
 PORTS = {FLASK: 8121, SERVICE: 8122, PLAIN: 8123}
 
 Loads = dict[str, load.Load]
@@ -77,9 +78,10 @@ def _network(folder: Path) -> Path:
 
 
 def _start(stack: ExitStack, network: Path) -> None:
-    flask = str(Path(__file__).parent / "flask_objects.py")
-    port = PORTS[FLASK]
-    stack.enter_context(server([flask, str(network), str(port)], f"http://127.0.0.1:{port}/"))
+    address = f"127.0.0.1:{PORTS[FLASK]}"
+    workers = ["--workers", str(CORES), "--threads", "4", "--bind", address]
+    command = ["-m", "gunicorn", *workers, "--pythonpath", str(Path(__file__).parent), "flask_objects:app"]
+    stack.enter_context(server(command, f"http://{address}/", {"NETWORK": str(network)}))
     stack.enter_context(_service(SERVICE, {}))
     stack.enter_context(_service(PLAIN, {"TRIGGER_API_RUNTIME": "tensorflow"}))
 

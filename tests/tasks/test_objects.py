@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -86,7 +87,7 @@ async def test_nothing_on_an_empty_picture(service: Service) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 0.0, 2.0])
 async def test_tensors_of_any_values_break_nothing(service: Service, value: float) -> None:
-    inputs = {
+    inputs: dict[str, NDArray[Any]] = {
         "photo": np.full((2, 640, 640, 3), 255, np.uint8),
         "size": np.array([[-7, 2**31 - 1], [0, 0]], np.int32),
         "limits": np.full((2, 4), value, np.float32),
