@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -152,7 +153,7 @@ def test_no_broken_picture_breaks_the_service(tmp_path: Path, kind: str) -> None
     whole = buffer.getvalue()
     with TestClient(create_app(served(tmp_path), loader=lambda path, card: PrintedNetwork())) as client:
         while client.get("/health/ready").status_code != 200:
-            pass
+            time.sleep(0.002)
 
         @given(st.data())
         @settings(max_examples=60, deadline=None)
