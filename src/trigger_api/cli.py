@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 import uvicorn
@@ -21,6 +21,7 @@ from trigger_api import bench as load
 from trigger_api import logs
 from trigger_api.auth import is_loopback
 from trigger_api.bounds import BoundedHttp
+from trigger_api.console import err, fail, told
 from trigger_api.errors import ServiceError
 from trigger_api.evaluation import commands as evaluation
 from trigger_api.metrics import MULTIPROC_DIR, Metrics
@@ -38,7 +39,6 @@ app.add_typer(evaluation.app, name="evaluate")
 app.command()(live.listen)
 app.command()(live.wyoming)
 _out = Console()
-_err = Console(stderr=True)
 
 _WORKER_PATIENCE_S = 120  # a worker that imports TensorFlow on a busy machine answers late
 
@@ -55,12 +55,12 @@ def serve(
     """Serve over HTTP. Every option has an environment variable TRIGGER_API_*, and those have more."""
     settings = _settings(host=host, port=port, workers=workers, models=models)
     if settings.auth != "open" and not settings.tokens and not is_loopback([settings.host]):
-        _fail(
+        fail(
             f"refusing to listen on {settings.host} without a token: "
             f"set {ENV_PREFIX}TOKENS, or {ENV_PREFIX}AUTH=open to let everybody in"
         )
     if settings.wyoming_uri and settings.workers > 1:
-        _fail(f"{ENV_PREFIX}WYOMING_URI is for one worker; beside more, run `trigger-api wyoming`")
+        fail(f"{ENV_PREFIX}WYOMING_URI is for one worker; beside more, run `trigger-api wyoming`")
     _checked(find_models, settings)
     if settings.workers == 1:
         _run(settings)
@@ -158,10 +158,10 @@ async def _detect(
 
 def _load(service: Service, model: str | None) -> None:
     entry = _checked(service.registry.find, "trigger", model)
-    with _err.status("loading the model"):
+    with err.status("loading the model"):
         service.registry.load(entry)
     if entry.state is not State.READY:
-        _fail(f"{entry.card.name} cannot be loaded: {entry.reason}")
+        fail(f"{entry.card.name} cannot be loaded: {entry.reason}")
 
 
 async def _hear(service: Service, data: bytes, model: str | None, threshold: float | None) -> Hearing | ServiceError:
@@ -195,7 +195,7 @@ def _settings(**options: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
-        _fail("; ".join(f"{ENV_PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()))
+        fail("; ".join(f"{ENV_PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()))
 
 
 def _run(settings: Settings) -> None:
@@ -226,12 +226,5 @@ def _run(settings: Settings) -> None:
 
 def _checked(function: Any, *args: Any) -> Any:
     """Call something whose errors are the operator's to mend."""
-    try:
+    with told(ServiceError, ValueError):
         return function(*args)
-    except (ServiceError, ValueError) as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> NoReturn:
-    _err.print(f"[red]error:[/red] {message}", highlight=False, soft_wrap=True)
-    raise typer.Exit(2)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from trigger_api import logs
+from trigger_api.console import told
 from trigger_api.errors import ServiceError
 from trigger_api.evaluation.objects.photos import PARTS
 from trigger_api.registry import BUNDLED
 
 app = typer.Typer(no_args_is_help=True, help="Measure a model, through the path that serves it.")
-_err = Console(stderr=True)
 
 _ACTIVATE = BUNDLED / "trigger" / "activate" / "1"
 _MNIST = BUNDLED / "digits" / "mnist" / "1"
@@ -38,13 +38,10 @@ def trigger(
     """Measure misses and false accepts of a trigger word as it would hear a live stream."""
     from trigger_api.evaluation.trigger.report import evaluate_trigger  # matplotlib takes a second to import
 
-    try:
+    with told(OSError, ValueError):
         figures = evaluate_trigger(
             model, positives, negatives, out, noise=tuple(noise or ()), snr_db=snr, reverb=reverb, seed=seed
         )
-    except (OSError, ValueError) as error:
-        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
     typer.echo(json.dumps(figures, indent=2))
 
 
@@ -63,12 +60,9 @@ def rounds(
     from trigger_api.evaluation.trigger.rounds import HeldOut, leave_one_out
     from trigger_api.training.trigger.material import Sources
 
-    try:
+    with told(OSError, ValueError):
         sources = Sources(word, recordings, tuple(negatives or ()), tuple(noise or ()))
         figures = leave_one_out(sources, tests, [HeldOut.parse(text) for text in hold_out], out, seed=seed)
-    except (OSError, ValueError) as error:
-        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
     typer.echo(json.dumps(figures, indent=2))
 
 
@@ -85,19 +79,13 @@ def entities(
     """Measure named entities: precision, recall and F1 of whole spans."""
     from trigger_api.evaluation.entities.scores import evaluate_entities  # Keras takes seconds to import
 
-    try:
+    with told(OSError, ValueError):
         report = evaluate_entities(file, model, types.split(","), part=part, lower=lower, apart=apart)
-    except (OSError, ValueError) as error:
-        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
     figures = report.figures()
-    if as_json:
-        typer.echo(json.dumps(figures, indent=2))
-        return
     table = Table("type", "precision", "recall", "F1", "spans")
     for kind, row in figures.items():
         table.add_row(kind, *(f"{row[name]:.2f}" for name in ("precision", "recall", "f1")), f"{row['spans']:.0f}")
-    Console().print(table)
+    _show(figures, table, as_json=as_json)
 
 
 @app.command()
@@ -113,18 +101,12 @@ def digits(
     from trigger_api.evaluation.digits.scores import evaluate_digits, table_rows
 
     logs.configure("error")  # standard output is for the figures
-    try:
+    with told(OSError, ValueError):
         figures = evaluate_digits(read_images(images), read_labels(labels), model, find=find).figures()
-    except (OSError, ValueError) as error:
-        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
-    if as_json:
-        typer.echo(json.dumps(figures, indent=2))
-        return
     table = Table("what", "measured")
     for row in table_rows(figures):
         table.add_row(*row)
-    Console().print(table)
+    _show(figures, table, as_json=as_json)
 
 
 @app.command()
@@ -140,15 +122,17 @@ def objects(
     """Measure object detection: COCO's average precision, of all and of each class."""
     from trigger_api.evaluation.objects.precision import evaluate_objects  # pycocotools is an extra
 
-    try:
+    with told(ImportError, OSError, ValueError, ServiceError):
         figures = evaluate_objects(photos, labels, model, part or PARTS).figures()
-    except (ImportError, OSError, ValueError, ServiceError) as error:
-        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
-    if as_json:
-        typer.echo(json.dumps(figures, indent=2))
-        return
     table = Table("class", "AP", "AP50", "objects")
     for label, row in [(f"all, on {figures['photos']} photos", figures), *figures["classes"].items()]:
         table.add_row(label, f"{row['AP']:.1f}", f"{row['AP50']:.1f}", str(row["objects"]))
-    Console().print(table)
+    _show(figures, table, as_json=as_json)
+
+
+def _show(figures: Any, table: Table, *, as_json: bool) -> None:
+    """Figures for a program, or their table for a person."""
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2))
+    else:
+        Console().print(table)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import soundfile
 import typer
@@ -15,6 +15,7 @@ from websockets.exceptions import InvalidHandshake
 
 from trigger_api import listen as ears
 from trigger_api import logs
+from trigger_api.console import fail, told
 from trigger_api.metrics import Metrics
 from trigger_api.service import Service
 from trigger_api.settings import Settings
@@ -43,7 +44,7 @@ def listen(
     except KeyboardInterrupt:
         return
     except (OSError, ImportError, InvalidHandshake, soundfile.LibsndfileError, ValueError) as error:
-        _fail(str(error))
+        fail(str(error))
     if failed:
         raise typer.Exit(1)
 
@@ -53,13 +54,11 @@ def wyoming(
     models: Annotated[Path | None, typer.Option(help="Folder of further models, or one model file.")] = None,
 ) -> None:
     """Speak Home Assistant's protocol, to peers with private addresses. Needs the extra ``wyoming``."""
-    try:
+    with told(OSError, ImportError, ValueError, ValidationError):
         options: dict[str, Any] = {"models": models} if models else {}
         settings = Settings(**options)
         logs.configure(settings.log_level)
         asyncio.run(_speak(settings, uri))
-    except (OSError, ImportError, ValueError, ValidationError) as error:
-        _fail(str(error))
 
 
 async def _listen(source: str, rate: int, url: str, query: dict[str, Any], token: str | None, as_json: bool) -> bool:
@@ -104,8 +103,3 @@ async def _speak(settings: Settings, uri: str) -> None:
             await told.wait()
     finally:
         await service.close()
-
-
-def _fail(message: str) -> NoReturn:
-    typer.secho(f"error: {message}", err=True, fg="red")
-    raise typer.Exit(2)

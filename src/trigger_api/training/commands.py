@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from trigger_api.console import err, told
 from trigger_api.errors import ServiceError
 
 app = typer.Typer(no_args_is_help=True, help="Train a model folder that the service can serve.")
-_err = Console(stderr=True)
 
 
 @app.command()
@@ -35,14 +34,11 @@ def trigger(
     """Train a trigger word. Stopped and started again, it goes on where it was."""
     from trigger_api.training.trigger.recipe import train_trigger  # TensorFlow and matplotlib take seconds to import
 
-    try:
+    with told(ValueError):
         card = train_trigger(
             word, out, recordings, tuple(negatives or ()), tuple(noise or ()), seed=seed, synthesizer=synthesizer
         )
-    except ValueError as error:
-        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
-    _err.print(f"{out}: hears {word!r}; serve it with: trigger-api serve --models {out}", highlight=False)
+    err.print(f"{out}: hears {word!r}; serve it with: trigger-api serve --models {out}", highlight=False)
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters", "decision"}))
 
 
@@ -56,11 +52,8 @@ def entities(
     """Train named entities from a published encoder. Stopped and started again, it goes on where it was."""
     from trigger_api.training.entities.recipe import train_entities  # Keras takes seconds to import
 
-    try:
-        train_entities(data=data, published=published, output=out, work=work, say=_err.print)
-    except (OSError, ValueError) as error:
-        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
+    with told(OSError, ValueError):
+        train_entities(data=data, published=published, output=out, work=work, say=err.print)
 
 
 @app.command()
@@ -74,11 +67,8 @@ def digits(
     """Train handwritten digits, from MNIST's training set. Stopped and started again, it goes on where it was."""
     from trigger_api.training.digits.recipe import train_digits  # Keras takes seconds to import
 
-    try:
-        card = train_digits(images=images, labels=labels, output=out, work=work, start=start, say=_err.print)
-    except (OSError, ValueError) as error:
-        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
+    with told(OSError, ValueError):
+        card = train_digits(images=images, labels=labels, output=out, work=work, start=start, say=err.print)
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))
 
 
@@ -94,12 +84,9 @@ def objects(
     """Train object detection from a published network. Stopped and started again, it goes on where it was."""
     from trigger_api.training.objects.recipe import train_objects  # Keras takes seconds to import
 
-    try:
+    with told(OSError, ValueError, ServiceError):
         card = train_objects(
             photos=photos, labels=labels, unlabelled=unlabelled, published=published, output=out, work=work,
-            say=_err.print,
+            say=err.print,
         )  # fmt: skip
-    except (OSError, ValueError, ServiceError) as error:
-        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))
