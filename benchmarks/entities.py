@@ -13,7 +13,6 @@ import argparse
 import itertools
 import json
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -148,16 +147,8 @@ def _report(
 
 
 def _row(name: str, rounds: list[dict[str, load.Load]], alone: load.Load | None, start: float | None) -> str:
-    runs = [one[name] for one in rounds]
-    ratios = [one[name].rate / one[PREDICT].rate for one in rounds]
-    middle = {share: statistics.median(run.percentile(share) for run in runs) for share in (0.5, 0.99)}
     lone = f"{alone.percentile(0.5):.1f} ms | {alone.percentile(0.99):.0f} ms" if alone else "|"
-    return (
-        f"| {name} | {statistics.median(run.rate for run in runs):.1f} "
-        f"| {statistics.median(ratios):.1f} ({min(ratios):.1f}, {max(ratios):.1f}) "
-        f"| {middle[0.5]:.0f} ms | {middle[0.99]:.0f} ms | {sum(len(run.failures) for run in runs)} "
-        f"| {lone} | {f'{start:.0f} s' if start else ''} |"
-    )
+    return f"| {name} | {results.cells(name, PREDICT, rounds)} | {lone} | {f'{start:.0f} s' if start else ''} |"
 
 
 if __name__ == "__main__":

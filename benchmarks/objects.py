@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -159,7 +158,11 @@ def _report(rounds: list[Loads], alone: Loads, costs: Mapping[str, float], optio
         "",
         "| server | photos/s | times Flask (least, most) | p50 | p99 | failed | alone: photos/s | p50 |",
         "|---|---|---|---|---|---|---|---|",
-        *(_row(name, rounds, alone[name]) for name in PORTS),
+        *(
+            f"| {name} | {results.cells(name, FLASK, rounds)} "
+            f"| {alone[name].rate:.1f} | {alone[name].percentile(0.5):.0f} ms |"
+            for name in PORTS
+        ),
         "",
         "One photo on one thread, the least of 30 in turn:",
         "",
@@ -169,18 +172,6 @@ def _report(rounds: list[Loads], alone: Loads, costs: Mapping[str, float], optio
         "",
     ]
     return "\n".join(lines)
-
-
-def _row(name: str, rounds: list[Loads], alone: load.Load) -> str:
-    runs = [one[name] for one in rounds]
-    ratios = [one[name].rate / one[FLASK].rate for one in rounds]
-    middle = {share: statistics.median(run.percentile(share) for run in runs) for share in (0.5, 0.99)}
-    return (
-        f"| {name} | {statistics.median(run.rate for run in runs):.1f} "
-        f"| {statistics.median(ratios):.1f} ({min(ratios):.1f}, {max(ratios):.1f}) "
-        f"| {middle[0.5]:.0f} ms | {middle[0.99]:.0f} ms | {sum(len(run.failures) for run in runs)} "
-        f"| {alone.rate:.1f} | {alone.percentile(0.5):.0f} ms |"
-    )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from load import Load
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
@@ -19,3 +23,15 @@ def replaced(results: str, section: str) -> str:
     rest = tail[tail.find("\n## ") + 1 :] if "\n## " in tail else ""
     before = (head if found else results).rstrip("\n")
     return (before + "\n\n" if before else "") + section + ("\n" + rest if rest else "")
+
+
+def cells(name: str, baseline: str, rounds: Sequence[Mapping[str, Load]]) -> str:
+    """A server in a table, medians over rounds: rate, times the baseline's (least, most), p50, p99, failed."""
+    runs = [one[name] for one in rounds]
+    ratios = [one[name].rate / one[baseline].rate for one in rounds]
+    p50, p99 = (statistics.median(run.percentile(share) for run in runs) for share in (0.5, 0.99))
+    return (
+        f"{statistics.median(run.rate for run in runs):.1f} "
+        f"| {statistics.median(ratios):.1f} ({min(ratios):.1f}, {max(ratios):.1f}) "
+        f"| {p50:.0f} ms | {p99:.0f} ms | {sum(len(run.failures) for run in runs)}"
+    )

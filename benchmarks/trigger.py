@@ -12,20 +12,18 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import statistics
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 
 import load
+import networks
 import results
 from servers import server
-from trigger_api.runtimes import exercise
 
 FLASK = "Flask, `model.predict`"
 EXERCISE, EXERCISE_WORKERS = "exercise's network", "exercise's network, a worker a core"
@@ -58,9 +56,8 @@ def _options() -> argparse.Namespace:
 
 
 def _servers(folder: Path) -> Iterator[AbstractContextManager[object]]:
-    original, own = folder / "demo.keras", folder / "tr_model.keras"
-    _network(time_distributed=True).save(original)
-    _network(time_distributed=False).save(own)
+    original = networks.demo(folder / "demo.keras")
+    own = networks.demo(folder / "tr_model.keras", time_distributed=False)
     here = str(Path(__file__).parent / "flask_baseline.py")
     yield server([here, str(original), str(PORTS[FLASK])], f"http://127.0.0.1:{PORTS[FLASK]}/")
     for name, models in ((EXERCISE, str(own)), (EXERCISE_WORKERS, str(own)), (BUNDLED, ""), (BUNDLED_WORKERS, "")):
@@ -76,16 +73,6 @@ def _ours(port: int, models: str, cache: Path | None) -> Iterator[None]:
     command = ["-m", "trigger_api", "serve", "--port", str(port)]
     with server(command, f"http://127.0.0.1:{port}/health/ready", environment):
         yield
-
-
-def _network(*, time_distributed: bool) -> Any:
-    from keras import Model, layers
-
-    model = exercise.build()
-    if not time_distributed:
-        return model
-    hidden = model.layers[-2].output
-    return Model(model.input, layers.TimeDistributed(layers.Dense(1, activation="sigmoid"))(hidden))
 
 
 def _request(name: str) -> load.Request:
@@ -112,22 +99,14 @@ def _report(rounds: list[dict[str, load.Load]], alone: dict[str, load.Load], opt
         "",
         "| server | clips/s | times Flask (least, most) | p50 | p99 | failed | alone: clips/s | p50 |",
         "|---|---|---|---|---|---|---|---|",
-        *(_row(name, rounds, alone[name]) for name in PORTS),
+        *(
+            f"| {name} | {results.cells(name, FLASK, rounds)} "
+            f"| {alone[name].rate:.1f} | {alone[name].percentile(0.5):.0f} ms |"
+            for name in PORTS
+        ),
         "",
     ]
     return "\n".join(lines)
-
-
-def _row(name: str, rounds: list[dict[str, load.Load]], alone: load.Load) -> str:
-    runs = [one[name] for one in rounds]
-    ratios = [one[name].rate / one[FLASK].rate for one in rounds]
-    middle = {share: statistics.median(run.percentile(share) for run in runs) for share in (0.5, 0.99)}
-    return (
-        f"| {name} | {statistics.median(run.rate for run in runs):.1f} "
-        f"| {statistics.median(ratios):.1f} ({min(ratios):.1f}, {max(ratios):.1f}) "
-        f"| {middle[0.5]:.0f} ms | {middle[0.99]:.0f} ms | {sum(len(run.failures) for run in runs)} "
-        f"| {alone.rate:.1f} | {alone.percentile(0.5):.0f} ms |"
-    )
 
 
 if __name__ == "__main__":
