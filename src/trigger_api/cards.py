@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "model.keras"
 
-Task = Literal["trigger", "digits", "emotions", "objects", "entities"]
+Task = Literal["trigger", "digits", "faces", "emotions", "objects", "entities"]
 
 
 class _Frozen(BaseModel):
@@ -119,6 +119,7 @@ class ModelCard(_Frozen):
     context: int = Field(default=0, ge=0, description="scores at a window's start that lean on audio before it")
     front_end: FrontEnd | None = None
     decision: Decision | None = None
+    margin: float = Field(default=1.0, ge=0.5, le=3, description="side of the crop, in longer sides of the face's box")
     limits: Limits = Limits()
     parameters: int = 0
     training_data: tuple[DataSource, ...] = ()
