@@ -1,4 +1,4 @@
-"""The command line: trigger-api serve, detect, models, convert, bench, train, evaluate."""
+"""The command line: trigger-api serve, detect, listen, record, models, convert, bench, train, evaluate."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ app.add_typer(training.app, name="train")
 app.add_typer(evaluation.app, name="evaluate")
 app.command()(live.listen)
 app.command()(live.wyoming)
+app.command()(training.record)
 _out = Console()
 
 _WORKER_PATIENCE_S = 120  # a worker that imports TensorFlow on a busy machine answers late

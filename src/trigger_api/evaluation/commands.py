@@ -67,6 +67,29 @@ def rounds(
 
 
 @app.command()
+def learning(
+    words: Annotated[Path, typer.Option(help="A folder of numbered clips a word.", exists=True, file_okay=False)],
+    others: Annotated[list[Path], typer.Option(help="Other speech, half learned from, half tested.", exists=True)],
+    out: Annotated[Path, typer.Option(help="Folder for the models and figures.")],
+    noise: Annotated[list[Path] | None, typer.Option(help="Sounds that are no speech.", exists=True)] = None,
+    word: Annotated[list[str] | None, typer.Option(help="Only this word; may be given often.")] = None,
+    recordings: Annotated[list[int] | None, typer.Option(help="How many to learn from; may be given often.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="One training each; may be given often.")] = None,
+    hold_out: Annotated[str, typer.Option(help="Synthesiser left out, whose prose is a test.")] = "festival",
+    baseline: Annotated[bool, typer.Option(help="Measure PocketSphinx too.")] = False,
+) -> None:
+    """Learn words from few recordings of some people, and measure on recordings of others."""
+    from trigger_api.evaluation.trigger.learning import Speech, learn
+
+    with told(OSError, ValueError):
+        names = word or sorted(path.name for path in words.iterdir() if path.is_dir())
+        speech = Speech(words, tuple(others), tuple(noise or ()), hold_out)
+        counts = [*(recordings or [0, 10, 30, 100]), *([None] if baseline else [])]
+        figures = learn(speech, names, counts, seed or [0, 1, 2], out)
+    typer.echo(json.dumps(figures, indent=2))
+
+
+@app.command()
 def entities(
     file: Annotated[Path, typer.Argument(help="CoNLL file of two columns, plain or .xz.", exists=True, dir_okay=False)],
     model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _MINILM,

@@ -32,14 +32,33 @@ def trigger(
     ] = None,
 ) -> None:
     """Train a trigger word. Stopped and started again, it goes on where it was."""
+    from trigger_api.training.trigger.checks import advice
     from trigger_api.training.trigger.recipe import train_trigger  # TensorFlow and matplotlib take seconds to import
 
+    for line in advice(recordings) if recordings else ():
+        err.print(line, highlight=False)
     with told(ValueError):
         card = train_trigger(
             word, out, recordings, tuple(negatives or ()), tuple(noise or ()), seed=seed, synthesizer=synthesizer
         )
     err.print(f"{out}: hears {word!r}; serve it with: trigger-api serve --models {out}", highlight=False)
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters", "decision"}))
+
+
+def record(
+    word: Annotated[str, typer.Option(help="The word or phrase to say.")],
+    out: Annotated[Path, typer.Option(help="Folder of the recordings; those in it are kept.", file_okay=False)],
+    count: Annotated[int, typer.Option(min=1, max=1_000, help="How many to record.")] = 10,
+) -> None:
+    """Record a word from the microphone, for training it. Needs the extra listen."""
+    from trigger_api.listen import microphone
+    from trigger_api.training.trigger.phrases import checked
+    from trigger_api.training.trigger.recorder import record as collect
+    from trigger_api.training.trigger.recordings import RATE
+
+    with told(ImportError, OSError, ValueError):
+        collect(checked(word), out, count, lambda: microphone(RATE), err.print)
+    err.print(f"{out}: train with: trigger-api train trigger --word {word!r} --recordings {out}", highlight=False)
 
 
 @app.command()
@@ -90,3 +109,14 @@ def objects(
             say=err.print,
         )  # fmt: skip
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))
+
+
+@app.command()
+def faces(
+    out: Annotated[Path, typer.Option(help="Folder to write the three models into.", file_okay=False)],
+) -> None:
+    """Convert the published face detector (the package mtcnn). Nothing is trained."""
+    from trigger_api.training.faces.recipe import train_faces  # TensorFlow takes seconds to import
+
+    with told(ImportError, OSError, ValueError):
+        train_faces(output=out, say=err.print)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,32 @@ from trigger_api.tasks.log_mel import LogMel
 Scores = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Listener:
+class Spotter(ABC):
     """Turns samples into scores and scores into detections."""
+
+    @property
+    @abstractmethod
+    def decision(self) -> Decision:
+        """Threshold, patience and refractory time."""
+
+    @property
+    @abstractmethod
+    def frame_ms(self) -> float:
+        """Milliseconds from one score to the next."""
+
+    @abstractmethod
+    def scores(self, samples: NDArray[np.float32]) -> Scores:
+        """Scores ``float32[n]`` of 16 kHz mono samples."""
+
+    def detections(self, scores: Scores, threshold: float | None = None) -> list[Detection]:
+        """What would be reported for these scores, at the decision's threshold or another."""
+        chosen = {} if threshold is None else {"threshold": threshold}
+        return Decider(self.decision.model_copy(update=chosen), self.frame_ms).push(scores)
+
+
+@dataclass(frozen=True)
+class Listener(Spotter):
+    """A model folder, heard as the service hears it."""
 
     card: ModelCard
     front: LogMel
@@ -47,11 +71,6 @@ class Listener:
             scores, state = self.network(padded, state)
             parts.append(np.asarray(scores)[0])
         return np.concatenate(parts)[: int(len(features) * 10 / self.frame_ms)]
-
-    def detections(self, scores: Scores, threshold: float | None = None) -> list[Detection]:
-        """What the service would report for these scores, at the card's threshold or another."""
-        chosen = {} if threshold is None else {"threshold": threshold}
-        return Decider(self.decision.model_copy(update=chosen), self.frame_ms).push(scores)
 
 
 def load(folder: Path) -> Listener:

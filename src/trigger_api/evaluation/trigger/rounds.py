@@ -151,11 +151,15 @@ def spoken(word: str, program: str, cache: Path) -> list[Clip]:
     return [one for one in found if one.word]
 
 
-def prose(word: str, program: str, cache: Path) -> list[Clip]:
-    """Sentences without the word, each read by one voice of a program, the voices in turn."""
+def prose(word: str, program: str, cache: Path, paces: Sequence[float] = (1.0,)) -> list[Clip]:
+    """Sentences without the word, read by a program's voices in turn; once more, by the next voice, for each pace."""
     readers = [voice for voice in voices() if voice.program == program]
-    texts = phrases.kept_prose(word) if readers else []
-    lines = [Line(readers[number % len(readers)], text) for number, text in enumerate(texts)]
+    texts = list(enumerate(phrases.kept_prose(word))) if readers else []
+    lines = [
+        Line(readers[(number + shift) % len(readers)], text, pace)
+        for shift, pace in enumerate(paces)
+        for number, text in texts
+    ]
     said = zip(lines, say(lines, cache), strict=True)
     return [clip(line.voice.name, sound, said=False) for line, sound in said if sound is not None]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.evaluation.trigger.listening import Listener, Scores
+from trigger_api.evaluation.trigger.listening import Scores, Spotter
 from trigger_api.evaluation.trigger.rates import Rate, per_hour, share
 from trigger_api.streaming import Detection
 from trigger_api.training.trigger.recordings import RATE, Samples, audio_files, read, speech_span
@@ -72,7 +72,7 @@ class Point:
 class Trial:
     """A model and everything it listened to."""
 
-    listener: Listener
+    listener: Spotter
     takes: tuple[Take, ...]
     cost: float  # seconds of work for a second of audio
 
@@ -114,7 +114,7 @@ def clip(name: str, samples: Samples, *, said: bool) -> Clip:
     return Clip(name, samples, (span[0] / RATE, span[1] / RATE) if span else None)
 
 
-def listen(listener: Listener, heard: Iterable[Clip], change: Change | None = None, seed: int = 0) -> Trial:
+def listen(listener: Spotter, heard: Iterable[Clip], change: Change | None = None, seed: int = 0) -> Trial:
     """Let a model hear clips, each put into noise or a room by `change` first, which draws from `seed`."""
     begun, takes = time.process_time(), []
     for number, one in enumerate(heard):
