@@ -58,7 +58,7 @@ async def take(audio: Audio, seconds: float = TAKE_SECONDS) -> Samples:
         pcm += piece
         if len(pcm) >= size:
             break
-    return np.frombuffer(bytes(pcm[:size]), "<i2").astype(np.float32) / 32_768
+    return np.asarray(np.frombuffer(bytes(pcm[:size]), "<i2") / 32_768, np.float32)
 
 
 def _verdict(found: Check) -> str:
