@@ -19,6 +19,7 @@ from trigger_api.runtimes import Options, load
 from trigger_api.settings import Settings
 from trigger_api.tasks.digits import Digits
 from trigger_api.tasks.entities import Entities
+from trigger_api.tasks.faces import Faces
 from trigger_api.tasks.objects import Objects
 from trigger_api.tasks.tensors import Compute
 from trigger_api.tasks.trigger import Trigger
@@ -58,6 +59,7 @@ class Service:
         self.compute = Compute(self.engine, self.registry)
         self.digits = Digits(self.engine, self.registry, images)
         self.entities = Entities(self.engine, self.registry, settings.max_text_characters)
+        self.faces = Faces(self.engine, self.registry, images)
         self.objects = Objects(self.engine, self.registry, images)
         self.trigger = Trigger(self.engine, self.registry, limits)
         self.rooms = Hub(settings, self.engine, self.registry, metrics)

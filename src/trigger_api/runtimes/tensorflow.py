@@ -66,7 +66,8 @@ class KerasNetwork:
         concrete = function.get_concrete_function()
 
         def run(tensors: Tensors) -> Tensors:
-            outputs = concrete(**{name: tf.constant(tensors[name]) for name in shapes})
+            # As the one structure it was traced with: by names, TensorFlow first fails on it, and prints every number.
+            outputs = concrete({name: tf.constant(tensors[name]) for name in shapes})
             return {name: tensor.numpy() for name, tensor in outputs.items()}
 
         return run
