@@ -46,10 +46,10 @@ def letterbox(photo: Any, extent: Any, scale: Any, side: int) -> Any:
     above, below, down = _neighbours(extent[:, :1], scale, side)
     left, right, across = _neighbours(extent[:, 1:], scale, side)
     rows = ops.reshape(photo, (-1, CANVAS, CANVAS * 3))
-    high = _mixed(_rows(rows, above, CANVAS), _rows(rows, below, CANVAS), down[:, :, None])
+    high = _mixed(taken(rows, above, CANVAS), taken(rows, below, CANVAS), down[:, :, None])
     pixels = ops.reshape(high, (-1, side * CANVAS, 3))
     first, second = (
-        ops.reshape(_rows(pixels, _in_every_line(columns, side), side * CANVAS), (-1, side, side * 3))
+        ops.reshape(taken(pixels, _in_every_line(columns, side), side * CANVAS), (-1, side, side * 3))
         for columns in (left, right)
     )
     return ops.reshape(_mixed(first, second, ops.repeat(across, 3, axis=1)[:, None]), (-1, side, side, 3))
@@ -106,8 +106,8 @@ def selected(boxes: Any, logits: Any, scores: Any, limits: Any) -> dict[str, Any
 
     count, most = scores.shape[1], min(_CANDIDATES, scores.shape[1])
     scores, order = ops.top_k(_filtered(boxes, scores, limits), most)
-    boxes = _rows(boxes, order, count)
-    classes = ops.top_k(_rows(logits, order, count), 1)[1]  # the first of the largest: an argmax that ONNX can have
+    boxes = taken(boxes, order, count)
+    classes = ops.top_k(taken(logits, order, count), 1)[1]  # the first of the largest: an argmax that ONNX can have
     same = ops.equal(classes, ops.transpose(classes, (0, 2, 1)))
     rivals = ops.logical_and(_overlaps(boxes) > limits[:, 1, None, None], same)
     beats = ops.cast(rivals, "float32") * np.tri(most, k=-1, dtype=np.float32)
@@ -115,8 +115,8 @@ def selected(boxes: Any, logits: Any, scores: Any, limits: Any) -> dict[str, Any
     for _ in range(_ROUNDS):
         kept = ops.cast(ops.matmul(beats, kept[:, :, None])[:, :, 0] < 0.5, "float32")
     scores, order = ops.top_k(scores * kept, FOUND)
-    found = _rows(classes, order, most)[:, :, 0]
-    return {"boxes": _rows(boxes, order, most), "scores": scores, "classes": ops.cast(found, "int32")}
+    found = taken(classes, order, most)[:, :, 0]
+    return {"boxes": taken(boxes, order, most), "scores": scores, "classes": ops.cast(found, "int32")}
 
 
 def _filtered(boxes: Any, scores: Any, limits: Any) -> Any:
@@ -149,7 +149,7 @@ def _shared(low: Any, high: Any) -> Any:
     return ops.maximum(ends, 0.0)
 
 
-def _rows(table: Any, index: Any, count: int) -> Any:
+def taken(table: Any, index: Any, count: int) -> Any:
     """Row ``index[b, i]`` of each ``table[b]``, of ``count``: one look-up, which every runtime has."""
     from keras import ops
 
