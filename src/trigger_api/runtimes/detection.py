@@ -155,5 +155,5 @@ def taken(table: Any, index: Any, count: int) -> Any:
 
     batch = ops.cumsum(ops.ones_like(index[:, :1]), axis=0) - 1
     flat = ops.reshape(table, (-1, table.shape[2]))
-    taken = ops.take(flat, ops.reshape(index + batch * count, (-1,)), axis=0)
-    return ops.reshape(taken, (-1, index.shape[1], table.shape[2]))
+    found = ops.take(flat, ops.reshape(index + batch * count, (-1,)), axis=0)
+    return ops.reshape(found, (-1, index.shape[1], table.shape[2]))
