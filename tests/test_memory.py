@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-from trigger_api.memory import trim, trimmed
+from trigger_api.memory import spare, trim, trimmed
 
 MEBIBYTE = 2**20
 
@@ -30,6 +30,11 @@ def test_freed_memory_goes_back_to_the_system() -> None:
     after = resident_bytes()
     library.free(last)
     assert before - after > 32 * MEBIBYTE
+
+
+def test_threads_share_what_they_free() -> None:
+    spare()
+    spare()  # twice does no harm
 
 
 async def test_memory_is_given_back_again_and_again() -> None:

@@ -61,6 +61,7 @@ async def _lifespan(
 ) -> AsyncIterator[None]:
     logs.configure(settings.log_level)
     service = app.state.service = Service(settings, metrics, loader)
+    memory.spare()
     # Beside the event loop, so that the process is alive, and says that it is not ready, while it loads.
     loading = asyncio.create_task(asyncio.to_thread(service.load))
     await service.rooms.start()

@@ -1,4 +1,4 @@
-"""Keras models on TensorFlow: one plain function for every shape, or one by XLA for each, whichever is faster here."""
+"""Keras models on TensorFlow: one plain function for every shape, or one by XLA for each, where that pays."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from trigger_api.cards import ModelCard, TensorSpec
 from trigger_api.inference import Runner, Tensors
 
 _ROUNDS = 3  # timed calls of each candidate, after the one that compiles it
+_WORTH = 0.75  # of the plain function's time
 
 
 def configure(*, intra_op_threads: int, inter_op_threads: int) -> None:
@@ -45,12 +46,12 @@ class KerasNetwork:
         self._xla: bool | None = None
 
     def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
-        """Make a function and run it: the first time plainly and by XLA, then whichever was the faster."""
+        """Make a function and run it: the first time plainly and by XLA, then whichever was worth it."""
         example = {spec.name: np.zeros((batch, *spec.shape), spec.dtype) for spec in specs}
         if self._xla is None:
-            # Compiling by XLA takes seconds; what is faster at one size is so at the others.
-            candidates = {False: self._plain, True: self._function(specs, batch, xla=True)}
-            self._xla = min(candidates, key=lambda xla: _seconds(candidates[xla], example))
+            # XLA takes seconds and memory for each size. What is faster at one is so at the others.
+            plain, xla = (_seconds(runner, example) for runner in (self._plain, self._function(specs, batch, xla=True)))
+            self._xla = xla < _WORTH * plain
         runner = self._function(specs, batch, xla=True) if self._xla else self._plain
         runner(example)
         return runner
