@@ -153,6 +153,25 @@ def objects(
     _show(figures, table, as_json=as_json)
 
 
+@app.command()
+def faces(
+    photos: Annotated[Path, typer.Option(help="Folder of photos.", exists=True, file_okay=False)],
+    boxes: Annotated[Path, typer.Option(help="The faces on them (JSON): NAME to [[x, y, w, h]].", exists=True)],
+    models: Annotated[Path | None, typer.Option(help="Folder of the detector's models.", exists=True)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure face detection: how many of the faces on labelled photos are found, and what is found besides."""
+    from trigger_api.evaluation.faces.report import evaluate_faces
+
+    logs.configure("error")  # standard output is for the figures
+    with told(OSError, ValueError, ServiceError):
+        figures = evaluate_faces(photos, boxes, models).figures()
+    table = Table("what", "measured")
+    for name, figure in figures.items():
+        table.add_row(name, str(figure))
+    _show(figures, table, as_json=as_json)
+
+
 def _show(figures: Any, table: Table, *, as_json: bool) -> None:
     """Figures for a program, or their table for a person."""
     if as_json:

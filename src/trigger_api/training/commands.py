@@ -114,9 +114,11 @@ def objects(
 @app.command()
 def faces(
     out: Annotated[Path, typer.Option(help="Folder to write the three models into.", file_okay=False)],
+    photos: Annotated[Path | None, typer.Option(help="Folder of photos to measure on.", exists=True)] = None,
+    boxes: Annotated[Path | None, typer.Option(help="The faces on them (JSON).", exists=True)] = None,
 ) -> None:
-    """Convert the published face detector (the package mtcnn). Nothing is trained."""
+    """Convert the published face detector (the package mtcnn), and measure it. Nothing is trained."""
     from trigger_api.training.faces.recipe import train_faces  # TensorFlow takes seconds to import
 
-    with told(ImportError, OSError, ValueError):
-        train_faces(output=out, say=err.print)
+    with told(ImportError, OSError, ValueError, ServiceError):
+        train_faces(output=out, photos=photos, boxes=boxes, say=err.print)

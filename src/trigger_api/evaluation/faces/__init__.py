@@ -1,0 +1,1 @@
+"""How many faces are found, of those that are there."""

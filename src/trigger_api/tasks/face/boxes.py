@@ -1,0 +1,100 @@
+"""Boxes ``(n, 4)``, float64: left, top, right and bottom in pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_api.tasks.face.pyramid import CELL, STRIDE, Level
+
+Boxes = NDArray[np.float64]
+Scores = NDArray[np.float32]
+
+_NOTHING = np.float32(1e-9)  # pixels: boxes without area have nothing in common
+_MOST_OF_A_LEVEL = 1024  # by score: what is beyond costs time by its square, and finds nothing
+
+
+def proposals(scores: Scores, offsets: NDArray[np.float32], level: Level, threshold: float) -> tuple[Boxes, Scores]:
+    """What P-Net proposes on one size of the photo: its answer is ``(cells, cells)`` and ``(4, cells, cells)``.
+
+    Returns:
+        Boxes in the photo's pixels and their scores, highest first; overlapping ones are dropped.
+    """
+    part = scores[level.cells]
+    rows, columns = np.nonzero(part > threshold)
+    order = np.argsort(-part[rows, columns], kind="stable")[:_MOST_OF_A_LEVEL]
+    rows, columns = rows[order], columns[order]
+    edges = STRIDE * np.stack([columns, rows, columns, rows], axis=1) + [1, 1, CELL, CELL]  # as it was taught
+    boxes = (edges + (CELL - 1) * offsets[:, *level.cells][:, rows, columns].T) / level.scale
+    kept = undominated(boxes, 0.5)
+    return boxes[kept], part[rows, columns][kept]
+
+
+def undominated(boxes: Boxes, threshold: float, *, least: bool = False) -> NDArray[np.intp]:
+    """The boxes, highest score first, that no box before them overlaps, whether that one stays itself or not."""
+    beaten = np.triu(overlaps(boxes, least=least) > threshold, k=1).any(axis=0)
+    return np.flatnonzero(~beaten)
+
+
+def survivors(boxes: Boxes, threshold: float) -> list[int]:
+    """The boxes, highest score first, that no box before them that stays overlaps (greedy suppression)."""
+    rivals = overlaps(boxes) > threshold
+    kept: list[int] = []
+    for i in range(len(boxes)):
+        if not rivals[i, kept].any():
+            kept.append(i)
+    return kept
+
+
+def overlaps(boxes: Boxes, others: Boxes | None = None, *, least: bool = False) -> NDArray[np.float32]:
+    """Intersection over union of all pairs ``(n, m)``, or over the smaller one's area."""
+    first = np.asarray(boxes, np.float32)
+    second = first if others is None else np.asarray(others, np.float32)
+    common = _shared(first, second, 0)
+    common *= _shared(first, second, 1)
+    areas = [(some[:, 2] - some[:, 0]) * (some[:, 3] - some[:, 1]) for some in (first, second)]
+    whole = np.minimum.outer(*areas) if least else np.add.outer(*areas) - common
+    common /= np.maximum(whole, _NOTHING, out=whole)
+    return common
+
+
+def _shared(first: NDArray[np.float32], second: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """How much of each other's width (0) or height (1) all pairs have in common."""
+    sides: NDArray[np.float32] = np.minimum.outer(first[:, axis + 2], second[:, axis + 2])
+    sides -= np.maximum.outer(first[:, axis], second[:, axis])
+    return np.maximum(sides, 0, out=sides)
+
+
+def squared(boxes: Boxes) -> Boxes:
+    """Squares around the same centres, as large as the longer sides."""
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    longest = sizes.max(axis=1, keepdims=True)
+    corner = boxes[:, :2] + (sizes - longest) / 2
+    return np.concatenate([corner, corner + longest], axis=1)
+
+
+def moved(boxes: Boxes, offsets: NDArray[np.float32]) -> Boxes:
+    """Boxes with their edges moved by shares of their sides."""
+    sizes = boxes[:, 2:] - boxes[:, :2] + 1
+    return np.asarray(boxes + offsets * np.concatenate([sizes, sizes], axis=1))
+
+
+def points(boxes: Boxes, shares: NDArray[np.float32]) -> Boxes:
+    """Points ``(n, 5, 2)``, x before y, from shares ``(n, 10)`` of their boxes' sides: five x, then five y."""
+    sizes = boxes[:, 2:] - boxes[:, :2] + 1
+    return sizes[:, None] * shares.reshape(-1, 2, 5).transpose(0, 2, 1) + boxes[:, None, :2] - 1
+
+
+def within(boxes: Boxes, height: int, width: int) -> Boxes:
+    """Boxes cut off at the photo's last pixels."""
+    return np.asarray(np.minimum(boxes.clip(0), np.array([width, height] * 2) - 1))
+
+
+def joined(parts: Sequence[tuple[Boxes, Scores]]) -> tuple[Boxes, Scores]:
+    """Boxes of all sizes of a photo, highest score first."""
+    boxes = np.concatenate([boxes for boxes, _ in parts])
+    scores = np.concatenate([scores for _, scores in parts])
+    order = np.argsort(-scores, kind="stable")
+    return boxes[order], scores[order]
