@@ -20,6 +20,7 @@ def speech(tmp_path: Path) -> Speech:
         **{f"words/beep/{n:03}": (1.0 + n / 10,) for n in range(6)},
         **{f"words/hum/{n:03}": () for n in range(8)},
         **{f"others/{n}": () for n in range(8)},
+        "others/hey-beep-1": (1.0,),
         **{f"noise/{n}": () for n in range(4)},
     }.items():
         path = tmp_path / f"{name}.wav"

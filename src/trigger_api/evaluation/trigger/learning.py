@@ -47,9 +47,8 @@ class Speech:
     program: str
 
     def unsaid(self, word: str) -> list[Path]:
-        """Every clip in which people say other things."""
-        own = self.words / word
-        return [path for path in audio_files([self.words, *self.others]) if own not in path.parents]
+        """Every clip in which people say other things; whose path names the word says it."""
+        return [path for path in audio_files([self.words, *self.others]) if word not in path.as_posix().lower()]
 
 
 @dataclass(frozen=True)
