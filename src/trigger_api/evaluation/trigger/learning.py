@@ -47,8 +47,8 @@ class Speech:
     program: str
 
     def unsaid(self, word: str) -> list[Path]:
-        """Every clip in which people say other things; whose path names the word says it."""
-        return [path for path in audio_files([self.words, *self.others]) if word not in path.as_posix().lower()]
+        """Every clip in which people say other things; one that is named after the word says it."""
+        return [path for path in audio_files([self.words, *self.others]) if word not in f"{path.parent.name} {path.stem}".lower()]
 
 
 @dataclass(frozen=True)
