@@ -48,7 +48,8 @@ class Speech:
 
     def unsaid(self, word: str) -> list[Path]:
         """Every clip in which people say other things; one that is named after the word says it."""
-        return [path for path in audio_files([self.words, *self.others]) if word not in f"{path.parent.name} {path.stem}".lower()]
+        paths = audio_files([self.words, *self.others])
+        return [path for path in paths if word not in f"{path.parent.name} {path.stem}".lower()]
 
 
 @dataclass(frozen=True)
