@@ -17,7 +17,7 @@ from trigger_api.auth import Authenticated
 from trigger_api.metrics import Metrics
 from trigger_api.middleware import BodyLimit, Disconnect, Gate, RequestLog
 from trigger_api.registry import Loader
-from trigger_api.routers import compat, digits, entities, models, objects, rooms, system, trigger, v2
+from trigger_api.routers import compat, digits, emotions, entities, faces, models, objects, rooms, system, trigger, v2
 from trigger_api.schemas import Problem
 from trigger_api.service import Service
 from trigger_api.settings import Settings
@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None, *, loader: Loader | None = None
     app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
     errors.install(app)
     _add_middleware(app, settings, metrics)
-    for module in (system, trigger, digits, objects, entities, compat, models, v2, rooms):
+    for module in (system, trigger, digits, emotions, objects, entities, compat, faces, models, v2, rooms):
         app.include_router(module.router)
     return app
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from trigger_api.cards import ModelCard
-from trigger_api.schemas import DigitsAnswer, ModelStatus, ObjectsAnswer, Sensitivity, TriggerAnswer
+from trigger_api.schemas import DigitsAnswer, EmotionsAnswer, ModelStatus, ObjectsAnswer, Sensitivity, TriggerAnswer
 
 T = TypeVar("T")
 Picture = str | Path | bytes | BinaryIO
@@ -122,6 +122,20 @@ class Client:
     ) -> DigitsAnswer:
         """Read a picture's digits: a file's path, its bytes, or an open file. Errors as ``trigger``."""
         return self._send(_digits(image, model=model, version=version, threshold=threshold))
+
+    def emotions(
+        self,
+        image: Picture,
+        *,
+        model: str | None = None,
+        version: str | None = None,
+        threshold: float | None = None,
+        annotated: bool = False,
+        crops: bool = False,
+    ) -> EmotionsAnswer:
+        """Read a photo's faces: a file's path, its bytes, or an open file. Errors as ``trigger``."""
+        wanted = {"annotated": annotated or None, "crops": crops or None}
+        return self._send(_emotions(image, model=model, version=version, threshold=threshold, **wanted))
 
     def objects(
         self,
@@ -224,6 +238,20 @@ class AsyncClient:
         """As ``Client.digits``."""
         return await self._send(_digits(image, model=model, version=version, threshold=threshold))
 
+    async def emotions(
+        self,
+        image: Picture,
+        *,
+        model: str | None = None,
+        version: str | None = None,
+        threshold: float | None = None,
+        annotated: bool = False,
+        crops: bool = False,
+    ) -> EmotionsAnswer:
+        """As ``Client.emotions``."""
+        wanted = {"annotated": annotated or None, "crops": crops or None}
+        return await self._send(_emotions(image, model=model, version=version, threshold=threshold, **wanted))
+
     async def objects(
         self,
         image: Picture,
@@ -297,6 +325,10 @@ def _trigger(audio: Audio, rate: int, **options: str | float | None) -> _Call[Tr
 
 def _digits(image: Picture, **options: str | float | None) -> _Call[DigitsAnswer]:
     return _Call("POST", "/v1/digits", DigitsAnswer, {"files": {"image": _file(image)}, "data": _form(options)})
+
+
+def _emotions(image: Picture, **options: str | float | None) -> _Call[EmotionsAnswer]:
+    return _Call("POST", "/v1/emotions", EmotionsAnswer, {"files": {"image": _file(image)}, "data": _form(options)})
 
 
 def _objects(image: Picture, **options: str | float | None) -> _Call[ObjectsAnswer]:

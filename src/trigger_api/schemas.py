@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 
 def _whole(text: str) -> str:
@@ -291,6 +291,91 @@ class ImagePredictAnswer(_Schema):
     prediction: int | None = Field(description="the first digit; null where there is none")
     digits: list[FoundDigit]
     numbers: list[str]
+
+
+class Point(_Schema):
+    """A place on a picture, in its pixels; it may lie beside the picture."""
+
+    x: float
+    y: float
+
+
+class Landmarks(_Schema):
+    """Where eyes, nose and corners of the mouth are; left and right as one sees them on the picture."""
+
+    left_eye: Point
+    right_eye: Point
+    nose: Point
+    mouth_left: Point
+    mouth_right: Point
+
+
+class FoundFace(_Schema):
+    """One face on a photo, and what it shows."""
+
+    box: PixelBox
+    confidence: float = Field(ge=0, le=1, description="that it is a face")
+    landmarks: Landmarks | None = Field(description="null from a model that reads the whole photo at once")
+    emotion: str = Field(
+        description="the likeliest: `happy`, `sad`, `surprised`, `neutral`, `fear`, `disgust`, `angry`"
+    )
+    probability: float = Field(ge=0, le=1, description="of that emotion")
+    probabilities: dict[str, float] = Field(description="of every emotion")
+    crop: str | None = Field(default=None, description="the face alone, a JPEG file in base64; if asked for")
+
+
+class EmotionsAnswer(_Schema):
+    """Every face on a photo, the surest first."""
+
+    detected: bool
+    faces: list[FoundFace]
+    width: int = Field(description="of the photo, pixels")
+    height: int = Field(description="of the photo, pixels")
+    model: str
+    version: str
+    annotated: str | None = Field(
+        default=None, description="the photo with boxes and emotions, a JPEG file in base64; if asked for"
+    )
+
+
+class EmotionRequest(_Schema):
+    """The request of the original emotion service."""
+
+    image: str = Field(description="a picture file in base64, with or without a data URL before it")
+    model: JsonValue = Field(
+        default="inception-resnet",
+        description="`inception-resnet`, `mobilenetv2` or `yolo3`; anything else means the first",
+    )
+    img_name: JsonValue = Field(default=None, description="what an upload is called")
+
+
+class EmotionProbability(_Schema):
+    """How likely a face shows an emotion."""
+
+    emotion: str
+    probability: float = Field(ge=0, le=1)
+
+
+class EmotionFace(_Schema):
+    """One face in an answer of the original emotion service."""
+
+    face: str = Field(description="the face alone, a JPEG file in base64")
+    prediction: list[EmotionProbability] = Field(description="every emotion, the likeliest first")
+
+
+class EmotionPicture(_Schema):
+    """The answer of the original emotion service without its faces."""
+
+    found: bool
+    image: str | None = Field(
+        default=None, description="the photo with boxes and emotions, a JPEG file in base64; absent if no face is found"
+    )
+
+
+class EmotionPictureAndFaces(EmotionPicture):
+    """The answer of the original emotion service."""
+
+    faces: list[EmotionFace] | None = Field(default=None, description="absent if no face is found")
 
 
 class FractionBox(_Schema):

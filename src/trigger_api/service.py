@@ -18,6 +18,7 @@ from trigger_api.rooms.hub import Hub
 from trigger_api.runtimes import Options, load
 from trigger_api.settings import Settings
 from trigger_api.tasks.digits import Digits
+from trigger_api.tasks.emotions import Emotions
 from trigger_api.tasks.entities import Entities
 from trigger_api.tasks.faces import Faces
 from trigger_api.tasks.objects import Objects
@@ -60,6 +61,7 @@ class Service:
         self.digits = Digits(self.engine, self.registry, images)
         self.entities = Entities(self.engine, self.registry, settings.max_text_characters)
         self.faces = Faces(self.engine, self.registry, images)
+        self.emotions = Emotions(self.engine, self.registry, self.faces, images)
         self.objects = Objects(self.engine, self.registry, images)
         self.trigger = Trigger(self.engine, self.registry, limits)
         self.rooms = Hub(settings, self.engine, self.registry, metrics)

@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(25_000_000, ge=1, le=89_000_000, description="pixels of a picture")
     max_image_side: int = Field(16_384, ge=1, le=65_535, description="pixels of a picture's longer side")
 
+    jpeg_quality: int = Field(85, ge=1, le=95, description="of pictures in answers")
+
     max_streams: int = Field(512, ge=1, description="live streams of a process")
     max_streams_per_caller: int = Field(128, ge=1, description="live streams of one token, or of one address without")
     stream_frame_bytes: int = Field(262_144, ge=2, description="largest WebSocket message")

@@ -53,7 +53,7 @@ _VisionRequests = TypeAdapter(VisionRequests)
 _Text: TypeAdapter[str | EntitiesRequest] = TypeAdapter(str | EntitiesRequest)
 
 
-def _json_body(adapter: TypeAdapter[Any]) -> dict[str, Any]:
+def json_body(adapter: TypeAdapter[Any]) -> dict[str, Any]:
     """The body in the OpenAPI document: the original clients name no content type, so it is read by hand."""
     schema = adapter.json_schema()
     inlined = _inlined(schema, schema.pop("$defs", {}))
@@ -95,7 +95,7 @@ async def predict(service: Served, audio: Recording) -> PredictAnswer:
     return PredictAnswer(detected=found, trigget_detected=found, timestamps=timestamps)
 
 
-@router.post("/api", openapi_extra=_json_body(_Text))
+@router.post("/api", openapi_extra=json_body(_Text))
 async def tag(request: Request, service: Served) -> AlignedAnswer:
     """The original named-entity service: a bare JSON string, or an object with `text`."""
     body = parse_json(_Text, await request.body())
@@ -112,7 +112,7 @@ def sample_image_request() -> ImagePredictRequest:
     return _sample_image_request()
 
 
-@router.post("/image-predict", openapi_extra=_json_body(_ImageRequest))
+@router.post("/image-predict", openapi_extra=json_body(_ImageRequest))
 async def image_predict(request: Request, service: Served) -> ImagePredictAnswer:
     """The original digit service: a picture in base64."""
     body = parse_json(_ImageRequest, await request.body())
@@ -125,7 +125,7 @@ async def image_predict(request: Request, service: Served) -> ImagePredictAnswer
     )
 
 
-@router.post("/", openapi_extra=_json_body(_VisionRequests))
+@router.post("/", openapi_extra=json_body(_VisionRequests))
 async def annotate(request: Request, service: Served) -> VisionAnswer:
     """The original detection service: photos in base64, each with what counts on it.
 
