@@ -115,7 +115,7 @@ def _recording(name: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
 def _try(script: Script, pid: int, rooms: int, seconds: float) -> Trial:
     cpu = _cpu_seconds(pid)
     outcomes = uvloop.run(stream(PORT, script, rooms=rooms, seconds=seconds))
-    trial = Trial(rooms, seconds, outcomes, (_cpu_seconds(pid) - cpu) / seconds, _resident_mib(pid), os.getloadavg()[0])
+    trial = Trial(rooms, seconds, outcomes, (_cpu_seconds(pid) - cpu) / seconds, resident_mib(pid), os.getloadavg()[0])
     print(_row(trial), flush=True)
     return trial
 
@@ -135,7 +135,7 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _resident_mib(pid: int) -> float:
+def resident_mib(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
 

@@ -1,0 +1,229 @@
+"""Months in minutes: a hundred thousand requests, ten thousand hung up on, health under load, reloading, and the end.
+
+    python benchmarks/soak.py
+
+A tiny CNN over JSON behind one process, and for the slow parts the bundled word over uploads of 10 s of sound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import signal
+import socket
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import soundfile
+
+import load
+import networks
+import results
+from compare import Case
+from rooms import resident_mib
+from servers import server
+
+PORT = 8180
+SETTINGS = {"TRIGGER_API_LOG_LEVEL": "error", "TRIGGER_API_PORT": str(PORT)}
+ADMIN = f"http://127.0.0.1:{PORT}"
+_SETTLE_S = 45  # freed memory is given back every 20 s
+
+
+def main() -> None:
+    options = _options()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        model = networks.tiny(Path(folder))
+        path = f"/v2/models/{model.parent.name}/infer"
+        case = Case("tiny", "image", model / "model.keras", model / "model.onnx", model, path, (8,))
+        shot = case.request("trigger_api", PORT)
+        alone = {**SETTINGS, "TRIGGER_API_MODELS": str(model), "TRIGGER_API_BUNDLED": "false"}
+        with server(["-m", "trigger_api", "serve"], f"{ADMIN}/health/ready", alone) as process:
+            rows.append(_growth(shot, process.pid, options.requests))
+            rows.append(_aborted(shot, process.pid, options.aborted))
+            rows.append(_reloaded(shot, f"{ADMIN}/v2/repository/models/{model.parent.name}/load", options.seconds))
+            rows.append(_ended(shot, process.send_signal, options.seconds / 4))
+    with server(["-m", "trigger_api", "serve"], f"{ADMIN}/health/ready", SETTINGS):
+        rows.append(_healthy(_recording(), options.seconds))
+    section = _report(rows)
+    results.write(section)
+    print(section)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--aborted", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=20, help="of each of the other parts")
+    return parser.parse_args()
+
+
+Row = tuple[str, str, str]
+
+
+def _growth(shot: load.Request, pid: int, requests: int) -> Row:
+    """Resident memory before and after, both once the server has given back what it can."""
+    _many(shot, requests // 10)
+    time.sleep(_SETTLE_S)
+    before = resident_mib(pid)
+    failed = _many(shot, requests)
+    time.sleep(_SETTLE_S)
+    after = resident_mib(pid)
+    grown = f"{before:.0f} to {after:.0f} MiB ({100 * (after / before - 1):+.1f} %), {failed} failed"
+    return f"{requests} requests, 8 clients: resident memory", grown, "less than 2 % more"
+
+
+def _many(shot: load.Request, requests: int) -> int:
+    """Send so many, at least; returns how many failed."""
+    sent = failed = 0
+    while sent < requests:
+        done = load.run(shot, clients=8, seconds=5)
+        sent, failed = sent + len(done.latencies), failed + len(done.failures)
+    return failed
+
+
+def _aborted(shot: load.Request, pid: int, requests: int) -> Row:
+    """Clients that ask and hang up: every descriptor comes back, and nothing is left in flight."""
+    before = _descriptors(pid)
+    threads = [threading.Thread(target=_hang_up, args=(shot, requests // 8)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    time.sleep(2)
+    left = f"descriptors {before}, then {_descriptors(pid)}; in flight {_in_flight():.0f}"
+    return f"{requests} requests hung up on", left, "back to where they were"
+
+
+def _hang_up(shot: load.Request, requests: int) -> None:
+    address = urlsplit(shot.url)
+    for _ in range(requests):
+        with socket.create_connection((address.hostname, address.port)) as channel:
+            channel.sendall(shot.message)
+
+
+def _descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def _in_flight() -> float:
+    """Requests that the server says it is answering, but for the one that asks."""
+    with urllib.request.urlopen(f"{ADMIN}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("trigger_api_requests_in_flight")) - 1
+
+
+def _reloaded(shot: load.Request, url: str, seconds: float) -> Row:
+    """The model is loaded anew again and again while it answers."""
+    quiet = load.run(shot, clients=2, seconds=seconds)
+    with _meanwhile(lambda: _post(url)) as times:
+        busy = load.run(shot, clients=2, seconds=seconds)
+    p99 = busy.percentile(0.99), quiet.percentile(0.99)
+    found = f"{len(times)} loads, {len(busy.failures)} errors, p99 {p99[0]:.1f} ms, {p99[0] / p99[1]:.2f} times without"
+    return "reloading under load, 2 clients", found, "no error; p99 at most 1.5 times"
+
+
+def _healthy(shot: load.Request, seconds: float) -> Row:
+    """How long the simplest question takes while 64 recordings are being heard."""
+    answers: list[float] = []
+
+    def probe() -> None:
+        begun = time.perf_counter()
+        with urllib.request.urlopen(f"{ADMIN}/health/live", timeout=30):
+            answers.append(time.perf_counter() - begun)
+        time.sleep(0.02)
+
+    with ProcessPoolExecutor(1) as beside, _meanwhile(probe):  # 64 clients would keep the probe's own thread waiting
+        done = beside.submit(partial(load.run, shot, clients=64, seconds=seconds)).result()
+    p50, p99 = (1000 * float(np.percentile(answers, share)) for share in (50, 99))
+    found = f"p50 {p50:.1f} ms, p99 {p99:.1f} ms of {len(answers)}; {done.rate:.0f} recordings/s"
+    return "`/health/live` while 64 clients send recordings", found, "p99 under 20 ms"
+
+
+def _ended(shot: load.Request, kill: Callable[[int], None], seconds: float) -> Row:
+    """SIGTERM while 8 clients ask: what was sent before it is answered."""
+    begun: list[tuple[float, int]] = []
+    clients = [threading.Thread(target=_until_closed, args=(shot, begun)) for _ in range(8)]
+    for client in clients:
+        client.start()
+    time.sleep(seconds)
+    ended = time.perf_counter()
+    kill(signal.SIGTERM)
+    for client in clients:
+        client.join()
+    before = [status for started, status in begun if started < ended]
+    found = f"{len(before)} sent before it, {sum(status != 200 for status in before)} not answered"
+    return "SIGTERM under load, 8 clients", found, "every accepted request is answered"
+
+
+def _until_closed(shot: load.Request, begun: list[tuple[float, int]]) -> None:
+    try:
+        while True:
+            channel = load.Channel(shot.url)
+            while channel.open:
+                started, status = time.perf_counter(), 0
+                try:
+                    status = channel.ask(shot.message)
+                finally:
+                    begun.append((started, status))
+    except OSError:
+        return
+
+
+@contextmanager
+def _meanwhile(act: Callable[[], None]) -> Iterator[list[float]]:
+    """Do something again and again while the block lasts; yields when it was done."""
+    times: list[float] = []
+    over = threading.Event()
+
+    def go() -> None:
+        while not over.is_set():
+            act()
+            times.append(time.perf_counter())
+
+    thread = threading.Thread(target=go)
+    thread.start()
+    try:
+        yield times
+    finally:
+        over.set()
+        thread.join()
+
+
+def _post(url: str) -> None:
+    with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=60):
+        return
+
+
+def _recording() -> load.Request:
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).normal(0, 0.05, 441_000)
+    soundfile.write(buffer, noise, 44_100, format="WAV", subtype="PCM_16")
+    return load.upload(f"{ADMIN}/v1/trigger", "clip.wav", buffer.getvalue(), "audio")
+
+
+def _report(rows: list[Row]) -> str:
+    lines = [
+        "## Soak",
+        "",
+        "`python benchmarks/soak.py`: a tiny CNN (the last row: the bundled word) behind one process, the load on "
+        "the same 2 cores.",
+        "",
+        "| what | measured | wanted |",
+        "|---|---|---|",
+        *(f"| {what} | {found} | {wanted} |" for what, found, wanted in rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
