@@ -154,6 +154,52 @@ def objects(
 
 
 @app.command()
+def emotions(
+    model: Annotated[str, typer.Option(help="Name of a bundled model, or a model folder.")],
+    sheet: Annotated[Path, typer.Option(help="Sheet of faces 48 x 48 (PNG).", exists=True, dir_okay=False)],
+    labels: Annotated[Path, typer.Option(help="What they show (npz).", exists=True, dir_okay=False)],
+    split: Annotated[str, typer.Option(help="The labels' split.")],
+    picture: Annotated[Path | None, typer.Option(help="Draw the confusion into this file.", dir_okay=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure emotions of labelled faces: accuracy, each class, calibration."""
+    from trigger_api.evaluation.emotions.material import read_split
+    from trigger_api.evaluation.emotions.scores import draw_confusion, evaluate_emotions, table_rows
+
+    with told(OSError, ValueError):
+        report = evaluate_emotions(read_split(sheet, labels, split), _emotion_model(model))
+        if picture:
+            draw_confusion(report, picture)
+    figures = report.figures()
+    title = f"{figures['accuracy']} % of {figures['faces']} faces; calibration error {figures['calibration error']} %"
+    table = Table("class", "precision", "recall", "faces", title=title)
+    for row in table_rows(figures):
+        table.add_row(*row)
+    _show(figures, table, as_json=as_json)
+
+
+@app.command()
+def finder(
+    photos: Annotated[Path, typer.Option(help="Folder of photos.", exists=True, file_okay=False)],
+    model: Annotated[str, typer.Option(help="Name of a bundled model, or a model folder.")] = "yolo3",
+    threshold: Annotated[float | None, typer.Option(help="Score from which an answer counts.")] = None,
+) -> None:
+    """Compare the faces that a model for whole photos finds with those that MTCNN finds. Prints JSON."""
+    from trigger_api.evaluation.emotions.agreement import compare_with_mtcnn
+
+    with told(ImportError, OSError, ValueError, ServiceError):
+        typer.echo(json.dumps(compare_with_mtcnn(photos, _emotion_model(model), threshold).figures(), indent=2))
+
+
+def _emotion_model(name: str) -> Path:
+    """A folder as it is; of a bundled model the newest version."""
+    if Path(name).is_dir():
+        return Path(name)
+    versions = sorted((BUNDLED / "emotions" / Path(name).name).glob("[0-9]*"), key=lambda path: int(path.name))
+    return versions[-1] if versions else Path(name)
+
+
+@app.command()
 def faces(
     photos: Annotated[Path, typer.Option(help="Folder of photos.", exists=True, file_okay=False)],
     boxes: Annotated[Path, typer.Option(help="The faces on them (JSON): NAME to [[x, y, w, h]].", exists=True)],

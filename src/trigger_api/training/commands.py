@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from trigger_api.console import err, told
 from trigger_api.errors import ServiceError
+
+EmotionModel = Literal["inception-resnet", "mobilenetv2", "yolo3"]
 
 app = typer.Typer(no_args_is_help=True, help="Train a model folder that the service can serve.")
 
@@ -122,3 +124,35 @@ def faces(
 
     with told(ImportError, OSError, ValueError, ServiceError):
         train_faces(output=out, photos=photos, boxes=boxes, say=err.print)
+
+
+@app.command()
+def emotions(
+    model: Annotated[EmotionModel, typer.Option(help="Which network.")],
+    sheet: Annotated[Path, typer.Option(help="Sheet of faces 48 x 48 (PNG).", exists=True, dir_okay=False)],
+    labels: Annotated[Path, typer.Option(help="What they show (npz).", exists=True, dir_okay=False)],
+    out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
+    work: Annotated[Path, typer.Option(help="Folder that a stopped training goes on from.", file_okay=False)],
+    split: Annotated[str, typer.Option(help="The labels' split.")] = "train",
+    test: Annotated[
+        list[Path] | None, typer.Option(help="Sheet whose faces are left out; may be given often.", exists=True)
+    ] = None,
+    published: Annotated[
+        Path | None, typer.Option(help="ImageNet weights for mobilenetv2.", exists=True, dir_okay=False)
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Model folder of an inception-resnet to learn from, too.", exists=True)
+    ] = None,
+    photos: Annotated[
+        list[Path] | None, typer.Option(help="Folder of photos for yolo3; may be given often.", exists=True)
+    ] = None,
+) -> None:
+    """Train emotions of faces. Stopped and started again, it goes on where it was."""
+    from trigger_api.training.emotions.recipe import train_emotions  # Keras takes seconds to import
+
+    with told(OSError, ValueError):
+        card = train_emotions(
+            model=model, sheet=sheet, labels=labels, split=split, tests=tuple(test or ()), output=out, work=work,
+            published=published, teacher=teacher, photos=tuple(photos or ()), say=err.print,
+        )  # fmt: skip
+    typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))

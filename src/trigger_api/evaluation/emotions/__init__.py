@@ -1,0 +1,1 @@
+"""How well emotions are told from faces."""

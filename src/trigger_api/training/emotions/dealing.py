@@ -1,0 +1,106 @@
+"""What emotion networks learn from, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from trigger_api.evaluation.emotions.material import LABELS, SIDE, Split
+from trigger_api.training.emotions.augment import Disturbance
+
+Teacher = Callable[[Any], Any]
+"""From disturbed faces ``(n, 48, 48, 1)``, 0..255, to probabilities ``(n, 7)``."""
+
+SIDES = ((0.4, 32), (0.7, 40), (1.0, SIDE))
+"""Up to which share of the training faces are seen how large: on small ones a network learns twice as fast."""
+
+
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """What is asked for, besides the labels.
+
+    Attributes:
+        smoothing: how unsure the labels are.
+        mixed: share of faces that another one shines through.
+        believed: how much a teacher's word counts, where there is one, against the labels'.
+    """
+
+    smoothing: float = 0.06
+    mixed: float = 0.4
+    believed: float = 0.6
+    disturbance: Disturbance = field(default_factory=Disturbance)
+
+
+class Dealer:
+    """Deals every face once an epoch. A step's number is its seed."""
+
+    def __init__(
+        self, split: Split, size: int, epochs: int, teaching: Teaching, teacher: Teacher | None = None
+    ) -> None:
+        self._split = split
+        self._size = size
+        self._steps = epochs * (len(split.labels) // size)
+        self._teaching = teaching
+        self._teacher = teacher
+        self._wanted = _targets(split, teaching.smoothing)
+        self._make = tf.function(self._made, autograph=False)
+
+    def epoch(self, number: int) -> list[list[int]]:
+        """Shuffle the faces into batches; the few left over wait for another epoch."""
+        order = np.random.default_rng((number, 2)).permutation(len(self._split.labels))
+        starts = range(0, len(order) - self._size + 1, self._size)
+        return [order[start : start + self._size].tolist() for start in starts]
+
+    def batch(self, members: Sequence[int], step: int) -> tuple[Mapping[str, Any], Any, NDArray[np.float32]]:
+        """Make one batch: ``faces (n, side, side, 1)``, targets ``(n, 7 + votes)``, and weights that are all 1."""
+        rows = list(members)
+        side = next(side for until, side in SIDES if step < until * self._steps or until == 1)
+        seed = tf.constant([step, 3])
+        faces, wanted = self._make(self._split.faces[rows], self._wanted[rows], seed, side)
+        return {"faces": faces}, wanted, np.ones(len(rows), np.float32)
+
+    def _made(self, faces: Any, wanted: Any, seed: Any, side: int) -> tuple[Any, Any]:
+        first = side if self._teacher is None else SIDE  # a teacher sees the whole picture
+        pictures, wanted = _mixed(self._teaching.disturbance(faces, first, seed), wanted, seed, self._teaching.mixed)
+        if self._teacher is not None:
+            wanted = self._told(pictures, wanted)
+            pictures = tf.image.resize(pictures, [side, side], "area") if side < SIDE else pictures
+        return pictures, wanted
+
+    def _told(self, pictures: Any, wanted: Any) -> Any:
+        assert self._teacher is not None
+        count, believed = len(LABELS), self._teaching.believed
+        labels = (1 - believed) * wanted[:, :count] + believed * self._teacher(pictures)
+        return tf.concat([labels, wanted[:, count:]], axis=1)
+
+
+def _targets(split: Split, smoothing: float) -> NDArray[np.float32]:
+    labels = np.eye(len(LABELS), dtype=np.float32)[split.labels]
+    return np.concatenate([labels * (1 - smoothing) + smoothing / len(LABELS), split.votes], axis=1)
+
+
+def _mixed(faces: Any, wanted: Any, seed: Any, share: float) -> tuple[Any, Any]:
+    """Through some faces another one shines, mostly a little."""
+    count = tf.shape(faces)[:1]
+    chosen = tf.random.stateless_uniform(count, seed + tf.constant([0, 11])) < share
+    weak = 0.5 * tf.random.stateless_uniform(count, seed + tf.constant([0, 12])) ** 3
+    weak = tf.where(chosen, weak, 0.0)
+    other = weak[:, None, None, None]
+    faces = faces * (1 - other) + tf.roll(faces, 1, 0) * other
+    return faces, wanted * (1 - weak[:, None]) + tf.roll(wanted, 1, 0) * weak[:, None]
+
+
+def loss(scores: Any, wanted: Any, weights: Any) -> Any:
+    """The weighted mean cross-entropy of the labels and, half as much, of the votes of those that were voted on."""
+    count = len(LABELS)
+    labels = tf.nn.softmax_cross_entropy_with_logits(wanted[:, :count], scores[:, :count])
+    columns = wanted.shape[1] - count
+    votes = 0.0
+    if columns:
+        votes = -tf.reduce_sum(tf.nn.log_softmax(scores[:, count : count + columns]) * wanted[:, count:], axis=1)
+    return tf.reduce_sum((labels + 0.5 * votes) * weights) / tf.reduce_sum(weights)

@@ -1,0 +1,180 @@
+"""The recipe for the network that finds faces and tells their emotions: it learns on scenes of faces and photos.
+
+Some of the training faces and of the photos are held out for choices. A training that was broken off goes on from what
+it kept in ``work``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import PIL.Image
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from trigger_api.cards import WEIGHTS_FILE, ModelCard, write_card
+from trigger_api.evaluation.emotions.agreement import Boxes, agreement, find_all
+from trigger_api.evaluation.emotions.calibration import temperature
+from trigger_api.evaluation.emotions.material import LABELS, SIDE, Faces, Split
+from trigger_api.evaluation.emotions.scores import answered
+from trigger_api.evaluation.objects.photos import part
+from trigger_api.runtimes.reading import read
+from trigger_api.training.course import Course, Say, learn
+from trigger_api.training.emotions import yolo
+from trigger_api.training.emotions.card import finder_card
+from trigger_api.training.emotions.finding import finding_loss
+from trigger_api.training.emotions.material import parted
+from trigger_api.training.emotions.photos import look_for_faces
+from trigger_api.training.emotions.scenes import Dealer, Material, Photo
+from trigger_api.training.small import write_small
+
+COURSE = Course(size=16, epochs=14, rate=2e-3, decay=0.03, average=0.998, save_every=150)
+CANVAS, MOST = 512, 64
+_SCENE = 256  # pixels of a side
+_BELIEVED = 0.5  # how much a teacher's word counts against the labels'
+_SMOOTHING = 0.05
+_LOOKED_AT = 240  # faces measured after each epoch
+_THRESHOLDS = np.arange(0.1, 0.95, 0.02)
+
+Teacher = Callable[[Faces], NDArray[np.float32]]
+"""From faces to probabilities ``(n, 7)``."""
+
+
+def train_finder(
+    split: Split,
+    photos: Sequence[Path],
+    output: Path,
+    work: Path,
+    *,
+    teacher: Path,
+    plan: yolo.Plan | None = None,
+    course: Course = COURSE,
+    held_out: int = 2_500,
+    precision: str = "mixed_bfloat16",
+    say: Say = lambda _: None,
+) -> ModelCard:
+    """Train a model folder ``output``, ending in ``<name>/<version>``.
+
+    Args:
+        split: cleaned faces, of which ``held_out`` are only measured on.
+        photos: folders of photos; MTCNN is asked where faces are on them.
+        output: the model folder.
+        work: keeps what a broken-off training goes on from, and MTCNN's answers.
+        teacher: model folder of a classifier that is asked about every face.
+        plan: of the network.
+        course: how long and how boldly to learn.
+        held_out: how many faces.
+        precision: the Keras dtype policy to learn in.
+        say: is told how it goes, a line at a time.
+
+    Raises:
+        OSError: a file is missing or cannot be written.
+        ValueError: every photo shows faces, or none can be read.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    plan = plan or yolo.Plan()
+    known, unseen = parted(split, held_out)
+    seen = look_for_faces(photos, work / "faces.npz", say)
+    material = _material(known, seen, _asked(teacher))
+    say(f"{len(material.faces)} faces, {len(material.peopled)} photos with faces and {len(material.empty)} without")
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    network = yolo.learner(plan)
+    keras.config.set_dtype_policy(policy)
+    look = _Look(network, plan)
+    dealer = Dealer(material, course.size, _SCENE)
+    loss = partial(finding_loss, side=_SCENE)
+    learn(network, dealer, loss, course, work, say=say, figures=lambda: look.figures(unseen))
+    heat = look.temperature(unseen)
+    threshold = look.threshold({name: x for name, x in seen.items() if part(name) == "validation"}, say)
+    return _write(network, plan, output, heat, threshold)
+
+
+def _write(network: keras.Model, plan: yolo.Plan, output: Path, heat: float, threshold: float) -> ModelCard:
+    output.mkdir(parents=True, exist_ok=True)
+    final = yolo.stored(network, plan, side=CANVAS, most=MOST, temperature=heat)
+    write_small(final, output / WEIGHTS_FILE)
+    digest = hashlib.sha256((output / WEIGHTS_FILE).read_bytes()).hexdigest()
+    card = finder_card(output, final.count_params(), digest, heat, side=CANVAS, most=MOST, threshold=threshold)
+    write_card(output, card)
+    return card
+
+
+class _Look:
+    """What a learner sees as it is at a time, by the network that is stored."""
+
+    def __init__(self, network: keras.Model, plan: yolo.Plan) -> None:
+        self._network = network
+        self._served = yolo.server(plan, CANVAS, MOST)
+        self._run = tf.function(lambda image: self._served({"image": image}), autograph=False)
+        self._card = finder_card(Path("finder/1"), 0, "", 1.0, side=CANVAS, most=MOST)
+
+    def __call__(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: x.numpy() for name, x in self._run(tf.constant(tensors["image"])).items()}
+
+    def figures(self, unseen: Split) -> str:
+        yolo.give(self._served, self._network)
+        some = unseen[np.arange(min(_LOOKED_AT, len(unseen.labels)))]
+        answers = answered(some.faces, self._card, self)
+        found = answers.any(axis=1)
+        right = (answers.argmax(axis=1) == some.labels) & found
+        return f"held out: {found.mean():.2%} of {len(some.labels)} faces found, {right.mean():.2%} right"
+
+    def temperature(self, unseen: Split) -> float:
+        yolo.give(self._served, self._network)
+        answers = answered(unseen.faces, self._card, self)
+        found = answers.any(axis=1)
+        return temperature(np.log(answers[found].clip(1e-9))[None], unseen.labels[found])
+
+    def threshold(self, photos: Mapping[str, tuple[NDArray[np.uint8], Boxes]], say: Say) -> float:
+        """The score from which most of MTCNN's faces are found with least besides."""
+        found = find_all([np.stack([x] * 3, axis=-1) for x, _ in photos.values()], self._card, self)
+        wanted = [boxes for _, boxes in photos.values()]
+        tried = {float(least): agreement(wanted, found, least) for least in _THRESHOLDS}
+        best = max(tried, key=lambda least: (tried[least].found - tried[least].extra, least))
+        say(f"threshold {best:.2f}: {tried[best].figures()}")
+        return round(best, 2)
+
+
+def _asked(folder: Path) -> Teacher:
+    """A classifier's probabilities, of faces and of their mirror images."""
+    model = read(folder)
+    look = tf.function(lambda image: model({"image": image})["probabilities"], autograph=False)
+
+    def ask(faces: Faces) -> NDArray[np.float32]:
+        parts = [faces[i : i + 100, ..., None] for i in range(0, len(faces), 100)]
+        told = [(look(tf.constant(x)) + look(tf.constant(x[:, :, ::-1]))).numpy() / 2 for x in parts]
+        return np.concatenate([*told, np.zeros((0, len(LABELS)), np.float32)])
+
+    return ask
+
+
+def _material(known: Split, seen: Mapping[str, tuple[NDArray[np.uint8], Boxes]], ask: Teacher) -> Material:
+    labels = np.eye(len(LABELS), dtype=np.float32)[known.labels] * (1 - _SMOOTHING) + _SMOOTHING / len(LABELS)
+    emotions = (1 - _BELIEVED) * labels + _BELIEVED * ask(known.faces)
+    photos = [
+        Photo(pixels, boxes, ask(_crops(pixels, boxes)))
+        for name, (pixels, boxes) in seen.items()
+        if part(name) != "validation"
+    ]
+    empty = [photo for photo in photos if not len(photo.boxes)]
+    if not empty:
+        raise ValueError("there is no photo without faces")
+    return Material(known.faces, emotions, [photo for photo in photos if len(photo.boxes)], empty)
+
+
+def _crops(pixels: NDArray[np.uint8], boxes: Boxes) -> Faces:
+    """The faces of a photo as a classifier sees them: squares around the boxes."""
+    photo = PIL.Image.fromarray(pixels)
+    crops = np.zeros((len(boxes), SIDE, SIDE), np.uint8)
+    for number, (left, top, right, bottom, _) in enumerate(boxes.tolist()):
+        half, across, down = max(right - left, bottom - top) / 2, (left + right) / 2, (top + bottom) / 2
+        square = photo.crop((round(across - half), round(down - half), round(across + half), round(down + half)))
+        crops[number] = np.asarray(square.resize((SIDE, SIDE), PIL.Image.Resampling.BILINEAR))
+    return crops

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from trigger_api.cards import WEIGHTS_FILE, read_card
+from trigger_api.cli import app
+from trigger_api.evaluation.emotions.material import LABELS, Split
+from trigger_api.evaluation.emotions.scores import evaluate_emotions
+from trigger_api.training.course import Course
+from trigger_api.training.emotions import dealing, inception, mobilenet
+from trigger_api.training.emotions.augment import Disturbance
+from trigger_api.training.emotions.dealing import Dealer, Teaching, loss
+from trigger_api.training.emotions.network import learner, stored
+from trigger_api.training.emotions.recipe import train_classifier
+
+PLAN = inception.Plan(blocks=(0, 1, 0), stem=(8, 8), widths=(4, 8, 8), inner=4)
+EASY = Teaching(smoothing=0, mixed=0.2, disturbance=Disturbance(turn=0, shift=0, covered=0))
+
+
+def split(count: int) -> Split:
+    """In place of faces: broad and narrow stripes, level and upright, and noise; nobody voted on half of them."""
+    random = np.random.default_rng(0)
+    labels = np.arange(count) % 7
+    places = np.arange(48) + random.uniform(0, 48, (count, 1))
+    waves = np.sin(2 * np.pi * places / np.array([4, 8, 16, 4, 8, 16, 1])[labels, None])
+    stripes = np.where((labels < 3)[:, None, None], waves[:, :, None], waves[:, None])
+    faces = 128 + 80 * stripes + random.integers(0, 40, (count, 48, 48))
+    votes = np.zeros((count, 10), np.float32)
+    votes[: count // 2, 1] = 1
+    return Split(faces.astype(np.uint8), labels, votes)
+
+
+def test_the_recipe_learns_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dealing, "SIDES", ((1.0, 48),))
+    output, said = tmp_path / "small" / "2", list[str]()
+    course = Course(size=32, epochs=8, rate=0.02, average=0.5, save_every=10, say_every=5)
+    train = partial(train_classifier, split(212), course=course, held_out=20, precision="float32", say=said.append)
+    for _ in range(2):
+        train(output, tmp_path / "work", plan=PLAN, teaching=EASY, mirrored=True)
+    card = read_card(output)
+    assert (card.task, card.name, card.version, card.labels) == ("emotions", "small", "2", LABELS)
+    assert sum(line.startswith("epoch") for line in said) == 8, "the second training found nothing left to do"
+    assert evaluate_emotions(split(70), output).figures()["accuracy"] > 60
+    network = keras.models.load_model(output / WEIGHTS_FILE, compile=False, safe_mode=True)
+    picture = split(1).faces[..., None]
+    told = network({"image": picture})["probabilities"].numpy()
+    assert told.sum() == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(network({"image": picture[:, :, ::-1]})["probabilities"].numpy(), told, atol=1e-4)
+
+
+def test_a_teacher_s_word_is_mixed_in() -> None:
+    def sure(faces: object) -> object:
+        return np.tile(np.eye(7, dtype=np.float32)[3], (4, 1))
+
+    dealer = Dealer(split(8), 4, 2, Teaching(smoothing=0, mixed=0, believed=0.25), sure)
+    inputs, wanted, weights = dealer.batch([0, 1, 2, 3], 0)
+    assert inputs["faces"].shape == (4, 32, 32, 1), "the first are seen small"
+    np.testing.assert_allclose(wanted[0, :7], [0.75, 0, 0, 0.25, 0, 0, 0], atol=1e-6)
+    assert np.isfinite(loss(np.zeros((4, 17), np.float32), wanted, weights))
+    assert dealer.batch([0, 1, 2, 3], 3)[0]["faces"].shape == (4, 48, 48, 1)
+
+
+def test_what_is_stored_answers_as_what_learned() -> None:
+    plan = mobilenet.Plan()
+    network = learner(plan, votes=10)
+    final = stored(network, plan, temperature=2.0, mirrored=False)
+    faces = split(2).faces[..., None]
+    scores = network({"faces": faces.astype(np.float32)})["scores"].numpy()[:, :7]
+    wanted = np.exp(scores / 2) / np.exp(scores / 2).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(final({"image": faces})["probabilities"].numpy(), wanted, atol=1e-3)
+
+
+def test_the_command_asks_for_what_a_network_needs(tmp_path: Path) -> None:
+    for name in ("sheet.png", "labels.npz"):
+        (tmp_path / name).touch()
+    paths = {"sheet": "sheet.png", "labels": "labels.npz", "out": "m/1", "work": "work"}
+    options = [text for name, path in paths.items() for text in (f"--{name}", str(tmp_path / path))]
+    for model, missing in (("yolo3", "from a teacher"), ("mobilenetv2", "published weights")):
+        told = CliRunner().invoke(app, ["train", "emotions", "--model", model, *options])
+        assert told.exit_code == 2
+        assert missing in told.output
