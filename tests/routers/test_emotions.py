@@ -236,7 +236,7 @@ class TestTheOriginalService:
 
 def test_pictures_of_all_kinds_are_answered(client: httpx.Client) -> None:
     @given(st.data())
-    @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @hypothesis_settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
     def attack(data: st.DataObject) -> None:
         left, top = data.draw(st.integers(0, 400)), data.draw(st.integers(0, 400))
         wide, high = data.draw(st.integers(1, 112)), data.draw(st.integers(1, 112))

@@ -1,10 +1,10 @@
 """The three networks of MTCNN (Zhang et al., 2016) in plain Keras, for weights that were published for them.
 
 They compute what was published, in fewer operations. Pixels come as 0..255, and the first kernels scale them. PReLU is
-the larger of a value and its product with the slope. Where pooling follows, it comes first, on a quarter of the values:
-the largest of some values decides what PReLU makes of them, or, where the slope is negative, the smallest as well, so
-that such channels are computed with both signs. How likely a face is, is one number: the softmax of two is the sigmoid
-of their difference.
+the larger of a value and its product with the slope. In the first and widest layers it comes after pooling, on a
+quarter of the values: the largest of some values decides what PReLU makes of them, or, where the slope is negative, the
+smallest as well, so that such channels are computed with both signs. How likely a face is, is one number: the softmax
+of two is the sigmoid of their difference.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 Weights = Sequence[Array]
 """A network's arrays in the order of its layers: kernels, biases and slopes of PReLU."""
+
+
+_VECTOR = 16  # channels that processors compute at once: pooling in between stays in that order
 
 
 def proposer(weights: Weights) -> keras.Model:
@@ -46,10 +49,13 @@ def refiner(weights: Weights, many: int) -> keras.Model:
 
     Gives ``scores (batch, many)`` and ``offsets (batch, many, 4)`` in shares of the crop's sides.
     """
+    from keras import layers
+
     arrays = _Arrays(weights)
     crops, x = _crops(24, many)
-    x = _pooled(_pooled(x, arrays, 3), arrays, 3, padding="valid")
-    return _read(crops, _connected(_convolved(x, arrays), arrays), arrays, many, ("offsets",))
+    x = _convolved(_pooled(x, arrays, 3), arrays)
+    x = _convolved(layers.MaxPooling2D(3, 2)(x), arrays)
+    return _read(crops, _connected(x, arrays), arrays, many, ("offsets",))
 
 
 def examiner(weights: Weights, many: int) -> keras.Model:
@@ -57,10 +63,13 @@ def examiner(weights: Weights, many: int) -> keras.Model:
 
     They are the x, then the y of eyes, nose and corners of the mouth, in shares of the crop's sides.
     """
+    from keras import layers
+
     arrays = _Arrays(weights)
     crops, x = _crops(48, many)
-    x = _pooled(_pooled(x, arrays, 3), arrays, 3, padding="valid")
-    x = _convolved(_pooled(x, arrays, 2), arrays)
+    x = _convolved(_pooled(x, arrays, 3), arrays)
+    x = _convolved(layers.MaxPooling2D(3, 2)(x), arrays)
+    x = _convolved(layers.MaxPooling2D(2, 2, padding="same")(x), arrays)
     return _read(crops, _connected(x, arrays), arrays, many, ("offsets", "landmarks"))
 
 
@@ -100,20 +109,22 @@ def _crops(side: int, many: int) -> tuple[Any, Any]:
     return crops, ops.transpose(ops.reshape(crops, (-1, 3, side, side)), (0, 2, 3, 1))
 
 
-def _pooled(x: Any, arrays: _Arrays, pool: int, padding: str = "same", *, marked: bool = False) -> Any:
+def _pooled(x: Any, arrays: _Arrays, pool: int, *, marked: bool = False) -> Any:
     """Convolution, pooling, PReLU. ``marked``: where x has a last channel that is not 0, nothing is seen."""
     from keras import layers, ops
 
     (kernel, bias), slope = arrays.layer(), arrays.slope()
     order, negative = np.argsort(slope < 0, kind="stable"), slope < 0
-    kernel = np.concatenate([kernel[..., order], -kernel[..., negative]], axis=3)
-    bias = np.concatenate([bias[order], -bias[negative]])
+    spare = -(len(slope) + negative.sum()) % _VECTOR
+    kernel = np.pad(np.concatenate([kernel[..., order], -kernel[..., negative]], axis=3), (*[(0, 0)] * 3, (0, spare)))
+    bias = np.pad(np.concatenate([bias[order], -bias[negative]]), (0, spare))
     if marked:
         kernel = np.pad(kernel, ((0, 0), (0, 0), (0, 1), (0, 0)))
         kernel[:, :, -1] = -abs(kernel).sum(axis=(0, 1, 2))  # three such pixels outdo any colours
-    x = layers.MaxPooling2D(pool, 2, padding=padding)(_layer(x, kernel, bias))
-    count, positive = len(slope), int((~negative).sum())
-    values, others = x[..., :count], ops.concatenate([x[..., :positive], x[..., count:]], axis=3)
+    x = layers.MaxPooling2D(pool, 2, padding="same")(_layer(x, kernel, bias))
+    count, turned = len(slope), int(negative.sum())
+    values = x[..., :count]
+    others = ops.concatenate([x[..., : count - turned], x[..., count : count + turned]], axis=3)
     # A slope above 1 takes the smaller value: the larger with the other sign, which the next kernel turns back.
     signs = np.where(slope > 1, -1, 1).astype(np.float32)
     arrays.order, arrays.signs = order, signs

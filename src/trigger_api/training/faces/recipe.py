@@ -18,7 +18,7 @@ from trigger_api.training.faces.network import Weights, examiner, proposer, refi
 if TYPE_CHECKING:
     import keras
 
-SIDES = (*range(64, 640, 32), *range(640, 1025, 64))
+SIDES = (*range(64, 640, 16), *range(640, 1025, 64))
 """Of the canvases that a photo's pyramid is laid on, pixels."""
 _REFINED, _EXAMINED = 32, 8  # crops in a block: what most photos have, and each is as much work as the other
 _VERSION = "1"
@@ -114,7 +114,7 @@ def _card(name: str, what: str, taken: TensorSpec, given: tuple[TensorSpec, ...]
         inputs=(taken,),
         outputs=given,
         decision=Decision(threshold=threshold),
-        limits=Limits(batch_sizes=(1, 2, 4), queue=256),
+        limits=Limits(batch_sizes=(1, 2), queue=256),
         training_data=_SOURCES,
         training_command=_COMMAND,
         known_failures=_FAILURES,
