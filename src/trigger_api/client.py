@@ -14,7 +14,7 @@ import asyncio
 import io
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, Self, TypeVar
@@ -30,6 +30,7 @@ from trigger_api.schemas import DigitsAnswer, EmotionsAnswer, ModelStatus, Objec
 T = TypeVar("T")
 Picture = str | Path | bytes | BinaryIO
 Audio = Picture | NDArray[Any]
+_Option = str | float | Sequence[str] | None
 
 _RETRIED = frozenset({429, 502, 503})
 _LONGEST_WAIT_S = 30.0
@@ -107,14 +108,17 @@ class Client:
         version: str | None = None,
         sensitivity: Sensitivity | None = None,
         threshold: float | None = None,
+        words: Sequence[str] = (),
     ) -> TriggerAnswer:
         """Hear a recording: a file's path, its bytes, an open file, or samples ``(n,)`` in -1..1 at ``rate`` Hz.
+
+        With `words`, each of them is listened for, instead of a model's; ``*`` is every word that is known.
 
         Raises:
             ProblemError: the service says why not.
             httpx.TransportError: it could not be reached.
         """
-        chosen = {"sensitivity": sensitivity, "threshold": threshold}
+        chosen = {"sensitivity": sensitivity, "threshold": threshold, "word": words}
         return self._send(_trigger(audio, rate, model=model, version=version, **chosen))
 
     def digits(
@@ -227,9 +231,10 @@ class AsyncClient:
         version: str | None = None,
         sensitivity: Sensitivity | None = None,
         threshold: float | None = None,
+        words: Sequence[str] = (),
     ) -> TriggerAnswer:
         """As ``Client.trigger``."""
-        chosen = {"sensitivity": sensitivity, "threshold": threshold}
+        chosen = {"sensitivity": sensitivity, "threshold": threshold, "word": words}
         return await self._send(_trigger(audio, rate, model=model, version=version, **chosen))
 
     async def digits(
@@ -319,7 +324,7 @@ class AsyncClient:
             return None
 
 
-def _trigger(audio: Audio, rate: int, **options: str | float | None) -> _Call[TriggerAnswer]:
+def _trigger(audio: Audio, rate: int, **options: _Option) -> _Call[TriggerAnswer]:
     return _Call("POST", "/v1/trigger", TriggerAnswer, {"files": {"audio": _file(audio, rate)}, "data": _form(options)})
 
 
@@ -335,8 +340,10 @@ def _objects(image: Picture, **options: str | float | None) -> _Call[ObjectsAnsw
     return _Call("POST", "/v1/objects", ObjectsAnswer, {"files": {"image": _file(image)}, "data": _form(options)})
 
 
-def _form(options: Mapping[str, str | float | None]) -> dict[str, str]:
-    return {name: str(value) for name, value in options.items() if value is not None}
+def _form(options: Mapping[str, _Option]) -> dict[str, str | list[str]]:
+    """What was given, as a form's fields; a sequence is a field that comes several times."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return {name: str(value) if isinstance(value, str | float) else [*value] for name, value in given.items()}
 
 
 def _infer(model: str, inputs: Mapping[str, NDArray[Any]], version: str | None) -> _Call[dict[str, Any]]:

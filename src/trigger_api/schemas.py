@@ -37,22 +37,35 @@ class Problem(_Schema):
 
 
 class Detection(_Schema):
-    """The word was said once."""
+    """A word was said once."""
 
+    word: str
     time_ms: int = Field(description="end of the word, milliseconds from the start of the recording")
     score: float = Field(ge=0, le=1)
 
 
+class HeardWord(_Schema):
+    """What was heard of one word."""
+
+    word: str
+    detected: bool
+    timestamps: list[int] = Field(description="end of each, milliseconds from the start of the recording")
+    threshold: float = Field(description="the score from which the word counts")
+    model: str
+    version: str
+
+
 class TriggerAnswer(_Schema):
-    """What was heard in a recording."""
+    """What was heard in a recording: all words together, then one by one."""
 
     detected: bool
     timestamps: list[int] = Field(description="end of each word, milliseconds from the start of the recording")
-    detections: list[Detection]
+    detections: list[Detection] = Field(description="in the order of time")
     duration_ms: int = Field(description="length of the recording")
-    threshold: float = Field(description="the score from which a word counts")
-    model: str
+    threshold: float = Field(description="the score from which the first word counts")
+    model: str = Field(description="of the first word")
     version: str
+    words: list[HeardWord]
 
 
 class PredictAnswer(_Schema):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import numpy as np
 import pytest
@@ -32,6 +34,23 @@ async def test_takes_a_model_and_a_threshold(client: httpx.AsyncClient, two_beep
     assert empty.status_code == 200
 
 
+@pytest.mark.parametrize("word", [["*"], ["beep", "beep"], ["beep"]])
+async def test_words_are_answered_together(client: httpx.AsyncClient, two_beeps: bytes, word: list[str]) -> None:
+    response = await client.post("/v1/trigger", files={"audio": two_beeps}, data={"word": word})
+    answer = response.json()
+    assert [hit["word"] for hit in answer["detections"]] == ["beep", "beep"]
+    assert answer["words"] == [
+        {
+            "word": "beep",
+            "detected": True,
+            "timestamps": answer["timestamps"],
+            "threshold": 0.5,
+            "model": "beep",
+            "version": "1",
+        }
+    ]
+
+
 @pytest.mark.parametrize(
     ("form", "status", "words"),
     [
@@ -43,10 +62,13 @@ async def test_takes_a_model_and_a_threshold(client: httpx.AsyncClient, two_beep
         ({"sensitivity": "high"}, 422, "medium"),
         ({"sensitivity": "medium", "threshold": "0.5"}, 422, "not both"),
         ({"model": "x" * 65}, 422, "model"),
+        ({"word": "nix"}, 404, "known: beep"),
+        ({"word": "beep", "model": "beep"}, 422, "not both"),
+        ({"word": ["x"] * 65}, 422, "word"),
     ],
 )
 async def test_bad_options_are_told_so(
-    client: httpx.AsyncClient, two_beeps: bytes, form: dict[str, str], status: int, words: str
+    client: httpx.AsyncClient, two_beeps: bytes, form: dict[str, Any], status: int, words: str
 ) -> None:
     response = await client.post("/v1/trigger", files={"audio": two_beeps}, data=form)
     assert response.status_code == status

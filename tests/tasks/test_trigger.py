@@ -16,7 +16,7 @@ from trigger_api.media.audio import AudioLimits
 from trigger_api.metrics import Metrics
 from trigger_api.registry import Entry, Registry
 from trigger_api.runtimes import Network
-from trigger_api.tasks.trigger import Trigger, Windows, decision_for
+from trigger_api.tasks.trigger import Trigger, Windows, decision_for, listener_for
 
 
 class LevelNetwork:
@@ -153,3 +153,10 @@ def test_sensitivities_are_the_cards() -> None:
     assert decision_for(card) == measured
     with pytest.raises(Unprocessable, match="medium"):
         decision_for(trigger_card(), sensitivity="high")
+
+
+def test_a_word_is_a_label_or_a_models_name() -> None:
+    cards = [trigger_card("beep"), trigger_card("other").model_copy(update={"labels": ("hey you",)})]
+    assert [listener_for(cards, word) for word in ("beep", "hey you", "other")] == ["beep", "other", "other"]
+    with pytest.raises(UnknownModel, match="known: beep, hey you"):
+        listener_for(cards, "nix")

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 import structlog
 
 from trigger_api.cards import ModelCard
-from trigger_api.errors import Overloaded, TooManyStreams, UnknownModel
+from trigger_api.errors import Overloaded, TooManyStreams
 from trigger_api.inference import Engine
 from trigger_api.metrics import Metrics
 from trigger_api.registry import Model, Registry
@@ -23,7 +23,7 @@ from trigger_api.rooms.session import Ear, Heard, Session, hears_streams
 from trigger_api.rooms.stream import Stream
 from trigger_api.schemas import RoomEvent, RoomState, StreamQuery
 from trigger_api.settings import Settings
-from trigger_api.tasks.trigger import decision_for
+from trigger_api.tasks.trigger import decision_for, listener_for, word_of
 
 _log = structlog.get_logger(__name__)
 
@@ -105,7 +105,7 @@ class Hub:
             paced=paced,
             gate_dbfs=query.vad_dbfs,
         )
-        return Stream(session, query.room, query.word or _word(card), conductor.fed, scores=query.scores)
+        return Stream(session, query.room, query.word or word_of(card), conductor.fed, scores=query.scores)
 
     @asynccontextmanager
     async def _conducted(self, model: Model) -> AsyncIterator[Conductor]:
@@ -143,10 +143,7 @@ class Hub:
         cards = self.cards()
         if not query.word:
             return next((card.name for card in cards), None)
-        found = next((card.name for card in cards if query.word in (card.name, *card.labels)), None)
-        if found is None:
-            raise UnknownModel(f"no model listens for that word; known: {', '.join(sorted({_word(c) for c in cards}))}")
-        return found
+        return listener_for(cards, query.word)
 
     def _heard(self, stream: Stream, heard: Heard) -> None:
         card = stream.session.ear.card
@@ -170,10 +167,6 @@ class Hub:
             self.events.add(news.event)
         else:
             self._board.hear(news)
-
-
-def _word(card: ModelCard) -> str:
-    return card.labels[0] if card.labels else card.name
 
 
 def _broker(settings: Settings) -> Broker:

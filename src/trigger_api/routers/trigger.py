@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, File, Form, UploadFile
+from pydantic import StringConstraints
 
+from trigger_api.errors import Unprocessable
 from trigger_api.routers.deps import Served
-from trigger_api.schemas import Sensitivity, TriggerAnswer
+from trigger_api.schemas import Detection, HeardWord, Sensitivity, TriggerAnswer
 from trigger_api.service import Service
 from trigger_api.tasks.trigger import Hearing
 
 router = APIRouter(prefix="/v1", tags=["trigger"])
 
+_WORDS = "instead of a model: a word or a model's name, may be given often, or `*` for every word that is known"
+Word = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Recording = Annotated[UploadFile, File(description="a recording: wav, flac, ogg or mp3, any rate, 1-8 channels")]
 
 
@@ -24,16 +29,20 @@ async def detect(
     version: Annotated[str | None, Form(max_length=64, description="a number, a label, or `latest`")] = None,
     sensitivity: Annotated[Sensitivity | None, Form(description="a threshold that the card has measured")] = None,
     threshold: Annotated[float | None, Form(ge=0, le=1, description="score from which a word counts")] = None,
+    word: Annotated[list[Word] | None, Form(max_length=64, description=_WORDS)] = None,
 ) -> TriggerAnswer:
-    """Say whether the trigger word is in a recording, and when each one ends."""
-    heard = await hear(service, audio, model=model, version=version, sensitivity=sensitivity, threshold=threshold)
-    return answer(heard)
+    """Say whether trigger words are in a recording, and when each one ends."""
+    if not word:
+        return answer([await hear(service, audio, model, version, sensitivity, threshold)])
+    if model or version:
+        raise Unprocessable("give a model or words, not both")
+    data = await audio.read()
+    return answer(await service.trigger.detect_words(data, word, sensitivity=sensitivity, threshold=threshold))
 
 
 async def hear(
     service: Service,
     audio: UploadFile,
-    *,
     model: str | None = None,
     version: str | None = None,
     sensitivity: Sensitivity | None = None,
@@ -45,16 +54,27 @@ async def hear(
     )
 
 
-def answer(heard: Hearing) -> TriggerAnswer:
+def answer(heard: Sequence[Hearing]) -> TriggerAnswer:
     """What our own clients read."""
-    return TriggerAnswer.model_validate(
-        {
-            "detected": bool(heard.detections),
-            "timestamps": [hit.time_ms for hit in heard.detections],
-            "detections": heard.detections,
-            "duration_ms": heard.duration_ms,
-            "threshold": heard.threshold,
-            "model": heard.model,
-            "version": heard.version,
-        }
+    hits = sorted(((hit, one.word) for one in heard for hit in one.detections), key=lambda pair: pair[0].time_ms)
+    return TriggerAnswer(
+        detected=bool(hits),
+        timestamps=[hit.time_ms for hit, _ in hits],
+        detections=[Detection(word=word, time_ms=hit.time_ms, score=hit.score) for hit, word in hits],
+        duration_ms=heard[0].duration_ms,
+        threshold=heard[0].threshold,
+        model=heard[0].model,
+        version=heard[0].version,
+        words=[_word(one) for one in heard],
+    )
+
+
+def _word(heard: Hearing) -> HeardWord:
+    return HeardWord(
+        word=heard.word,
+        detected=bool(heard.detections),
+        timestamps=[hit.time_ms for hit in heard.detections],
+        threshold=heard.threshold,
+        model=heard.model,
+        version=heard.version,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_api.cards import Decision, FrontEnd, LogMelFrontEnd, ModelCard
-from trigger_api.errors import Unprocessable
+from trigger_api.errors import UnknownModel, Unprocessable
 from trigger_api.inference import Engine, Lane, Tensors
 from trigger_api.media.audio import AudioLimits, decode
 from trigger_api.registry import Model, Registry
@@ -21,11 +22,14 @@ from trigger_api.tasks.spectrogram import Spectrogram
 
 Array = NDArray[np.float32]
 
+EVERY_WORD = "*"
+
 
 @dataclass(frozen=True)
 class Hearing:
-    """What was heard in one recording."""
+    """What was heard of one word in one recording."""
 
+    word: str
     detections: tuple[Detection, ...]
     duration_ms: int
     threshold: float
@@ -90,6 +94,19 @@ class Trigger:
                 size = sum(part.nbytes for part in parts)
                 return await self._engine.preprocess(_decide, parts, clip, served.card, decision, size=size)
 
+    async def detect_words(
+        self, data: bytes, words: Sequence[str], *, sensitivity: str | None = None, threshold: float | None = None
+    ) -> list[Hearing]:
+        """Hear several words in one recording; ``*`` is every word that is known. Arguments and errors as `detect`."""
+        names = self._names(words)
+        heard = (self.detect(data, model=name, sensitivity=sensitivity, threshold=threshold) for name in names)
+        return list(await asyncio.gather(*heard))
+
+    def _names(self, words: Sequence[str]) -> list[str]:
+        cards = [entry.card for entry in self._registry.entries if entry.card.task == "trigger"]
+        known = list(dict.fromkeys(card.name for card in cards))
+        return known if EVERY_WORD in words else list(dict.fromkeys(listener_for(cards, word) for word in words))
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -150,6 +167,23 @@ def front_end(parameters: FrontEnd) -> Features:
     return LogMel(parameters) if isinstance(parameters, LogMelFrontEnd) else Spectrogram(parameters)
 
 
+def word_of(card: ModelCard) -> str:
+    """The word that a model hears."""
+    return card.labels[0] if card.labels else card.name
+
+
+def listener_for(cards: Sequence[ModelCard], word: str) -> str:
+    """The name of the first model that hears a word.
+
+    Raises:
+        UnknownModel: there is none.
+    """
+    found = next((card.name for card in cards if word in (card.name, *card.labels)), None)
+    if found is None:
+        raise UnknownModel(f"no model listens for that word; known: {', '.join(sorted({word_of(c) for c in cards}))}")
+    return found
+
+
 def decision_for(card: ModelCard, *, sensitivity: str | None = None, threshold: float | None = None) -> Decision:
     """The card's decision with the caller's threshold, or that of a sensitivity it has measured.
 
@@ -173,7 +207,7 @@ def _decide(parts: Sequence[Array], clip: Clip, card: ModelCard, decision: Decis
     heard = Decider(decision, card.frame_ms or 0.0).push(scores)
     # The score that crosses may lie in the silence put after the end.
     bounded = tuple(Detection(min(hit.time_ms, duration), hit.score) for hit in heard)
-    return Hearing(bounded, duration, decision.threshold, card.name, card.version)
+    return Hearing(word_of(card), bounded, duration, decision.threshold, card.name, card.version)
 
 
 def _lane(served: Model, frames: int) -> tuple[int, Lane]:
