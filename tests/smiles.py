@@ -112,7 +112,7 @@ def add_detector(root: Path) -> None:
     """Copy the bundled detector, with few sizes of canvases: each is tried at the start."""
     shutil.copytree(BUNDLED / "faces", root / "faces")
     folder = root / "faces" / PROPOSER / "1"
-    write_card(folder, read_card(folder).model_copy(update={"lengths": (64, 256, 448, 576)}))
+    write_card(folder, read_card(folder).model_copy(update={"lengths": (64, 192, 320, 448)}))
 
 
 def encoded(pixels: Pixels, kind: str = "PNG", **options: object) -> bytes:

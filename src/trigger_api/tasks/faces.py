@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,9 +97,9 @@ class Faces:
             pyramid = await self._engine.preprocess(build, pixels, sorted(proposer.lanes))
             if not pyramid.levels:
                 return []
-            item: Tensors = {CANVAS: pyramid.canvas}
-            (answer,) = await self._engine.infer(proposer.lanes[pyramid.canvas.shape[1]], [item], deadline)
-            boxes = await self._engine.preprocess(propose, pyramid, answer, _threshold(proposer.card))
+            lane, items = proposer.lanes[pyramid.canvases.shape[2]], [{CANVAS: half} for half in pyramid.canvases]
+            answers = await self._engine.infer(lane, items, deadline)
+            boxes = await self._engine.preprocess(propose, pyramid, answers, _threshold(proposer.card))
             boxes, answer = await self._compute(refiner, pyramid, boxes, deadline)
             boxes = await self._engine.preprocess(refine, boxes, answer, _threshold(refiner.card))
             boxes, answer = await self._compute(examiner, pyramid, boxes, deadline)
@@ -124,9 +124,12 @@ class Faces:
             yield first, second, third
 
 
-def propose(pyramid: Pyramid, answer: Tensors, threshold: float) -> Boxes:
-    """Squares worth a closer look, from P-Net's answer for the canvas."""
-    parts = [proposals(answer[SCORES], answer[OFFSETS], level, threshold) for level in pyramid.levels]
+def propose(pyramid: Pyramid, answers: Sequence[Tensors], threshold: float) -> Boxes:
+    """Squares worth a closer look, from P-Net's answers for both canvases."""
+    scores, offsets = (np.stack([answer[name] for answer in answers]) for name in (SCORES, OFFSETS))
+    parts = [
+        proposals(level.answers(scores), level.answers(offsets), level.scale, threshold) for level in pyramid.levels
+    ]
     boxes, _ = joined(parts)
     boxes = boxes[:_MOST_REFINED]
     return squared(boxes[undominated(boxes, _SAME)])

@@ -14,7 +14,6 @@ from trigger_api.tasks.face.boxes import (
     undominated,
     within,
 )
-from trigger_api.tasks.face.pyramid import Level
 
 ROW = np.array([[0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10], [50, 50, 60, 60]], np.float64)
 
@@ -55,11 +54,12 @@ def test_boxes_end_with_the_photo() -> None:
 
 def test_proposals_of_one_size() -> None:
     scores, offsets = np.zeros((20, 20), np.float32), np.zeros((4, 20, 20), np.float32)
-    scores[5, 6], scores[5, 7], scores[0, 0] = 0.9, 0.8, 0.95  # the last one lies beside this size
+    scores[5, 6], scores[5, 7], scores[0, 0] = 0.9, 0.8, 0.65
     offsets[0, 5, 6] = -1 / 11
-    boxes, found = proposals(scores, offsets, Level(0.5, 30, 30, top=4, left=2), 0.6)
-    assert found.tolist() == pytest.approx([0.9])
-    assert boxes[0] == pytest.approx([20, 14, 44, 36])
+    boxes, found = proposals(scores, offsets, 0.5, 0.6)
+    assert found.tolist() == pytest.approx([0.9, 0.65])
+    assert boxes[0] == pytest.approx([24, 22, 48, 44])
+    assert boxes[1] == pytest.approx([2, 2, 24, 24])
 
 
 def test_the_likeliest_first() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trigger_api.tasks.face.pyramid import CELL, Level, build
+from trigger_api.tasks.face.pyramid import CELL, Level, Pyramid, build
 
 SIDES = tuple(range(64, 1025, 32))
 
@@ -14,8 +14,14 @@ def photo(height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.ui
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def placed(level: Level) -> tuple[slice, slice]:
-    return slice(level.top, level.top + level.height), slice(level.left, level.left + level.width)
+def seen(pyramid: Pyramid, level: Level) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """A size of the photo as it lies on the canvases, put together again, with its marks."""
+    parts = []
+    for canvas, half in zip(pyramid.canvases, level.halves, strict=True):
+        columns = slice(level.left, level.left + half.stop - half.start)
+        parts.append(canvas[:, level.top : level.top + level.height, columns])
+    first, second = parts
+    return np.concatenate([first[:, :, : level.cut], second], axis=2)
 
 
 def mean(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], top: float, bottom: float) -> float:
@@ -29,25 +35,33 @@ def mean(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], top: float, bo
 @given(st.integers(1, 400), st.integers(1, 400))
 def test_sizes_lie_side_by_side(height: int, width: int) -> None:
     pyramid = build(photo(height, width), SIDES)
-    taken = np.zeros(pyramid.canvas.shape[1:], int)
+    taken = np.zeros(pyramid.canvases.shape[2:], int)
     for level in pyramid.levels:
         assert level.top % 2 == level.left % 2 == 0
         assert min(level.height, level.width) >= CELL
-        taken[level.top : level.top + level.height, level.left : level.left + level.width] += 1
-        assert pyramid.canvas[:3, *placed(level)].max() <= 255.01
+        widths = [half.stop - half.start for half in level.halves]
+        assert widths[0] >= widths[1]
+        taken[level.top : level.top + level.height, level.left : level.left + widths[0]] += 1
+        assert seen(pyramid, level).shape == (4, level.height, level.width)
+        assert seen(pyramid, level)[:3].max() <= 255.01
+        assert not seen(pyramid, level)[3].any()
     assert taken.max(initial=0) <= 1
-    assert (pyramid.canvas[3][taken == 1] == 0).all()
 
 
 def test_a_pixel_is_the_mean_of_what_it_covers() -> None:
     pixels = photo(240, 1)
-    wide = np.repeat(pixels, 300, axis=1)
-    for level in build(wide, SIDES).levels:
+    pyramid = build(np.repeat(pixels, 300, axis=1), SIDES)
+    for level in pyramid.levels:
         part = 240 / level.height
-        canvas = build(wide, SIDES).canvas[0, *placed(level)]
         expected = [mean(pixels, i * part, (i + 1) * part) for i in range(level.height)]
-        assert canvas[:, level.width // 2] == pytest.approx(expected, abs=0.01)
-        assert np.ptp(canvas, axis=1).max() < 0.01
+        assert seen(pyramid, level)[0, :, level.width // 2] == pytest.approx(expected, abs=0.01)
+        assert np.ptp(seen(pyramid, level)[0], axis=1).max() < 0.01
+
+
+def test_halves_overlap_by_what_one_look_spans() -> None:
+    left, right = Level(1.0, 12, 100).halves
+    assert (left, right) == (slice(0, 56), slice(46, 100))
+    assert Level(1.0, 12, 12).halves == (slice(0, 12), slice(2, 12))
 
 
 def test_the_smallest_faces_fill_a_cell() -> None:
@@ -60,16 +74,20 @@ def test_the_smallest_faces_fill_a_cell() -> None:
 def test_what_is_after_odd_sides_is_marked() -> None:
     pyramid = build(photo(105, 205), SIDES)  # 63 x 123 pixels at the first size
     first = pyramid.levels[0]
-    marks = pyramid.canvas[3, first.top : first.top + first.height + 1, first.left : first.left + first.width + 1]
     assert (first.height, first.width) == (63, 123)
-    assert (marks[-1] == 255).all()
-    assert (marks[:, -1] == 255).all()
-    assert not marks[:-1, :-1].any()
+    marks = pyramid.canvases[:, 3, first.top : first.top + 64, first.left : first.left + 66]
+    assert (marks[:, 63] == 255).all()
+    right = first.halves[1]
+    assert (marks[1, :63, right.stop - right.start] == 255).all()
+    assert not marks[0, :63].any()
 
 
-def test_answers_are_as_many_as_there_are_places() -> None:
-    rows, columns = Level(1.0, 12, 13, top=4, left=10).cells
-    assert (rows, columns) == (slice(2, 3), slice(5, 7))
+def test_answers_are_put_together_again() -> None:
+    maps = np.zeros((2, 5, 30, 30), np.float32)
+    level = Level(1.0, 14, 21, top=4, left=10)  # two rows of six looks
+    maps[0, :, 2:4, 5:8], maps[1, :, 2:4, 5:8] = [0, 1, 2], [3, 4, 5]
+    assert level.answers(maps).shape == (5, 2, 6)
+    assert level.answers(maps)[3, 1].tolist() == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("size", [(3000, 4000), (20, 9000), (5000, 3000)])
@@ -83,7 +101,7 @@ def test_large_photos_are_made_smaller(size: tuple[int, int]) -> None:
 
 def test_what_fits_no_canvas_is_made_smaller() -> None:
     pyramid = build(photo(400, 500), (64, 128))
-    assert pyramid.canvas.shape == (4, 128, 128)
+    assert pyramid.canvases.shape == (2, 4, 128, 128)
     assert pyramid.ratio < 0.5
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.tasks.face.pyramid import CELL, STRIDE, Level
+from trigger_api.tasks.face.pyramid import CELL, STRIDE
 
 Boxes = NDArray[np.float64]
 Scores = NDArray[np.float32]
@@ -16,20 +16,20 @@ _NOTHING = np.float32(1e-9)  # pixels: boxes without area have nothing in common
 _MOST_OF_A_LEVEL = 1024  # by score: what is beyond costs time by its square, and finds nothing
 
 
-def proposals(scores: Scores, offsets: NDArray[np.float32], level: Level, threshold: float) -> tuple[Boxes, Scores]:
-    """What P-Net proposes on one size of the photo: its answer is ``(cells, cells)`` and ``(4, cells, cells)``.
+def proposals(scores: Scores, offsets: NDArray[np.float32], scale: float, threshold: float) -> tuple[Boxes, Scores]:
+    """What P-Net proposes on one size of the photo: its answers there are ``(rows, columns)``, ``(4, rows, columns)``.
 
     Returns:
-        Boxes in the photo's pixels and their scores, highest first; overlapping ones are dropped.
+        Boxes in the photo's pixels, which is ``1 / scale`` times as large, and their scores, highest first; overlapping
+        ones are dropped.
     """
-    part = scores[level.cells]
-    rows, columns = np.nonzero(part > threshold)
-    order = np.argsort(-part[rows, columns], kind="stable")[:_MOST_OF_A_LEVEL]
+    rows, columns = np.nonzero(scores > threshold)
+    order = np.argsort(-scores[rows, columns], kind="stable")[:_MOST_OF_A_LEVEL]
     rows, columns = rows[order], columns[order]
     edges = STRIDE * np.stack([columns, rows, columns, rows], axis=1) + [1, 1, CELL, CELL]  # as it was taught
-    boxes = (edges + (CELL - 1) * offsets[:, *level.cells][:, rows, columns].T) / level.scale
+    boxes = (edges + (CELL - 1) * offsets[:, rows, columns].T) / scale
     kept = undominated(boxes, 0.5)
-    return boxes[kept], part[rows, columns][kept]
+    return boxes[kept], scores[rows, columns][kept]
 
 
 def undominated(boxes: Boxes, threshold: float, *, least: bool = False) -> NDArray[np.intp]:

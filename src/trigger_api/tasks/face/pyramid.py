@@ -1,7 +1,8 @@
-"""A photo at falling sizes, laid on one canvas, so that one inference looks for faces of every size.
+"""A photo at falling sizes, laid on two canvases, so that one look at both finds faces of every size.
 
-P-Net looks at 12 x 12 pixels, at every second one. Sizes lie side by side at even places, and only those of its answers
-are read whose 12 pixels lie within one size: so there is nothing that a neighbour could disturb.
+P-Net looks at 12 x 12 pixels, at every second one. Each size is cut into a left and a right half, which overlap by what
+one look spans, so that two processors may look at once; on the canvases sizes lie side by side at even places, and only
+those of P-Net's answers are read whose 12 pixels lie within one size: there is nothing that a neighbour could disturb.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Level:
-    """One size of the photo: what it is multiplied by, its pixels, and its place on the canvas (even numbers)."""
+    """One size of the photo: what it is multiplied by, its pixels, and its place on both canvases (even numbers)."""
 
     scale: float
     height: int
@@ -37,9 +38,27 @@ class Level:
     left: int = 0
 
     @property
-    def cells(self) -> tuple[slice, slice]:
-        """Where P-Net's answers for it are."""
-        return _looks(self.top, self.height), _looks(self.left, self.width)
+    def cut(self) -> int:
+        """Where the right half begins, in pixels of this size: half of the looks lie before it."""
+        return STRIDE * -(-_looks(self.width) // 2)
+
+    @property
+    def halves(self) -> tuple[slice, slice]:
+        """The columns of this size that lie on each canvas."""
+        return slice(0, min(self.cut + CELL - STRIDE, self.width)), slice(self.cut, self.width)
+
+    def answers(self, maps: Array) -> Array:
+        """P-Net's answers for this size, ``(..., rows, columns)``, of those for both canvases ``(2, ..., n, n)``."""
+        row, column, first = self.top // STRIDE, self.left // STRIDE, self.cut // STRIDE
+        rows = maps[..., row : row + _looks(self.height), :]
+        counts = first, _looks(self.width) - first
+        halves = [half[..., column : column + count] for half, count in zip(rows, counts, strict=True)]
+        return np.concatenate(halves, axis=-1)
+
+
+def _looks(length: int) -> int:
+    """How many looks P-Net takes along some pixels; the last one may see one beyond them."""
+    return -(-length // STRIDE) - CELL // STRIDE + 1
 
 
 @dataclass(frozen=True)
@@ -50,19 +69,13 @@ class Pyramid:
         planes: the photo, smaller if it was large, ``(3, height, width)``, 0..255.
         ratio: what the original was multiplied by.
         levels: its sizes, largest first.
-        canvas: all of them, ``(4, side, side)``: colours 0..255, and 255 in the row and column after odd sides.
+        canvases: their halves, ``(2, 4, side, side)``: colours 0..255, and 255 in the row and column after odd sides.
     """
 
     planes: Array
     ratio: float
     levels: tuple[Level, ...]
-    canvas: Array
-
-
-def _looks(start: int, length: int) -> slice:
-    """Which of P-Net's answers lie within some pixels; the last one may see one beyond them."""
-    first = start // STRIDE
-    return slice(first, first + -(-length // STRIDE) - CELL // STRIDE + 1)
+    canvases: Array
 
 
 def build(pixels: Pixels, sides: Sequence[int]) -> Pyramid:
@@ -70,8 +83,8 @@ def build(pixels: Pixels, sides: Sequence[int]) -> Pyramid:
 
     Args:
         pixels: the photo, ``(height, width, 3)``.
-        sides: the canvases there are, ascending. The smallest that holds it all is taken; should none do, the photo is
-            made smaller.
+        sides: of the canvases there are, ascending. The smallest that do are taken; should none, the photo is made
+            smaller.
     """
     small, ratio = _bounded(pixels)
     while (placed := _placed(_levels(*small.shape[:2]), sides)) is None:
@@ -101,7 +114,7 @@ def _levels(height: int, width: int) -> list[Level]:
 
 
 def _placed(levels: Sequence[Level], sides: Sequence[int]) -> tuple[int, tuple[Level, ...]] | None:
-    area = sum(level.height * level.width for level in levels)
+    area = sum(level.height * level.halves[0].stop for level in levels)
     for side in sides:
         if side * side >= area and (found := _packed(levels, side)) is not None:
             return side, found
@@ -112,7 +125,7 @@ def _packed(levels: Sequence[Level], side: int) -> tuple[Level, ...] | None:
     """Places on a square canvas; None if they do not fit. Each goes where the least room is left beside it."""
     free, found = [(0, 0, side, side)], []
     for level in levels:
-        height, width = (-(-length // STRIDE) * STRIDE for length in (level.height, level.width))
+        height, width = (-(-length // STRIDE) * STRIDE for length in (level.height, level.halves[0].stop))
         fitting = [place for place in free if place[2] >= height and place[3] >= width]
         if not fitting:
             return None
@@ -132,17 +145,21 @@ def _left_over(place: tuple[int, int, int, int], height: int, width: int) -> lis
 
 
 def _laid(planes: Array, levels: Sequence[Level], side: int) -> Array:
-    """The photo at each size on the canvas: a pixel is the mean of the area that it covers."""
-    canvas = np.zeros((4, side, side), np.float32)
-    low = np.empty((3, max((level.height for level in levels), default=0), planes.shape[2]), np.float32)
+    """The photo at each size on the canvases: a pixel is the mean of the area that it covers."""
+    _, height, width = planes.shape
+    canvases = np.zeros((2, 4, side, side), np.float32)
+    highest, widest = (max((getattr(level, name) for level in levels), default=0) for name in ("height", "width"))
+    low, small = np.empty((3, highest, width), np.float32), np.empty((3, highest, widest), np.float32)
     for level in levels:
-        place = canvas[:, level.top :, level.left :]
-        for to, taken, shares in _shares(planes.shape[1], level.height, planes.shape[2]):
+        for to, taken, shares in _shares(height, level.height, width):
             np.matmul(shares, planes[:, taken], out=low[:, to])
-        for to, taken, shares in _shares(planes.shape[2], level.width, level.height):
-            np.matmul(low[:, : level.height, taken], shares.T, out=place[:3, : level.height, to])
-        _mark(place[3], level)
-    return canvas
+        for to, taken, shares in _shares(width, level.width, level.height):
+            np.matmul(low[:, : level.height, taken], shares.T, out=small[:, : level.height, to])
+        for canvas, half in zip(canvases, level.halves, strict=True):
+            place = canvas[:, level.top :, level.left :]
+            place[:3, : level.height, : half.stop - half.start] = small[:, : level.height, half]
+            _mark(place[3], level.height, half.stop - half.start)
+    return canvases
 
 
 def _shares(size: int, count: int, breadth: int) -> Iterator[tuple[slice, slice, Array]]:
@@ -171,8 +188,7 @@ def _shares(size: int, count: int, breadth: int) -> Iterator[tuple[slice, slice,
         yield to, taken, shares[number, : to.stop - to.start, : taken.stop - taken.start]
 
 
-def _mark(plane: Array, level: Level) -> None:
+def _mark(plane: Array, height: int, width: int) -> None:
     """Mark the row and the column after odd sides."""
-    height, width = level.height, level.width
     plane[height : height + height % STRIDE, : width + width % STRIDE] = 255
     plane[:height, width : width + width % STRIDE] = 255

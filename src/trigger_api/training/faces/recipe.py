@@ -18,7 +18,7 @@ from trigger_api.training.faces.network import Weights, examiner, proposer, refi
 if TYPE_CHECKING:
     import keras
 
-SIDES = (*range(64, 640, 16), *range(640, 1025, 64))
+SIDES = (*range(48, 640, 16), *range(640, 769, 32))
 """Of the canvases that a photo's pyramid is laid on, pixels."""
 _REFINED, _EXAMINED = 32, 8  # crops in a block: what most photos have, and each is as much work as the other
 _VERSION = "1"
