@@ -138,7 +138,7 @@ class Client:
         crops: bool = False,
     ) -> EmotionsAnswer:
         """Read a photo's faces: a file's path, its bytes, or an open file. Errors as ``trigger``."""
-        wanted = {"annotated": annotated or None, "crops": crops or None}
+        wanted = {"annotated": str(annotated), "crops": str(crops)}
         return self._send(_emotions(image, model=model, version=version, threshold=threshold, **wanted))
 
     def objects(
@@ -254,7 +254,7 @@ class AsyncClient:
         crops: bool = False,
     ) -> EmotionsAnswer:
         """As ``Client.emotions``."""
-        wanted = {"annotated": annotated or None, "crops": crops or None}
+        wanted = {"annotated": str(annotated), "crops": str(crops)}
         return await self._send(_emotions(image, model=model, version=version, threshold=threshold, **wanted))
 
     async def objects(
