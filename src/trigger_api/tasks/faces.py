@@ -94,21 +94,25 @@ class Faces:
             ServiceError: the engine cannot answer in time.
         """
         with self._models() as (proposer, refiner, examiner):
-            pyramid = await self._engine.preprocess(build, pixels, sorted(proposer.lanes))
-            if not pyramid.levels:
-                return []
-            lane, items = proposer.lanes[pyramid.canvases.shape[2]], [{CANVAS: half} for half in pyramid.canvases]
-            answers = await self._engine.infer(lane, items, deadline)
-            boxes = await self._engine.preprocess(propose, pyramid, answers, _threshold(proposer.card))
+            pyramid, boxes = await self._propose(proposer, pixels, deadline)
             boxes, answer = await self._compute(refiner, pyramid, boxes, deadline)
             boxes = await self._engine.preprocess(refine, boxes, answer, _threshold(refiner.card))
             boxes, answer = await self._compute(examiner, pyramid, boxes, deadline)
             least = _threshold(examiner.card) if threshold is None else threshold
             return await self._engine.preprocess(examine, boxes, answer, least, pyramid, pixels.shape[:2])
 
+    async def _propose(self, model: Model, pixels: Pixels, deadline: float) -> tuple[Pyramid, Boxes]:
+        """A photo's pyramid, and squares worth a closer look. The canvases, large as they are, are let go of here."""
+        pyramid, canvases = await self._engine.preprocess(build, pixels, sorted(model.lanes))
+        if not pyramid.levels:
+            return pyramid, np.zeros((0, 4))
+        items: list[Tensors] = [{CANVAS: half} for half in canvases]
+        answers = await self._engine.infer(model.lanes[canvases.shape[2]], items, deadline)
+        return pyramid, await self._engine.preprocess(propose, pyramid, answers, _threshold(model.card))
+
     async def _compute(self, model: Model, pyramid: Pyramid, boxes: Boxes, deadline: float) -> tuple[Boxes, Tensors]:
         """What a network says of each box, without the padding of the last block."""
-        blocks = await self._engine.preprocess(cut, pyramid.planes, boxes, model.card)
+        blocks = await self._engine.preprocess(cut, pyramid.pixels, boxes, model.card)
         answers = await self._engine.infer(_lane(model), blocks, deadline) if blocks else []
         outputs = {spec.name: spec.shape[1:] for spec in model.card.outputs}
         empty: dict[str, NDArray[Any]] = {name: np.zeros((0, *shape), np.float32) for name, shape in outputs.items()}
@@ -152,13 +156,13 @@ def examine(boxes: Boxes, answer: Tensors, threshold: float, pyramid: Pyramid, s
     return [Face(tuple(box), score, tuple((x, y) for x, y in marks)) for box, score, marks in faces]
 
 
-def cut(planes: NDArray[np.float32], boxes: Boxes, card: ModelCard) -> list[Tensors]:
+def cut(pixels: Pixels, boxes: Boxes, card: ModelCard) -> list[Tensors]:
     """The boxes' crops in blocks as the network takes them; the last one is filled up with zeros."""
     (spec,) = card.inputs
     many, _, side, _ = spec.shape
     blocks = -(-len(boxes) // many)
     crops = np.zeros((blocks * many, *spec.shape[1:]), np.float32)
-    crops[: len(boxes)] = sampled(planes, boxes, side)
+    crops[: len(boxes)] = sampled(pixels, boxes, side)
     return [{CROPS: block} for block in crops.reshape(blocks, *spec.shape)]
 
 

@@ -63,35 +63,36 @@ def _looks(length: int) -> int:
 
 @dataclass(frozen=True)
 class Pyramid:
-    """A photo ready to be looked at.
+    """A photo at falling sizes.
 
     Attributes:
-        planes: the photo, smaller if it was large, ``(3, height, width)``, 0..255.
+        pixels: the photo, smaller if it was large, ``(height, width, 3)``.
         ratio: what the original was multiplied by.
         levels: its sizes, largest first.
-        canvases: their halves, ``(2, 4, side, side)``: colours 0..255, and 255 in the row and column after odd sides.
     """
 
-    planes: Array
+    pixels: Pixels
     ratio: float
     levels: tuple[Level, ...]
-    canvases: Array
 
 
-def build(pixels: Pixels, sides: Sequence[int]) -> Pyramid:
+def build(pixels: Pixels, sides: Sequence[int]) -> tuple[Pyramid, Array]:
     """Make a photo's pyramid.
 
     Args:
         pixels: the photo, ``(height, width, 3)``.
         sides: of the canvases there are, ascending. The smallest that do are taken; should none, the photo is made
             smaller.
+
+    Returns:
+        The pyramid, and the halves of its sizes on canvases, ``(2, 4, side, side)``: colours 0..255, and 255 in the row
+        and the column after odd sides.
     """
     small, ratio = _bounded(pixels)
     while (placed := _placed(_levels(*small.shape[:2]), sides)) is None:
         small, ratio = _shrunk(small, 0.75), ratio * 0.75
     side, levels = placed
-    planes = small.transpose(2, 0, 1).astype(np.float32, order="C")
-    return Pyramid(planes, ratio, levels, _laid(planes, levels, side))
+    return Pyramid(small, ratio, levels), _laid(small, levels, side)
 
 
 def _bounded(pixels: Pixels) -> tuple[Pixels, float]:
@@ -144,8 +145,9 @@ def _left_over(place: tuple[int, int, int, int], height: int, width: int) -> lis
     return [(top, left + width, high, wide - width), (top + height, left, high - height, width)]
 
 
-def _laid(planes: Array, levels: Sequence[Level], side: int) -> Array:
+def _laid(pixels: Pixels, levels: Sequence[Level], side: int) -> Array:
     """The photo at each size on the canvases: a pixel is the mean of the area that it covers."""
+    planes = pixels.transpose(2, 0, 1).astype(np.float32, order="C")
     _, height, width = planes.shape
     canvases = np.zeros((2, 4, side, side), np.float32)
     highest, widest = (max((getattr(level, name) for level in levels), default=0) for name in ("height", "width"))

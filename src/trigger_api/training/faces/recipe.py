@@ -86,7 +86,7 @@ def _cards() -> Mapping[str, ModelCard]:
     canvas = TensorSpec(name="canvas", shape=(4, -1, -1), between=(0, 255))
     return {
         PROPOSER: _card(PROPOSER, "proposes places on the photo's pyramid", canvas, _cells(), 0.6).model_copy(
-            update={"lengths": SIDES, "limits": Limits(batch_sizes=(1,), concurrency=8)}
+            update={"lengths": SIDES, "limits": Limits(batch_sizes=(1,), queue=128, concurrency=8)}
         ),
         REFINER: _card(REFINER, "refines what was proposed", crops[24], _outputs(_REFINED), 0.7),
         EXAMINER: _card(EXAMINER, "decides, and finds five landmarks", crops[48], _outputs(_EXAMINED, 10), 0.8),
