@@ -146,6 +146,7 @@ def emotions(
     photos: Annotated[
         list[Path] | None, typer.Option(help="Folder of photos for yolo3; may be given often.", exists=True)
     ] = None,
+    start: Annotated[Path | None, typer.Option(help="Model folder of a classifier to go on from.", exists=True)] = None,
 ) -> None:
     """Train emotions of faces. Stopped and started again, it goes on where it was."""
     from trigger_api.training.emotions.recipe import train_emotions  # Keras takes seconds to import
@@ -153,6 +154,7 @@ def emotions(
     with told(OSError, ValueError):
         card = train_emotions(
             model=model, sheet=sheet, labels=labels, split=split, tests=tuple(test or ()), output=out, work=work,
-            published=published, teacher=teacher, photos=tuple(photos or ()), say=err.print,
+            published=published, teacher=teacher, photos=tuple(photos or ()), start=start,
+            say=err.print,
         )  # fmt: skip
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))

@@ -13,14 +13,14 @@ from trigger_api.cli import app
 from trigger_api.evaluation.emotions.material import LABELS, Split
 from trigger_api.evaluation.emotions.scores import evaluate_emotions
 from trigger_api.training.course import Course
-from trigger_api.training.emotions import dealing, inception, mobilenet
+from trigger_api.training.emotions import inception, mobilenet
 from trigger_api.training.emotions.augment import Disturbance
 from trigger_api.training.emotions.dealing import Dealer, Teaching, loss
 from trigger_api.training.emotions.network import learner, stored
 from trigger_api.training.emotions.recipe import train_classifier
 
 PLAN = inception.Plan(blocks=(0, 1, 0), stem=(8, 8), widths=(4, 8, 8), inner=4)
-EASY = Teaching(smoothing=0, mixed=0.2, disturbance=Disturbance(turn=0, shift=0, covered=0))
+EASY = Teaching(smoothing=0, mixed=0.2, sides=((1.0, 48),), disturbance=Disturbance(turn=0, shift=0, covered=0))
 
 
 def split(count: int) -> Split:
@@ -36,8 +36,7 @@ def split(count: int) -> Split:
     return Split(faces.astype(np.uint8), labels, votes)
 
 
-def test_the_recipe_learns_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dealing, "SIDES", ((1.0, 48),))
+def test_the_recipe_learns_and_resumes(tmp_path: Path) -> None:
     output, said = tmp_path / "small" / "2", list[str]()
     course = Course(size=32, epochs=8, rate=0.02, average=0.5, save_every=10, say_every=5)
     train = partial(train_classifier, split(212), course=course, held_out=20, precision="float32", say=said.append)

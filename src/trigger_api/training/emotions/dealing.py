@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ Teacher = Callable[[Any], Any]
 """From disturbed faces ``(n, 48, 48, 1)``, 0..255, to probabilities ``(n, 7)``."""
 
 SIDES = ((0.4, 32), (0.7, 40), (1.0, SIDE))
-"""Up to which share of the training faces are seen how large: on small ones a network learns twice as fast."""
+"""Small faces at first: on them a network learns twice as fast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,18 @@ class Teaching:
         smoothing: how unsure the labels are.
         mixed: share of faces that another one shines through.
         believed: how much a teacher's word counts, where there is one, against the labels'.
+        disturbance: how faces are changed.
+        gently: how they are changed, hardly any mixed, from the share ``calm`` of the training on.
+        sides: up to which share of the training faces are seen how large, in pixels.
     """
 
     smoothing: float = 0.06
     mixed: float = 0.4
     believed: float = 0.6
     disturbance: Disturbance = field(default_factory=Disturbance)
+    gently: Disturbance = field(default_factory=partial(Disturbance, 0.14, 0.11, 0.05, 0.06, 0.18, 5.0, 0.05, 0.1))
+    calm: float = 0.8
+    sides: tuple[tuple[float, int], ...] = SIDES
 
 
 class Dealer:
@@ -59,14 +66,17 @@ class Dealer:
     def batch(self, members: Sequence[int], step: int) -> tuple[Mapping[str, Any], Any, NDArray[np.float32]]:
         """Make one batch: ``faces (n, side, side, 1)``, targets ``(n, 7 + votes)``, and weights that are all 1."""
         rows = list(members)
-        side = next(side for until, side in SIDES if step < until * self._steps or until == 1)
+        side = next(side for until, side in self._teaching.sides if step < until * self._steps or until == 1)
         seed = tf.constant([step, 3])
-        faces, wanted = self._make(self._split.faces[rows], self._wanted[rows], seed, side)
+        calm = step >= self._teaching.calm * self._steps
+        faces, wanted = self._make(self._split.faces[rows], self._wanted[rows], seed, side, calm)
         return {"faces": faces}, wanted, np.ones(len(rows), np.float32)
 
-    def _made(self, faces: Any, wanted: Any, seed: Any, side: int) -> tuple[Any, Any]:
+    def _made(self, faces: Any, wanted: Any, seed: Any, side: int, calm: bool) -> tuple[Any, Any]:
+        teaching = self._teaching
         first = side if self._teacher is None else SIDE  # a teacher sees the whole picture
-        pictures, wanted = _mixed(self._teaching.disturbance(faces, first, seed), wanted, seed, self._teaching.mixed)
+        disturbed = (teaching.gently if calm else teaching.disturbance)(faces, first, seed)
+        pictures, wanted = _mixed(disturbed, wanted, seed, teaching.mixed / 4 if calm else teaching.mixed)
         if self._teacher is not None:
             wanted = self._told(pictures, wanted)
             pictures = tf.image.resize(pictures, [side, side], "area") if side < SIDE else pictures

@@ -13,7 +13,7 @@ from trigger_api.training.emotions import inception, mobilenet
 from trigger_api.training.emotions.layers import Blocks, contrasted
 
 Plan = inception.Plan | mobilenet.Plan
-_DROPPED = 0.3
+_DROPPED = 0.15
 _SCORES, _VOTES = "scores", "votes"
 
 

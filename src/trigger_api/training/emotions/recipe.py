@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from trigger_api.cards import WEIGHTS_FILE, ModelCard, write_card
 from trigger_api.evaluation.emotions.calibration import softmax, temperature
-from trigger_api.evaluation.emotions.material import LABELS, Faces, Split, read_sheet, read_split
+from trigger_api.evaluation.emotions.material import LABELS, SIDE, Faces, Split, read_sheet, read_split
 from trigger_api.runtimes.reading import read
 from trigger_api.training.course import Course, Say, learn
 from trigger_api.training.emotions import inception, mobilenet
@@ -30,9 +30,13 @@ from trigger_api.training.emotions.network import Plan, learner, stored, take_ov
 from trigger_api.training.small import write_small
 
 COURSES = {
-    "inception-resnet": Course(size=64, epochs=38, rate=2.5e-3, decay=0.05, average=0.999),
-    "mobilenetv2": Course(size=64, epochs=24, rate=2e-3, decay=0.03, average=0.999),
+    "inception-resnet": Course(size=64, epochs=30, rate=2.5e-3, decay=0.05, average=0.999),
+    "mobilenetv2": Course(size=64, epochs=18, rate=2e-3, decay=0.03, average=0.999),
 }
+GOING_ON = Course(size=64, epochs=9, rate=1.2e-3, decay=0.05, average=0.998)
+"""From a model that has learned already: gently from the start, and on whole faces only."""
+TEACHINGS = {"inception-resnet": Teaching(calm=0.8), "mobilenetv2": Teaching(calm=0.3)}
+GENTLE = Teaching(calm=0.0, sides=((1.0, SIDE),))
 HELD_OUT = 2_500
 _PART = 500  # faces measured at a time
 
@@ -49,6 +53,7 @@ def train_emotions(
     published: Path | None = None,
     teacher: Path | None = None,
     photos: Sequence[Path] = (),
+    start: Path | None = None,
     say: Say = lambda _: None,
 ) -> ModelCard:
     """Train ``inception-resnet``, ``mobilenetv2`` or ``yolo3``; see ``train_classifier`` and ``train_finder``.
@@ -64,6 +69,7 @@ def train_emotions(
         published: ImageNet weights, for ``mobilenetv2``.
         teacher: model folder of an ``inception-resnet``; ``yolo3`` needs one.
         photos: folders of photos, for ``yolo3``.
+        start: model folder of the same classifier to go on from.
         say: is told how it goes, a line at a time.
 
     Raises:
@@ -79,7 +85,10 @@ def train_emotions(
         assert teacher is not None
         return train_finder(known, photos, output, work, teacher=teacher, say=say)
     plan = mobilenet.Plan(weights=published) if model == "mobilenetv2" else inception.Plan()
-    return train_classifier(known, output, work, plan=plan, course=COURSES[model], teacher=teacher, say=say)
+    course, teaching = (GOING_ON, GENTLE) if start else (COURSES[model], TEACHINGS[model])
+    return train_classifier(
+        known, output, work, plan=plan, course=course, start=start, teacher=teacher, teaching=teaching, say=say
+    )
 
 
 def train_classifier(
@@ -89,6 +98,7 @@ def train_classifier(
     *,
     plan: Plan,
     course: Course,
+    start: Path | None = None,
     teacher: Path | None = None,
     teaching: Teaching | None = None,
     held_out: int = HELD_OUT,
@@ -104,6 +114,7 @@ def train_classifier(
         work: keeps what a broken-off training goes on from.
         plan: of the network.
         course: how long and how boldly to learn.
+        start: model folder to go on from.
         teacher: model folder of an Inception-ResNet that is asked about every face.
         teaching: how the labels are told.
         held_out: how many faces.
@@ -119,7 +130,9 @@ def train_classifier(
     with _Policy(precision):
         network = learner(plan, votes=split.votes.shape[1])
         asked = _teacher(teacher) if teacher else None
-    if isinstance(plan, mobilenet.Plan) and plan.weights:
+    if start:
+        take_over(network, read(start))
+    elif isinstance(plan, mobilenet.Plan) and plan.weights:
         mobilenet.adopt(network, plan)
     dealer = Dealer(known, course.size, course.epochs, teaching or Teaching(), asked)
     run = _runner(network)
