@@ -306,6 +306,37 @@ class ImagePredictAnswer(_Schema):
     numbers: list[str]
 
 
+# A picture of one white pixel, in base64.
+_DOT = "R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs="
+_EMOTIONS: dict[str, JsonValue] = {
+    "detected": True,
+    "faces": [
+        {
+            "box": {"x": 177, "y": 63, "width": 97, "height": 127},
+            "confidence": 0.999,
+            "landmarks": {
+                "left_eye": {"x": 204.1, "y": 110.4},
+                "right_eye": {"x": 245.9, "y": 112.0},
+                "nose": {"x": 225.2, "y": 137.6},
+                "mouth_left": {"x": 205.3, "y": 154.8},
+                "mouth_right": {"x": 243.4, "y": 156.1},
+            },
+            "emotion": "happy",
+            "probability": 0.94,
+            "probabilities": {
+                "happy": 0.94, "sad": 0.0, "surprised": 0.01, "neutral": 0.05, "fear": 0.0, "disgust": 0.0, "angry": 0.0
+            },
+            "crop": None,
+        }
+    ],
+    "width": 512,
+    "height": 512,
+    "model": "inception-resnet",
+    "version": "1",
+    "annotated": None,
+}  # fmt: skip
+
+
 class Point(_Schema):
     """A place on a picture, in its pixels; it may lie beside the picture."""
 
@@ -340,6 +371,8 @@ class FoundFace(_Schema):
 class EmotionsAnswer(_Schema):
     """Every face on a photo, the surest first."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_EMOTIONS]})
+
     detected: bool
     faces: list[FoundFace]
     width: int = Field(description="of the photo, pixels")
@@ -353,6 +386,8 @@ class EmotionsAnswer(_Schema):
 
 class EmotionRequest(_Schema):
     """The request of the original emotion service."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"image": _DOT, "model": "mobilenetv2"}]})
 
     image: str = Field(description="a picture file in base64, with or without a data URL before it")
     model: JsonValue = Field(

@@ -66,9 +66,9 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
         return [_inlined(part, definitions) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    if "$ref" in schema:
-        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
-    return {key: _inlined(part, definitions) for key, part in schema.items()}
+    named = definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {}
+    own = {key: part for key, part in schema.items() if key != "$ref"}
+    return {key: _inlined(part, definitions) for key, part in {**named, **own}.items()}
 
 
 def parse_json(adapter: TypeAdapter[T], body: bytes) -> T:

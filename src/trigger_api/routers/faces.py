@@ -69,7 +69,7 @@ def _parse(body: bytes) -> EmotionRequest:
 
 def _model(wanted: EmotionRequest, names: list[str]) -> str | None:
     """The model named, the original's own one, or else the default."""
-    return next((name for name in (wanted.model, _FALLBACK) if name in names), None)  # type: ignore[misc]
+    return next((name for name in (wanted.model, _FALLBACK) if name in names), None)
 
 
 def _picture(portrait: Portrait, quality: int) -> EmotionPicture:
