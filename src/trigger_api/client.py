@@ -343,7 +343,7 @@ def _objects(image: Picture, **options: str | float | None) -> _Call[ObjectsAnsw
 def _form(options: Mapping[str, _Option]) -> dict[str, str | list[str]]:
     """What was given, as a form's fields; a sequence is a field that comes several times."""
     given = {name: value for name, value in options.items() if value is not None}
-    return {name: str(value) if isinstance(value, str | float) else [*value] for name, value in given.items()}
+    return {name: str(value) if isinstance(value, str | float | int) else [*value] for name, value in given.items()}
 
 
 def _infer(model: str, inputs: Mapping[str, NDArray[Any]], version: str | None) -> _Call[dict[str, Any]]:
