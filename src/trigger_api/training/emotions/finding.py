@@ -18,7 +18,7 @@ TARGET = 4 + 7 + 2
 may be a face, 0 for none."""
 _ALIKE = 0.5  # of an anchor and a face in the same place, the overlap from which it answers for the face
 _IGNORED = 0.5  # overlap of a box with any face from which it is not told that nothing is there
-_BOX, _EMOTION = 2.0, 1.0
+_BOX, _EMOTION = 2.0, 2.0
 _TINY = 1e-7
 
 

@@ -18,11 +18,11 @@ from trigger_api.evaluation.emotions.agreement import SURE, Boxes
 from trigger_api.evaluation.emotions.material import SIDE, Faces
 from trigger_api.training.emotions.finding import TARGET
 
-MOST = 16
+MOST = 20
 """Faces of a scene that are told."""
 WIDE, HIGH = 0.78, 1.04
 """MTCNN's box on a face of FER2013, against the picture's side: the medians of 1 000 faces."""
-_SIZES = (14.0, 180.0)  # pixels of a face's picture
+_SIZES = (14.0, 150.0)  # pixels of a face's picture
 _ZOOM = (0.7, 2.2)
 _HIDDEN = 0.4  # share of a face left in the scene, below which nothing is said of it
 
@@ -51,7 +51,7 @@ class Material:
 class Dealer:
     """Deals scenes; in an epoch each face is laid on about once. A step's number is its seed."""
 
-    def __init__(self, material: Material, size: int, side: int, laid: int = 5) -> None:
+    def __init__(self, material: Material, size: int, side: int, laid: int = 9) -> None:
         self._material = material
         self._size = size
         self._side = side
