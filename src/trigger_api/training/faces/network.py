@@ -38,9 +38,12 @@ def proposer(weights: Weights) -> keras.Model:
     arrays = _Arrays(weights)
     canvas = layers.Input((4, None, None), name="canvas")
     x = _pooled(ops.transpose(canvas, (0, 2, 3, 1)), arrays, 2, marked=True)
-    x = _convolved(_convolved(x, arrays), arrays)
+    x, slope = _layer(_convolved(x, arrays), *arrays.layer()), arrays.slope()[:, None]
     kernels, biases = zip(arrays.layer(), arrays.difference(), strict=True)
-    found = ops.transpose(_layer(x, np.concatenate(kernels, axis=3), np.concatenate(biases)), (0, 3, 1, 2))
+    kernel, bias = np.concatenate(kernels, axis=3), np.concatenate(biases)
+    # What follows PReLU is linear: it takes the values and what of them is above 0, each with a share of its kernel.
+    found = _layer(x, kernel * slope, bias) + _layer(ops.relu(x), kernel * (1 - slope), 0 * bias)
+    found = ops.transpose(found, (0, 3, 1, 2))
     return Model(canvas, {"scores": ops.sigmoid(found[:, 4]), "offsets": found[:, :4]})
 
 
