@@ -37,7 +37,8 @@ def predict() -> Response:
         return jsonify({"found": False})
     faces = [photo.crop((x, y, x + max(width, 1), y + max(height, 1))) for x, y, width, height in boxes]
     crops = np.stack([np.asarray(face.convert("L").resize((side, side)))[..., None] for face in faces])
-    rows = [_sorted(row) for row in model.predict(crops, verbose=0)]
+    answer = model.predict(crops, verbose=0)
+    rows = [_sorted(row) for row in (answer["probabilities"] if isinstance(answer, dict) else answer)]
     draw = PIL.ImageDraw.Draw(photo)
     for (x, y, width, height), row in zip(boxes, rows, strict=True):
         draw.rectangle((x, y, x + width, y + height), outline=(255, 165, 0), width=2)
