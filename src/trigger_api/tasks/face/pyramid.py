@@ -7,8 +7,9 @@ those of P-Net's answers are read whose 12 pixels lie within one size: there is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import PIL.Image
@@ -164,17 +165,19 @@ def _laid(pixels: Pixels, levels: Sequence[Level], side: int) -> Array:
     return canvases
 
 
-def _shares(size: int, count: int, breadth: int) -> Iterator[tuple[slice, slice, Array]]:
+@lru_cache(maxsize=128)
+def _shares(size: int, count: int, breadth: int) -> list[tuple[slice, slice, Array]]:
     """How pixels in a line are shared out among ``count`` equal parts of it, as means.
 
-    It is a matrix that is 0 beside its diagonal, so it comes in blocks along that.
+    It is a matrix that is 0 beside its diagonal, so it comes in blocks along that. A camera sends one size again and
+    again: the last ones are kept.
 
     Args:
         size: of the line, pixels.
         count: of the parts.
         breadth: lines side by side, which tell how large a block may be.
 
-    Yields:
+    Returns:
         Which parts, of which pixels, and their shares ``(parts, pixels)``.
     """
     part = size / count
@@ -184,10 +187,12 @@ def _shares(size: int, count: int, breadth: int) -> Iterator[tuple[slice, slice,
     reach = first[:, None, None] + np.arange(int(np.ceil(many * part)) + 1)
     starts, ends = (some.reshape(-1, many, 1) for some in (edges[:-1], edges[1:]))
     shares = ((np.minimum(ends, reach + 1) - np.maximum(starts, reach)).clip(0) / part).astype(np.float32)
+    blocks = []
     for number, at in enumerate(first.tolist()):
         to = slice(number * many, min((number + 1) * many, count))
         taken = slice(at, min(at + reach.shape[2], size))
-        yield to, taken, shares[number, : to.stop - to.start, : taken.stop - taken.start]
+        blocks.append((to, taken, shares[number, : to.stop - to.start, : taken.stop - taken.start]))
+    return blocks
 
 
 def _mark(plane: Array, height: int, width: int) -> None:
