@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from trigger_api.evaluation.emotions.agreement import agreement, letterboxed, undoubled
+from trigger_api.cards import ModelCard, TensorSpec
+from trigger_api.evaluation.emotions.agreement import agreement, find_all, undoubled
+from trigger_api.inference import Tensors
 
 FACES = np.array([[0, 0, 10, 10, 0.99], [20, 0, 30, 10, 0.99], [40, 0, 50, 10, 0.8]], np.float32)
 
@@ -27,8 +29,15 @@ def test_one_box_stays_for_one_face() -> None:
     assert undoubled(twice)[:, 0].tolist() == [0, 20, 40]
 
 
-def test_a_photo_is_fitted_into_the_corner() -> None:
-    image, scale = letterboxed(np.zeros((10, 40, 3), np.uint8), (64, 80))
-    assert scale == 2
-    assert not image[:20].any()
-    assert (image[20:] == 114).all()
+def test_boxes_are_in_the_photo_s_pixels() -> None:
+    spec = TensorSpec(name="image", shape=(64, 64, 3), dtype="uint8")
+    card = ModelCard(task="emotions", name="some", version="1", inputs=(spec,), outputs=())
+
+    def run(tensors: Tensors) -> Tensors:
+        count = len(tensors["image"])
+        box = np.array([[8, 4, 16, 12]], np.float32)
+        return {"boxes": np.stack([box] * count), "scores": np.ones((count, 1), np.float32)}
+
+    large, small = find_all([np.zeros((64, 128, 3), np.uint8), np.zeros((20, 30, 3), np.uint8)], card, run)
+    assert large.tolist() == [[16, 8, 32, 24, 1]]
+    assert small.tolist() == [[8, 4, 16, 12, 1]]

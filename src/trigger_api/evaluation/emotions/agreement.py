@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL.Image
 from numpy.typing import NDArray
 
 from trigger_api.cards import ModelCard, read_card
@@ -17,11 +16,11 @@ from trigger_api.evaluation.objects.photos import read_pixels
 from trigger_api.inference import Runner
 from trigger_api.media.image import Pixels
 from trigger_api.runtimes import Options, load
-from trigger_api.tasks.picture.canvas import GREY
+from trigger_api.tasks.picture.canvas import lay
 
 SURE = 0.95
 """Confidence from which MTCNN's faces must be found; a fainter one may be, and counts neither way."""
-SAME, TWICE = 0.5, 0.4
+SAME, TWICE = 0.5, 0.45
 """Overlap from which two boxes are one face; and from which the fainter of two answers is dropped."""
 
 Boxes = NDArray[np.float32]
@@ -76,27 +75,17 @@ def mtcnn_boxes(faces: Sequence[Mapping[str, Any]]) -> Boxes:
 
 def find_all(photos: Sequence[Pixels], card: ModelCard, runner: Runner) -> list[Boxes]:
     """What is found on each photo, without second answers for one face."""
-    shape = card.inputs[0].shape[:2]
+    side = card.inputs[0].shape[0]
     found: list[Boxes] = []
     for start in range(0, len(photos), BATCH):
-        part = [letterboxed(photo, shape) for photo in photos[start : start + BATCH]]
+        some = photos[start : start + BATCH]
+        part = [lay(photo, side) for photo in some]
         images = np.stack([image for image, _ in part] + [part[-1][0]] * (BATCH - len(part)))
         answer = runner({"image": images})
-        for number, (_, scale) in enumerate(part):
-            boxes, scores = answer["boxes"][number] / scale, answer["scores"][number]
+        for number, (photo, (_, (_, width))) in enumerate(zip(some, part, strict=True)):
+            boxes, scores = answer["boxes"][number] * photo.shape[1] / width, answer["scores"][number]
             found.append(undoubled(np.concatenate([boxes, scores[:, None]], axis=1)))
     return found
-
-
-def letterboxed(pixels: Pixels, shape: Sequence[int]) -> tuple[Pixels, float]:
-    """The photo as large as it fits in the top left corner of a grey canvas, and what its sides were multiplied by."""
-    height, width = pixels.shape[:2]
-    scale = min(shape[0] / height, shape[1] / width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    canvas = np.full((*shape, 3), GREY, np.uint8)
-    scaled = PIL.Image.fromarray(pixels).resize(size, PIL.Image.Resampling.BILINEAR, reducing_gap=2.0)
-    canvas[: size[1], : size[0]] = np.asarray(scaled)
-    return canvas, scale
 
 
 def undoubled(boxes: Boxes) -> Boxes:
