@@ -9,9 +9,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, write_card
+from trigger_api.cards import CONVERTED_FILE, WEIGHTS_FILE, Limits, ModelCard, TensorSpec, write_card
 from trigger_api.runtimes import conversion, digest, exercise
-from trigger_api.runtimes.onnx import CONVERTED_FILE
 
 SIDE = 28
 SIZES = (1, 2, 4, 8, 16, 32)

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 CARD_FILE = "card.json"
-WEIGHTS_FILE = "model.keras"
+WEIGHTS_FILE, CONVERTED_FILE = "model.keras", "model.onnx"
 
 Task = Literal["trigger", "digits", "faces", "emotions", "objects", "entities"]
 

@@ -5,7 +5,10 @@ The web application, the command line and the measurements all stand on this one
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import partial
+
+import structlog
 
 from trigger_api.cards import Limits, ModelCard
 from trigger_api.inference import Engine
@@ -15,7 +18,7 @@ from trigger_api.metrics import Metrics
 from trigger_api.registry import BUNDLED, Entry, Loader, Registry
 from trigger_api.repository import Watcher, discover
 from trigger_api.rooms.hub import Hub
-from trigger_api.runtimes import Options, load
+from trigger_api.runtimes import Options, load, servable
 from trigger_api.settings import Settings
 from trigger_api.tasks.digits import Digits
 from trigger_api.tasks.emotions import Emotions
@@ -24,6 +27,8 @@ from trigger_api.tasks.faces import Faces
 from trigger_api.tasks.objects import Objects
 from trigger_api.tasks.tensors import Compute
 from trigger_api.tasks.trigger import Trigger
+
+_log = structlog.get_logger(__name__)
 
 
 class Service:
@@ -81,25 +86,37 @@ class Service:
 
 
 def find_models(settings: Settings) -> list[Entry]:
-    """The operator's models, then the bundled ones: the first of a task is its default.
+    """The operator's models, then the bundled ones that can be served here: the first of a task is its default.
 
     Raises:
         ValueError: there is something that cannot be served.
     """
     own = discover(settings.models) if settings.models else []
     names = {(entry.card.task, entry.card.name) for entry in own}
-    bundled = discover(BUNDLED) if settings.bundled else []
+    bundled = _servable(discover(BUNDLED), settings) if settings.bundled else []
     return own + [entry for entry in bundled if (entry.card.task, entry.card.name) not in names]
 
 
+def _servable(bundled: Iterable[Entry], settings: Settings) -> Iterator[Entry]:
+    """A server without TensorFlow was not promised what is not converted; it says what it goes without."""
+    for entry in bundled:
+        if servable(entry.path, _options(settings)):
+            yield entry
+        else:
+            _log.warning("left out: it is not converted, and there is no TensorFlow", model=entry.card.name)
+
+
 def _loader(settings: Settings) -> Loader:
-    options = Options(
+    return partial(load, options=_options(settings))
+
+
+def _options(settings: Settings) -> Options:
+    return Options(
         kind=settings.runtime,
         intra_op_threads=settings.intra_op_threads,
         inference_threads=settings.inference_threads,
         cache=settings.cache,
     )
-    return partial(load, options=options)
 
 
 def _override(settings: Settings, card: ModelCard) -> Limits:

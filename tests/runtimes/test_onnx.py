@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from conftest import add_model
 from trigger_api import runtimes
-from trigger_api.cards import WEIGHTS_FILE, ModelCard, TensorSpec
-from trigger_api.runtimes import Options, conversion, digest, exercise, load, onnx, tensorflow
+from trigger_api.cards import CONVERTED_FILE, WEIGHTS_FILE, ModelCard, TensorSpec
+from trigger_api.runtimes import Options, conversion, digest, exercise, load, onnx, servable, tensorflow
 
 keras = pytest.importorskip("keras")
 
@@ -103,7 +103,7 @@ class TestCache:
     def test_a_model_is_converted_once(self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         options = Options(cache=tmp_path)
         assert isinstance(load(folder, make_card(), options), onnx.OnnxNetwork)
-        assert (tmp_path / digest(folder) / onnx.CONVERTED_FILE).exists()
+        assert (tmp_path / digest(folder) / CONVERTED_FILE).exists()
         monkeypatch.setattr(conversion, "convert", lambda *_: pytest.fail("converted again"))
         assert isinstance(load(folder, make_card(), options), onnx.OnnxNetwork)
 
@@ -140,7 +140,7 @@ class TestExercise:
         model.save(path)
         card = exercise.card(path)
         conversion.convert(path, card, digest(path), tmp_path / "out")
-        graph = onnx_format.load(tmp_path / "out" / onnx.CONVERTED_FILE)
+        graph = onnx_format.load(tmp_path / "out" / CONVERTED_FILE)
         operators = [node.op_type for node in graph.graph.node]
         assert operators.count("GRU") == 2
         assert not {"Loop", "Scan"} & set(operators)
@@ -165,3 +165,13 @@ def test_indices_are_sampled_as_integers() -> None:
     samples = conversion._noise(TensorSpec(name="x", shape=(4,), dtype="int32"), np.random.default_rng(0))
     assert samples.dtype == np.int32
     assert samples.min() >= 0
+
+
+def test_without_tensorflow_only_what_is_converted_is_servable(
+    folder: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = Options(cache=own / "cache")
+    assert servable(folder, options)
+    monkeypatch.setattr(runtimes, "find_spec", lambda name: None)
+    assert not servable(folder, options)
+    assert servable(own, options)

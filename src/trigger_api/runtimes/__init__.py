@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Protocol
 
-from trigger_api.cards import ModelCard, TensorSpec, weights
+from trigger_api.cards import CONVERTED_FILE, ModelCard, TensorSpec, weights
 from trigger_api.inference import Runner
 
 Kind = Literal["auto", "tensorflow", "onnx"]
@@ -54,6 +54,14 @@ def load(path: Path, card: ModelCard, options: Options) -> Network:
     if options.kind == "onnx":
         raise ValueError("it is not converted for ONNX Runtime, and cannot be here: see `trigger-api convert`")
     return _keras(path, card, options)
+
+
+def servable(path: Path, options: Options) -> bool:
+    """Whether a runtime that is installed may serve a model folder: TensorFlow any, ONNX Runtime what is converted."""
+    if find_spec("tensorflow"):
+        return True
+    kept = [options.cache / digest(path)] if options.cache else []
+    return any((folder / CONVERTED_FILE).exists() for folder in (path, *kept))
 
 
 def digest(path: Path) -> str:

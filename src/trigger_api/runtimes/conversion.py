@@ -13,10 +13,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from trigger_api.cards import ModelCard, TensorSpec
+from trigger_api.cards import CONVERTED_FILE, ModelCard, TensorSpec
 from trigger_api.runtimes import exercise, reading, tensorflow
 from trigger_api.runtimes.exercise import Weights
-from trigger_api.runtimes.onnx import CONVERTED_FILE, DIGEST_KEY, SAMPLES_FILE
+from trigger_api.runtimes.onnx import DIGEST_KEY, SAMPLES_FILE
 
 _OPSET = 18
 _SAMPLES = 2  # items of the batch that a conversion is checked with

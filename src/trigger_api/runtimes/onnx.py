@@ -13,10 +13,10 @@ import numpy as np
 import onnxruntime
 import structlog
 
-from trigger_api.cards import ModelCard, TensorSpec
+from trigger_api.cards import CONVERTED_FILE, ModelCard, TensorSpec
 from trigger_api.inference import Runner, Tensors
 
-CONVERTED_FILE, SAMPLES_FILE = "model.onnx", "model.npz"
+SAMPLES_FILE = "model.npz"
 DIGEST_KEY = "weights_sha256"
 TOLERANCE = 1e-4
 _log = structlog.get_logger(__name__)
