@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -63,6 +64,19 @@ def rounds(
     with told(OSError, ValueError):
         sources = Sources(word, recordings, tuple(negatives or ()), tuple(noise or ()))
         figures = leave_one_out(sources, tests, [HeldOut.parse(text) for text in hold_out], out, seed=seed)
+    typer.echo(json.dumps(figures, indent=2))
+
+
+@app.command()
+def phrases(
+    model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _ACTIVATE,
+    phrase: Annotated[list[str] | None, typer.Option(help="Not the word; may be given often.")] = None,
+) -> None:
+    """Let every synthetic voice say phrases that are near the word, and count which are taken for it."""
+    from trigger_api.evaluation.trigger.phrases import NEAR_MISSES, evaluate_phrases
+
+    with told(OSError, ValueError), TemporaryDirectory() as folder:
+        figures = evaluate_phrases(model, phrase or NEAR_MISSES, Path(folder))
     typer.echo(json.dumps(figures, indent=2))
 
 
