@@ -46,6 +46,7 @@ _OPTIONS = {
     " --teacher OUT/inception-resnet/1",
     "yolo3": " --photos DATA/objects/unlabelled --photos DATA/objects/photos --teacher OUT/inception-resnet/1",
 }
+_AGAIN = {"inception-resnet": "; then once more with --start OUT/inception-resnet/1, another --out and another --work"}
 _FAILURES = (
     "FER2013's labels come from one search engine's words and few people: asked again, most people agree with two of"
     " three. No model that follows them can be right more often by far, and this one repeats their habits.",
@@ -101,7 +102,7 @@ def _card(output: Path, parameters: int, sha256: str) -> ModelCard:
         outputs=(),
         parameters=parameters,
         training_data=_SOURCES.get(name, (_FACES,)),
-        training_command=_COMMAND.format(name, _OPTIONS.get(name, ""), name),
+        training_command=_COMMAND.format(name, _OPTIONS.get(name, ""), name) + _AGAIN.get(name, ""),
         known_failures=_FAILURES,
         sha256=sha256,
     )
