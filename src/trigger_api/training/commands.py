@@ -146,7 +146,7 @@ def emotions(
     photos: Annotated[
         list[Path] | None, typer.Option(help="Folder of photos for yolo3; may be given often.", exists=True)
     ] = None,
-    start: Annotated[Path | None, typer.Option(help="Model folder of a classifier to go on from.", exists=True)] = None,
+    start: Annotated[Path | None, typer.Option(help="Model folder to go on from.", exists=True)] = None,
 ) -> None:
     """Train emotions of faces. Stopped and started again, it goes on where it was."""
     from trigger_api.training.emotions.recipe import train_emotions  # Keras takes seconds to import

@@ -40,7 +40,7 @@ _SCENE = 256  # pixels of a side
 _BELIEVED = 0.5  # how much a teacher's word counts against the labels'
 _SMOOTHING = 0.05
 _LOOKED_AT = 240  # faces measured after each epoch
-_THRESHOLDS = np.arange(0.1, 0.95, 0.02)
+_THRESHOLDS = np.arange(0.1, 0.99, 0.02)
 
 Teacher = Callable[[Faces], NDArray[np.float32]]
 """From faces to probabilities ``(n, 7)``."""
@@ -53,6 +53,7 @@ def train_finder(
     work: Path,
     *,
     teacher: Path,
+    start: Path | None = None,
     plan: yolo.Plan | None = None,
     course: Course = COURSE,
     held_out: int = 2_500,
@@ -67,6 +68,7 @@ def train_finder(
         output: the model folder.
         work: keeps what a broken-off training goes on from, and MTCNN's answers.
         teacher: model folder of a classifier that is asked about every face.
+        start: model folder to go on from.
         plan: of the network.
         course: how long and how boldly to learn.
         held_out: how many faces.
@@ -87,6 +89,8 @@ def train_finder(
     keras.config.set_dtype_policy(precision)
     network = yolo.learner(plan)
     keras.config.set_dtype_policy(policy)
+    if start:
+        yolo.take_over(network, read(start))
     look = _Look(network, plan)
     dealer = Dealer(material, course.size, _SCENE)
     loss = partial(finding_loss, side=_SCENE)
@@ -143,13 +147,13 @@ class _Look:
 
 
 def _asked(folder: Path) -> Teacher:
-    """A classifier's probabilities, of faces and of their mirror images."""
+    """A classifier's probabilities."""
     model = read(folder)
     look = tf.function(lambda image: model({"image": image})["probabilities"], autograph=False)
 
     def ask(faces: Faces) -> NDArray[np.float32]:
         parts = [faces[i : i + 100, ..., None] for i in range(0, len(faces), 100)]
-        told = [(look(tf.constant(x)) + look(tf.constant(x[:, :, ::-1]))).numpy() / 2 for x in parts]
+        told = [look(tf.constant(x)).numpy() for x in parts]
         return np.concatenate([*told, np.zeros((0, len(LABELS)), np.float32)])
 
     return ask

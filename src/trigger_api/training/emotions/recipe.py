@@ -69,7 +69,7 @@ def train_emotions(
         published: ImageNet weights, for ``mobilenetv2``.
         teacher: model folder of an ``inception-resnet``; ``yolo3`` needs one.
         photos: folders of photos, for ``yolo3``.
-        start: model folder of the same classifier to go on from.
+        start: model folder of the same network to go on from.
         say: is told how it goes, a line at a time.
 
     Raises:
@@ -83,7 +83,7 @@ def train_emotions(
     known = cleaned(read_split(sheet, labels, split), map(read_sheet, tests))
     if model == "yolo3":
         assert teacher is not None
-        return train_finder(known, photos, output, work, teacher=teacher, say=say)
+        return train_finder(known, photos, output, work, teacher=teacher, start=start, say=say)
     plan = mobilenet.Plan(weights=published) if model == "mobilenetv2" else inception.Plan()
     course, teaching = (GOING_ON, GENTLE) if start else (COURSES[model], TEACHINGS[model])
     return train_classifier(

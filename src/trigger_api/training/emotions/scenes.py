@@ -49,13 +49,14 @@ class Material:
 
 
 class Dealer:
-    """Deals scenes; in an epoch each face is laid on about once. A step's number is its seed."""
+    """Deals scenes, some of them ``bare`` photos; else each face is laid on about once an epoch. A step is its seed."""
 
-    def __init__(self, material: Material, size: int, side: int, laid: int = 9) -> None:
+    def __init__(self, material: Material, size: int, side: int, laid: int = 9, bare: float = 0.4) -> None:
         self._material = material
         self._size = size
         self._side = side
         self._laid = laid
+        self._bare = bare
 
     def epoch(self, number: int) -> list[list[int]]:
         """The faces of each batch."""
@@ -74,9 +75,9 @@ class Dealer:
         return {"faces": scenes}, np.stack([faces for _, faces in made]), np.ones(self._size, np.float32)
 
     def _scene(self, members: NDArray[np.intp], random: np.random.Generator) -> tuple[Grey, NDArray[np.float32]]:
-        peopled = len(self._material.peopled) and random.random() < 0.4
-        pool = self._material.peopled if peopled else self._material.empty
-        scene, told = _viewed(pool[int(random.integers(len(pool)))], self._side, random)
+        if random.random() < self._bare:
+            return self._bare_scene(random)
+        scene, told = _viewed(self._photo(0.4, random), self._side, random)
         sizes = [_size(random) for _ in members]
         rows = list(told)
         for member, size in sorted(zip(members, sizes, strict=True), key=lambda pair: -pair[1]):
@@ -87,6 +88,17 @@ class Dealer:
                 _lay(scene, self._material.faces[member], box, random)
                 rows.append(np.array([*_face(box), *self._material.emotions[member], 1, 1], np.float32))
         return _lit(scene, random), _padded(rows)
+
+    def _bare_scene(self, random: np.random.Generator) -> tuple[Grey, NDArray[np.float32]]:
+        """A photo as it is: what looks like a face on it mostly is none."""
+        scene, told = _viewed(self._photo(0.5, random), self._side, random)
+        return _lit(scene, random), _padded(told)
+
+    def _photo(self, share: float, random: np.random.Generator) -> Photo:
+        """A photo, of which a share shows faces."""
+        peopled = len(self._material.peopled) and random.random() < share
+        pool = self._material.peopled if peopled else self._material.empty
+        return pool[int(random.integers(len(pool)))]
 
     def _lay_nothing(self, scene: Grey, rows: Sequence[Any], random: np.random.Generator) -> None:
         box = _free(rows, _size(random), self._side, random)
@@ -109,9 +121,17 @@ def _viewed(photo: Photo, side: int, random: np.random.Generator) -> tuple[Grey,
     scale = side / max(height, width) * np.exp(random.uniform(*np.log(_ZOOM)))
     room = side - scale * np.array([width, height])
     across, down = random.uniform(np.minimum(room, 0), np.maximum(room, 0))
-    inverse = (1 / scale, 0, -across / scale, 0, 1 / scale, -down / scale)
+    if len(photo.boxes) and random.random() < 0.7:  # look at one of its faces
+        box = photo.boxes[int(random.integers(len(photo.boxes))), :4]
+        scale = _size(random) / max(box[3] - box[1], 1.0)
+        across, down = random.uniform(0.2, 0.8, 2) * side - scale * (box[:2] + box[2:]) / 2
+    source = PIL.Image.fromarray(photo.pixels)
     shape, method = (side, side), PIL.Image.Transform.AFFINE
-    view = PIL.Image.fromarray(photo.pixels).transform(shape, method, inverse, PIL.Image.Resampling.BILINEAR)
+    inverse = (1 / scale, 0, -across / scale, 0, 1 / scale, -down / scale)
+    coarse = max(1, int(0.8 / scale))  # first made smaller, so that nothing flickers
+    view = source.reduce(coarse).transform(
+        shape, method, tuple(x / coarse for x in inverse), PIL.Image.Resampling.BILINEAR
+    )
     scene = np.asarray(view, np.float32)
     if random.random() < 0.5:  # as letterboxes are, where the photo has ended
         ended = np.asarray(PIL.Image.new("L", (width, height), 1).transform(shape, method, inverse)) == 0
