@@ -70,13 +70,13 @@ def rounds(
 @app.command()
 def phrases(
     model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _ACTIVATE,
-    phrase: Annotated[list[str] | None, typer.Option(help="Not the word; may be given often.")] = None,
+    phrase: Annotated[list[str] | None, typer.Option(help="May be given often; the nearest in sound if not.")] = None,
 ) -> None:
     """Let every synthetic voice say phrases that are near the word, and count which are taken for it."""
-    from trigger_api.evaluation.trigger.phrases import NEAR_MISSES, evaluate_phrases
+    from trigger_api.evaluation.trigger.phrases import evaluate_phrases
 
     with told(OSError, ValueError), TemporaryDirectory() as folder:
-        figures = evaluate_phrases(model, phrase or NEAR_MISSES, Path(folder))
+        figures = evaluate_phrases(model, Path(folder), phrase or ())
     typer.echo(json.dumps(figures, indent=2))
 
 

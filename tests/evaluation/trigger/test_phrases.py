@@ -21,7 +21,7 @@ def test_what_fires_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(module, "load", lambda _: Listener(card(), LogMel(FRONT_END), hears_highs))
     monkeypatch.setattr(module, "voices", lambda: [Voice("any", name) for name in ("ann", "bob", "mute")])
     monkeypatch.setattr(module, "say", speak)
-    figures = evaluate_phrases(tmp_path, ["near", "far"], tmp_path)
+    figures = evaluate_phrases(tmp_path, tmp_path, ["near", "far"])
     assert figures["near"] == "2 of 2"
     assert figures["far"] == "0 of 2"
     assert figures["of"] == 4
@@ -32,4 +32,4 @@ def test_nobody_speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "load", lambda _: Listener(card(), LogMel(FRONT_END), hears_highs))
     monkeypatch.setattr(module, "voices", list)
     with pytest.raises(ValueError, match="install"):
-        evaluate_phrases(tmp_path, ["near"], tmp_path)
+        evaluate_phrases(tmp_path, tmp_path, ["near"])

@@ -8,52 +8,36 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from trigger_api.evaluation.trigger.listening import load
+from trigger_api.evaluation.trigger.lookalikes import lookalikes
 from trigger_api.evaluation.trigger.rates import share
 from trigger_api.evaluation.trigger.trials import clip, listen
+from trigger_api.tasks.trigger import word_of
 from trigger_api.training.trigger.speech import Line, say, voices
 
-# What begins, ends or sounds like "activate".
-NEAR_MISSES = (
-    "activity",
-    "active eight",
-    "active",
-    "actor",
-    "deactivate",
-    "captivate",
-    "motivate",
-    "cultivate",
-    "aggravate",
-    "elevate",
-    "back to eight",
-    "act of hate",
-    "attic gate",
-    "actuate",
-    "activist",
-    "accurate",
-)
+_NEAREST = 24
 
 
-def evaluate_phrases(model: Path, phrases: Sequence[str], cache: Path) -> dict[str, JsonValue]:
+def evaluate_phrases(model: Path, cache: Path, phrases: Sequence[str] = ()) -> dict[str, JsonValue]:
     """Of each phrase, and of all together: how many voices' fire the model, at its card's threshold.
 
     Args:
         model: folder with ``model.keras`` and ``card.json``.
-        phrases: what is said, none of it the word.
         cache: folder that keeps what was spoken.
+        phrases: what is said, none of it the word; the words nearest to it in sound if not given.
 
     Raises:
-        ValueError: no synthesiser is installed.
+        ValueError: no synthesiser is installed, or nothing is near the word.
     """
     listener = load(model)
     figures: dict[str, JsonValue] = {}
     fired = total = 0
-    for phrase in phrases:
+    for phrase in phrases or lookalikes(word_of(listener.card), _NEAREST):
         said = [sound for sound in say([Line(voice, phrase) for voice in voices()], cache) if sound is not None]
         trial = listen(listener, (clip(phrase, sound, said=False) for sound in said))
         hits = sum(bool(listener.detections(take.scores)) for take in trial.takes)
         figures[phrase] = f"{hits} of {len(said)}"
         fired, total = fired + hits, total + len(said)
     if not total:
-        raise ValueError("nobody says the phrases: install espeak-ng, flite or festival")
+        raise ValueError("nobody says a phrase: install espeak-ng, flite or festival, and pocketsphinx or give phrases")
     rate = share(fired, total)
     return {"fired": [round(value, 4) for value in (rate.value, rate.low, rate.high)], "of": total, **figures}

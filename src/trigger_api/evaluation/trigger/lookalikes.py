@@ -1,0 +1,44 @@
+"""Words that sound like a phrase, out of PocketSphinx's pronouncing dictionary, where that is installed."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from importlib.util import find_spec
+
+_DICTIONARY = "model/en-us/cmudict-en-us.dict"
+Sounds = tuple[str, ...]
+
+
+@cache
+def dictionary() -> dict[str, Sounds]:
+    """The sounds of each word; empty where there is no dictionary."""
+    if not find_spec("pocketsphinx"):
+        return {}
+    lines = (files("pocketsphinx") / _DICTIONARY).read_text(encoding="utf-8").splitlines()
+    entries = (line.split() for line in lines)
+    return {word: tuple(sounds) for word, *sounds in entries if word.isalpha()}
+
+
+def lookalikes(phrase: str, count: int = 60) -> list[str]:
+    """The words nearest in sound to a phrase, nearest first, but those that begin with it."""
+    known = dictionary()
+    if not all(word in known for word in phrase.split()):
+        return []
+    wanted = tuple(sound for word in phrase.split() for sound in known[word])
+    near = {
+        word: distance(wanted, sounds) / max(len(wanted), len(sounds))
+        for word, sounds in known.items()
+        if abs(len(sounds) - len(wanted)) <= 3 and sounds[: len(wanted)] != wanted
+    }
+    return sorted(near, key=near.__getitem__)[:count]
+
+
+def distance(one: Sounds, other: Sounds) -> int:
+    """How many sounds must be put in, taken out or changed (Levenshtein)."""
+    row = list(range(len(other) + 1))
+    for left, a in enumerate(one, 1):
+        before, row[0] = row[0], left
+        for right, b in enumerate(other, 1):
+            before, row[right] = row[right], min(row[right] + 1, row[right - 1] + 1, before + (a != b))
+    return row[-1]
