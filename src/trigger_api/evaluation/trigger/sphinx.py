@@ -12,7 +12,8 @@ from trigger_api.cards import Decision
 from trigger_api.evaluation.trigger.listening import Scores, Spotter
 from trigger_api.training.trigger.recordings import RATE, Samples
 
-_LENIENT = 1e-50  # everything it might take for the phrase; how sure it was is the score
+# What it says of its hits does not rank them: each of its own thresholds listens for itself.
+LEVELS = (1e-50, 1e-40, 1e-30, 1e-25, 1e-20, 1e-15, 1e-10, 1e-5)
 _HOP = RATE // 100
 
 
@@ -33,19 +34,27 @@ class Sphinx(Spotter):
         return 10.0
 
     def scores(self, samples: Samples) -> Scores:
-        """For each frame, how sure it is that the phrase ended there; 0 nearly everywhere."""
-        pcm = (np.clip(samples, -1, 1) * 32_767).astype("<i2")
-        found = np.zeros(len(pcm) // _HOP + 1, np.float32)
-        self._decoder.start_utt()
-        self._decoder.process_raw(pcm.tobytes(), full_utt=False)
-        self._decoder.end_utt()
-        for hit in self._decoder.seg() or ():
-            frame = min(hit.end_frame, len(found) - 1)
-            found[frame] = max(found[frame], min(1.0, hit.prob))
+        """For each frame, the share of the levels at which the phrase ended there; 0 nearly everywhere."""
+        pcm = (np.clip(samples, -1, 1) * 32_767).astype("<i2").tobytes()
+        found = np.zeros(len(samples) // _HOP + 1, np.float32)
+        for passed, decoder in enumerate(self._decoders, 1):
+            ends = _ends(decoder, pcm)
+            if not ends:  # what is not there at a lenient level is not at a stricter one
+                break
+            found[np.minimum(ends, len(found) - 1)] = passed / len(LEVELS)
         return found
 
     @cached_property
-    def _decoder(self) -> Any:
+    def _decoders(self) -> list[Any]:
         from pocketsphinx import Decoder
 
-        return Decoder(keyphrase=self.phrase, kws_threshold=_LENIENT, lm=None, samprate=RATE, loglevel="FATAL")
+        common = {"keyphrase": self.phrase, "lm": None, "samprate": RATE, "loglevel": "FATAL"}
+        return [Decoder(kws_threshold=level, **common) for level in LEVELS]
+
+
+def _ends(decoder: Any, pcm: bytes) -> list[int]:
+    """The frames at which a decoder hears its phrase end."""
+    decoder.start_utt()
+    decoder.process_raw(pcm, full_utt=False)
+    decoder.end_utt()
+    return [hit.end_frame for hit in decoder.seg() or ()]
