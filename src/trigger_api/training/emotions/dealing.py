@@ -57,6 +57,11 @@ class Dealer:
         self._wanted = _targets(split, teaching.smoothing)
         self._make = tf.function(self._made, autograph=False)
 
+    @property
+    def last(self) -> int:
+        """The number of the last step."""
+        return self._steps - 1
+
     def epoch(self, number: int) -> list[list[int]]:
         """Shuffle the faces into batches; the few left over wait for another epoch."""
         order = np.random.default_rng((number, 2)).permutation(len(self._split.labels))
