@@ -46,7 +46,10 @@ _OPTIONS = {
     " --teacher OUT/inception-resnet/1",
     "yolo3": " --photos DATA/objects/unlabelled --photos DATA/objects/photos --teacher OUT/inception-resnet/1",
 }
-_AGAIN = {"inception-resnet": "; then once more with --start OUT/inception-resnet/1, another --out and another --work"}
+_AGAIN = {
+    name: f"; then once more with --start OUT/{name}/1, another --out and another --work"
+    for name in ("inception-resnet", "yolo3")
+}
 _FAILURES = (
     "FER2013's labels come from one search engine's words and few people: asked again, most people agree with two of"
     " three. No model that follows them can be right more often by far, and this one repeats their habits.",
