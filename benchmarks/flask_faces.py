@@ -22,7 +22,7 @@ EMOTIONS = ("happy", "sad", "surprised", "neutral", "fear", "disgust", "angry")
 
 app = Flask(__name__)
 model = keras.models.load_model(os.environ["NETWORK"], compile=False)
-side = model.input.shape[1]
+side = model.inputs[0].shape[1]
 detector = MTCNN()
 model.predict(np.zeros((1, side, side, 1), np.uint8), verbose=0)  # first calls in several threads at once never end
 detector.detect_faces(np.zeros((48, 48, 3), np.uint8))
