@@ -60,8 +60,8 @@ async def _lifespan(
     app: FastAPI, *, settings: Settings, metrics: Metrics, loader: Loader | None
 ) -> AsyncIterator[None]:
     logs.configure(settings.log_level)
-    service = app.state.service = Service(settings, metrics, loader)
     memory.spare()
+    service = app.state.service = Service(settings, metrics, loader)
     # Beside the event loop, so that the process is alive, and says that it is not ready, while it loads.
     loading = asyncio.create_task(asyncio.to_thread(service.load))
     await service.rooms.start()

@@ -12,10 +12,11 @@ from conftest import BeepNetwork, beeps, encode, trigger_card
 from trigger_api.cards import Decision, Limits, ModelCard, SpectrogramFrontEnd, TensorSpec
 from trigger_api.errors import DeadlineExceeded, TooLarge, UnknownModel, Unprocessable
 from trigger_api.inference import Engine, Lane, Runner, Tensors
-from trigger_api.media.audio import AudioLimits
+from trigger_api.media.audio import Audio, AudioLimits, decode
 from trigger_api.metrics import Metrics
 from trigger_api.registry import Entry, Registry
 from trigger_api.runtimes import Network
+from trigger_api.tasks import trigger as module
 from trigger_api.tasks.trigger import Trigger, Windows, decision_for, listener_for
 
 
@@ -160,3 +161,25 @@ def test_a_word_is_a_label_or_a_models_name() -> None:
     assert [listener_for(cards, word) for word in ("beep", "hey you", "other")] == ["beep", "other", "other"]
     with pytest.raises(UnknownModel, match="known: beep, hey you"):
         listener_for(cards, "nix")
+
+
+async def test_words_hear_one_decoding_and_answer_as_each_alone(task: Trigger, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, times = encode(beeps([1.0], seconds=2)), []
+
+    def counted(*args: object) -> Audio:
+        times.append(1)
+        return decode(*args)  # type: ignore[arg-type]
+
+    alone = [await task.detect(data, model=name) for name in ("beep", "exercise")]
+    monkeypatch.setattr(module, "decode", counted)
+    assert await task.detect_words(data, ["*"]) == alone
+    assert await task.detect_words(data, ["exercise", "beep"]) == alone[::-1]
+    assert len(times) == 2
+
+
+async def test_every_word_where_there_is_none() -> None:
+    engine = Engine(inference_threads=1, preprocess_threads=1, preprocess_queue=9)
+    registry = Registry([], lambda path, card: BeepNetwork(), engine.scheduler, Metrics())
+    with pytest.raises(UnknownModel):
+        await Trigger(engine, registry, AudioLimits()).detect_words(b"", ["*"])
+    await engine.close(5)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from trigger_api.cards import Decision, FrontEnd, LogMelFrontEnd, ModelCard
 from trigger_api.errors import UnknownModel, Unprocessable
 from trigger_api.inference import Engine, Lane, Tensors
-from trigger_api.media.audio import AudioLimits, decode
+from trigger_api.media.audio import Audio, AudioLimits, decode
 from trigger_api.registry import Model, Registry
 from trigger_api.streaming import Decider, Detection
 from trigger_api.tasks.log_mel import LogMel
@@ -85,27 +85,38 @@ class Trigger:
             ServiceError: the recording cannot be taken, or the engine cannot answer in time.
         """
         with self._registry.acquire("trigger", model, version) as served:
-            decision = decision_for(served.card, sensitivity=sensitivity, threshold=threshold)
-            lane_limits = next(iter(served.lanes.values())).limits
-            async with self._engine.deadline(lane_limits.deadline_s) as deadline:
-                clip = await self._engine.preprocess(prepare, data, served, self._limits)
-                answers = await self._engine.infer(clip.lane, clip.items, deadline)
-                parts = [answer["scores"] for answer in answers]
-                size = sum(part.nbytes for part in parts)
-                return await self._engine.preprocess(_decide, parts, clip, served.card, decision, size=size)
+            (heard,) = await self._hear(data, [served], sensitivity, threshold)
+            return heard
 
     async def detect_words(
         self, data: bytes, words: Sequence[str], *, sensitivity: str | None = None, threshold: float | None = None
     ) -> list[Hearing]:
         """Hear several words in one recording; ``*`` is every word that is known. Arguments and errors as `detect`."""
-        names = self._names(words)
-        heard = (self.detect(data, model=name, sensitivity=sensitivity, threshold=threshold) for name in names)
-        return list(await asyncio.gather(*heard))
+        with ExitStack() as stack:
+            served = [stack.enter_context(self._registry.acquire("trigger", name)) for name in self._names(words)]
+            return await self._hear(data, served, sensitivity, threshold)
 
     def _names(self, words: Sequence[str]) -> list[str]:
         cards = [entry.card for entry in self._registry.entries if entry.card.task == "trigger"]
-        known = list(dict.fromkeys(card.name for card in cards))
-        return known if EVERY_WORD in words else list(dict.fromkeys(listener_for(cards, word) for word in words))
+        if cards and EVERY_WORD in words:
+            return list(dict.fromkeys(card.name for card in cards))
+        return list(dict.fromkeys(listener_for(cards, word) for word in words))
+
+    async def _hear(
+        self, data: bytes, served: Sequence[Model], sensitivity: str | None, threshold: float | None
+    ) -> list[Hearing]:
+        """What each model hears; the recording is decoded once."""
+        decisions = [decision_for(one.card, sensitivity=sensitivity, threshold=threshold) for one in served]
+        seconds = min(next(iter(one.lanes.values())).limits.deadline_s for one in served)
+        async with self._engine.deadline(seconds) as deadline:
+            clips = await self._engine.preprocess(prepare, data, served, self._limits)
+            return [await self._decided(*each, deadline) for each in zip(clips, served, decisions, strict=True)]
+
+    async def _decided(self, clip: Clip, served: Model, decision: Decision, deadline: float) -> Hearing:
+        answers = await self._engine.infer(clip.lane, clip.items, deadline)
+        parts = [answer["scores"] for answer in answers]
+        size = sum(part.nbytes for part in parts)
+        return await self._engine.preprocess(_decide, parts, clip, served.card, decision, size=size)
 
 
 @dataclass(frozen=True)
@@ -147,15 +158,26 @@ class Windows:
         return part if len(part) == self.length else np.pad(part, ((0, self.length - len(part)), (0, 0)))
 
 
-def prepare(data: bytes, served: Model, limits: AudioLimits) -> Clip:
-    """Decode a recording, compute its features, and cut them into windows."""
-    card = served.card
-    assert card.front_end is not None
-    parameters = card.front_end
+def prepare(data: bytes, served: Sequence[Model], limits: AudioLimits) -> list[Clip]:
+    """Decode a recording, and cut it into windows of features for each model; models with one front end share them."""
     audio = decode(data, limits)
+    features = {parameters: _features(audio, parameters) for parameters in {_parameters(one.card) for one in served}}
+    return [_clip(one, features[_parameters(one.card)], audio) for one in served]
+
+
+def _parameters(card: ModelCard) -> FrontEnd:
+    assert card.front_end is not None
+    return card.front_end
+
+
+def _features(audio: Audio, parameters: FrontEnd) -> Array:
     tail = np.zeros(parameters.tail_ms * parameters.sample_rate // 1000, np.float32)
     samples = np.append(audio.resampled(parameters.sample_rate), tail)
-    features = front_end(parameters).features(samples)
+    return front_end(parameters).features(samples)
+
+
+def _clip(served: Model, features: Array, audio: Audio) -> Clip:
+    card = served.card
     length, lane = _lane(served, len(features))
     plan = Windows(length, _stride(card), _scores(card, length), card.context)
     return Clip(lane, plan.cut(features, lane), plan, len(features), audio.seconds)
