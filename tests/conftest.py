@@ -162,7 +162,7 @@ def two_beeps() -> bytes:
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
+def serving(app: FastAPI, patience_s: float = 10) -> Iterator[str]:
     """The application on a real socket: the clients under test bring their own HTTP."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -171,15 +171,15 @@ def serving(app: FastAPI) -> Iterator[str]:
         thread.start()
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         try:
-            _await_ready(f"http://{address}/v2/health/ready")
+            _await_ready(f"http://{address}/v2/health/ready", patience_s)
             yield address
         finally:
             server.should_exit = True
             thread.join(10)
 
 
-def _await_ready(url: str) -> None:
-    give_up = time.monotonic() + 10
+def _await_ready(url: str, patience_s: float) -> None:
+    give_up = time.monotonic() + patience_s
     while time.monotonic() < give_up:
         try:
             if httpx.get(url).status_code == 200:

@@ -1,0 +1,67 @@
+"""Every bundled model behind the Open Inference Protocol, driven by the public clients as they are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tritonclient.http as triton
+from numpy.typing import NDArray
+
+from conftest import serving
+from trigger_api.app import create_app
+from trigger_api.cards import read_card
+from trigger_api.protocol import DATATYPES
+from trigger_api.registry import BUNDLED
+from trigger_api.settings import Settings
+
+NAMES = sorted(read_card(path.parent).name for path in BUNDLED.rglob("card.json"))
+DTYPES = {datatype: dtype for dtype, datatype in DATATYPES.items()}
+PYTHON = os.environ.get("KSERVE_PYTHON")
+CHECK = Path(__file__).parent / "kserve" / "check.py"
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with serving(create_app(Settings(max_batch=1, log_level="error")), patience_s=180) as where:
+        yield where
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tritons_client_infers(address: str, name: str) -> None:
+    client = triton.InferenceServerClient(address, network_timeout=60)
+    metadata = client.get_model_metadata(name)
+    plain, binary = (infer(client, metadata, binary=binary) for binary in (False, True))
+    assert set(plain) == {output["name"] for output in metadata["outputs"]}
+    for output, tensor in plain.items():
+        np.testing.assert_allclose(tensor, binary[output], rtol=1e-5, atol=1e-6)
+    client.close()
+
+
+def infer(client: Any, metadata: dict[str, Any], *, binary: bool) -> dict[str, NDArray[Any]]:
+    """Outputs for inputs of ones, which every model takes, at the shortest length."""
+    length = min(metadata["parameters"]["lengths"], default=1)
+    inputs = []
+    for tensor in metadata["inputs"]:
+        shape = [1, *(length if size < 0 else size for size in tensor["shape"][1:])]
+        made = triton.InferInput(tensor["name"], shape, tensor["datatype"])
+        made.set_data_from_numpy(np.ones(shape, DTYPES[tensor["datatype"]]), binary_data=binary)
+        inputs.append(made)
+    names = [output["name"] for output in metadata["outputs"]]
+    wanted = [triton.InferRequestedOutput(name, binary_data=binary) for name in names]
+    answer = client.infer(metadata["name"], inputs, outputs=wanted)
+    return {name: np.asarray(answer.as_numpy(name)) for name in names}
+
+
+@pytest.mark.skipif(PYTHON is None, reason="KSERVE_PYTHON does not name a Python that has kserve")
+def test_kserves_client_infers(address: str) -> None:
+    assert PYTHON is not None
+    command = [PYTHON, str(CHECK), f"http://{address}", *NAMES]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == NAMES
