@@ -24,8 +24,8 @@ format: $(VENV)/.lint      ## Mend style
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.bench      ## Measure against the baselines; writes benchmarks/RESULTS.md
-	$(BIN)/python benchmarks/trigger.py
-	$(BIN)/python benchmarks/entities.py
+	set -e; for each in trigger compare digits objects faces entities rooms soak; do \
+	  $(BIN)/python benchmarks/$$each.py; done
 
 install: $(VENV)/.run
 

@@ -2,7 +2,8 @@
 
     python benchmarks/soak.py
 
-A tiny CNN over JSON behind one process, and for the slow parts the bundled word over uploads of 10 s of sound.
+A tiny CNN over JSON behind one process; for the slow parts the bundled models: faces and their emotions on twenty
+thousand photos, and the word over uploads of 10 s of sound.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+import PIL.Image
+import skimage.data
 import soundfile
 
 import load
@@ -48,11 +51,12 @@ def main() -> None:
         shot = case.request("trigger_api", PORT)
         alone = {**SETTINGS, "TRIGGER_API_MODELS": str(model), "TRIGGER_API_BUNDLED": "false"}
         with server(["-m", "trigger_api", "serve"], f"{ADMIN}/health/ready", alone) as process:
-            rows.append(_growth(shot, process.pid, options.requests))
+            rows.append(_growth("requests", shot, process.pid, options.requests))
             rows.append(_aborted(shot, process.pid, options.aborted))
             rows.append(_reloaded(shot, f"{ADMIN}/v2/repository/models/{model.parent.name}/load", options.seconds))
             rows.append(_ended(shot, process.send_signal, options.seconds / 4))
-    with server(["-m", "trigger_api", "serve"], f"{ADMIN}/health/ready", SETTINGS):
+    with server(["-m", "trigger_api", "serve"], f"{ADMIN}/health/ready", SETTINGS) as process:
+        rows.append(_growth("photos with a face", _photo(), process.pid, options.photos))
         rows.append(_healthy(_recording(), options.seconds))
     section = _report(rows)
     results.write(section)
@@ -62,6 +66,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--photos", type=int, default=20_000)
     parser.add_argument("--aborted", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=20, help="of each of the other parts")
     return parser.parse_args()
@@ -70,7 +75,7 @@ def _options() -> argparse.Namespace:
 Row = tuple[str, str, str]
 
 
-def _growth(shot: load.Request, pid: int, requests: int) -> Row:
+def _growth(what: str, shot: load.Request, pid: int, requests: int) -> Row:
     """Resident memory before and after, both once the server has given back what it can."""
     _many(shot, requests // 10)
     time.sleep(_SETTLE_S)
@@ -79,7 +84,7 @@ def _growth(shot: load.Request, pid: int, requests: int) -> Row:
     time.sleep(_SETTLE_S)
     after = resident_mib(pid)
     grown = f"{before:.0f} to {after:.0f} MiB ({100 * (after / before - 1):+.1f} %), {failed} failed"
-    return f"{requests} requests, 8 clients: resident memory", grown, "less than 2 % more"
+    return f"{requests} {what}, 8 clients: resident memory", grown, "less than 2 % more"
 
 
 def _many(shot: load.Request, requests: int) -> int:
@@ -211,12 +216,19 @@ def _recording() -> load.Request:
     return load.upload(f"{ADMIN}/v1/trigger", "clip.wav", buffer.getvalue(), "audio")
 
 
+def _photo() -> load.Request:
+    """A photo of 320 x 240 pixels with one face."""
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(skimage.data.astronaut()[:384]).resize((320, 240)).save(buffer, "JPEG", quality=90)
+    return load.upload(f"{ADMIN}/v1/emotions", "face.jpg", buffer.getvalue(), "image")
+
+
 def _report(rows: list[Row]) -> str:
     lines = [
         "## Soak",
         "",
-        "`python benchmarks/soak.py`: a tiny CNN (the last row: the bundled word) behind one process, the load on "
-        "the same 2 cores.",
+        "`python benchmarks/soak.py`: a tiny CNN (photos, and the last row: the bundled models) behind one process, "
+        "the load on the same 2 cores.",
         "",
         "| what | measured | wanted |",
         "|---|---|---|",
