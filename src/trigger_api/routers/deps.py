@@ -1,10 +1,10 @@
-"""What routes are given: the service behind the application."""
+"""What routes are given: the service behind the application, and the fields that forms have in common."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, File, Form, Request, UploadFile
 
 from trigger_api.service import Service
 
@@ -15,3 +15,6 @@ async def _service(request: Request) -> Service:  # FastAPI hands a plain functi
 
 
 Served = Annotated[Service, Depends(_service)]
+Picture = Annotated[UploadFile, File(description="a picture: PNG, JPEG, WebP, GIF or BMP")]
+ModelName = Annotated[str | None, Form(max_length=64, description="a model's name; without it the task's first")]
+ModelVersion = Annotated[str | None, Form(max_length=64, description="a number, a label, or `latest`")]

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, Form
 
-from trigger_api.routers.deps import Served
+from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served
 from trigger_api.schemas import DigitsAnswer, FoundDigit
 from trigger_api.tasks.digits import Digit, Reading
 
 router = APIRouter(prefix="/v1", tags=["digits"])
-
-Picture = Annotated[UploadFile, File(description="a picture: PNG, JPEG, WebP, GIF or BMP")]
 
 
 @router.post("/digits")
 async def read_digits(
     service: Served,
     image: Picture,
-    model: Annotated[str | None, Form(max_length=64, description="a digit model's name")] = None,
-    version: Annotated[str | None, Form(max_length=64, description="a number, a label, or `latest`")] = None,
+    model: ModelName = None,
+    version: ModelVersion = None,
     threshold: Annotated[float | None, Form(ge=0, le=1, description="probability from which it is some digit")] = None,
 ) -> DigitsAnswer:
     """Read every digit on a picture: line by line, each from left to right."""
-    reading = await service.digits.read(
-        await image.read(), model=model or None, version=version or None, threshold=threshold
-    )
-    return answer(reading)
+    return answer(await service.digits.read(await image.read(), model=model, version=version, threshold=threshold))
 
 
 def answer(reading: Reading) -> DigitsAnswer:

@@ -7,8 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form
 
-from trigger_api.routers.deps import Served
-from trigger_api.routers.digits import Picture
+from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served
 from trigger_api.schemas import EmotionsAnswer, FoundFace, Landmarks, PixelBox, Point
 from trigger_api.tasks.emotions import Expression, Portrait
 from trigger_api.tasks.face import drawing
@@ -21,16 +20,14 @@ router = APIRouter(prefix="/v1", tags=["emotions"])
 async def read_emotions(
     service: Served,
     image: Picture,
-    model: Annotated[str | None, Form(max_length=64, description="an emotion model's name")] = None,
-    version: Annotated[str | None, Form(max_length=64, description="a number, a label, or `latest`")] = None,
+    model: ModelName = None,
+    version: ModelVersion = None,
     threshold: Annotated[float | None, Form(ge=0, le=1, description="confidence from which it is a face")] = None,
     annotated: Annotated[bool, Form(description="answer the photo with boxes and emotions, too")] = False,
     crops: Annotated[bool, Form(description="answer each face alone, too")] = False,
 ) -> EmotionsAnswer:
     """Say where the faces on a photo are, and what they show."""
-    portrait = await service.emotions.read(
-        await image.read(), model=model or None, version=version or None, threshold=threshold
-    )
+    portrait = await service.emotions.read(await image.read(), model=model, version=version, threshold=threshold)
     quality = service.settings.jpeg_quality
     return await service.engine.preprocess(answer, portrait, quality, annotated, crops)
 

@@ -6,8 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form
 
-from trigger_api.routers.deps import Served
-from trigger_api.routers.digits import Picture
+from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served
 from trigger_api.schemas import FoundObject, FractionBox, ObjectsAnswer, PixelBox
 from trigger_api.tasks.objects import Thing, View, Wanted
 
@@ -20,8 +19,8 @@ _DEFAULT = Wanted()
 async def find_objects(
     service: Served,
     image: Picture,
-    model: Annotated[str | None, Form(max_length=64, description="an object model's name")] = None,
-    version: Annotated[str | None, Form(max_length=64, description="a number, a label, or `latest`")] = None,
+    model: ModelName = None,
+    version: ModelVersion = None,
     score_th: Annotated[float, Form(ge=0, le=1, description="least score")] = _DEFAULT.score,
     nms_iou: Annotated[
         float, Form(ge=0, le=1, description="overlap from which two boxes of a class are one object")
@@ -32,7 +31,7 @@ async def find_objects(
 ) -> ObjectsAnswer:
     """Say which things of everyday life a photo shows, and where."""
     wanted = Wanted(score_th, nms_iou, min_height, min_width, max_results)
-    view = await service.objects.find(await image.read(), wanted, model=model or None, version=version or None)
+    view = await service.objects.find(await image.read(), wanted, model=model, version=version)
     return ObjectsAnswer(
         detected=bool(view.things),
         objects=found(view),

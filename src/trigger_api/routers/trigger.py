@@ -9,7 +9,7 @@ from fastapi import APIRouter, File, Form, UploadFile
 from pydantic import StringConstraints
 
 from trigger_api.errors import Unprocessable
-from trigger_api.routers.deps import Served
+from trigger_api.routers.deps import ModelName, ModelVersion, Served
 from trigger_api.schemas import Detection, HeardWord, Sensitivity, TriggerAnswer
 from trigger_api.service import Service
 from trigger_api.tasks.trigger import Hearing
@@ -25,8 +25,8 @@ Recording = Annotated[UploadFile, File(description="a recording: wav, flac, ogg 
 async def detect(
     service: Served,
     audio: Recording,
-    model: Annotated[str | None, Form(max_length=64, description="a trigger model's name")] = None,
-    version: Annotated[str | None, Form(max_length=64, description="a number, a label, or `latest`")] = None,
+    model: ModelName = None,
+    version: ModelVersion = None,
     sensitivity: Annotated[Sensitivity | None, Form(description="a threshold that the card has measured")] = None,
     threshold: Annotated[float | None, Form(ge=0, le=1, description="score from which a word counts")] = None,
     word: Annotated[list[Word] | None, Form(max_length=64, description=_WORDS)] = None,
@@ -50,7 +50,7 @@ async def hear(
 ) -> Hearing:
     """Run the task on an uploaded recording."""
     return await service.trigger.detect(
-        await audio.read(), model=model or None, version=version or None, sensitivity=sensitivity, threshold=threshold
+        await audio.read(), model=model, version=version, sensitivity=sensitivity, threshold=threshold
     )
 
 
