@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from trigger_api.cli import app
 from trigger_api.evaluation.emotions.material import LABELS, Split
 from trigger_api.evaluation.emotions.scores import evaluate_emotions
 from trigger_api.training.course import Course
-from trigger_api.training.emotions import inception, mobilenet
+from trigger_api.training.emotions import inception, mobilenet, recipe
 from trigger_api.training.emotions.augment import Disturbance
 from trigger_api.training.emotions.dealing import Dealer, Teaching, loss
 from trigger_api.training.emotions.network import learner, stored
@@ -73,6 +74,27 @@ def test_what_is_stored_answers_as_what_learned() -> None:
     scores = network({"faces": faces.astype(np.float32)})["scores"].numpy()[:, :7]
     wanted = np.exp(scores / 2) / np.exp(scores / 2).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(final({"image": faces})["probabilities"].numpy(), wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("gently", "passes", "course", "teaching"),
+    [
+        (True, None, recipe.GOING_ON, recipe.GENTLE),
+        (False, 3, replace(recipe.COURSES["inception-resnet"], epochs=3), recipe.TEACHINGS["inception-resnet"]),
+    ],
+)
+def test_a_model_goes_on_gently_or_boldly(
+    monkeypatch: pytest.MonkeyPatch, gently: bool, passes: int | None, course: Course, teaching: Teaching
+) -> None:
+    given: dict[str, object] = {}
+    monkeypatch.setattr(recipe, "read_split", lambda *_: split(14))
+    monkeypatch.setattr(recipe, "train_classifier", lambda *_, **options: given.update(options))
+    path = Path()
+    recipe.train_emotions(
+        model="inception-resnet", sheet=path, labels=path, split="train", tests=(), output=path, work=path,
+        start=path, gently=gently, passes=passes,
+    )  # fmt: skip
+    assert (given["course"], given["teaching"]) == (course, teaching)
 
 
 def test_the_command_asks_for_what_a_network_needs(tmp_path: Path) -> None:

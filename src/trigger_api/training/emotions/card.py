@@ -13,7 +13,7 @@ MARGIN = 0.96
 _FACES = DataSource(
     name="FER2013, training faces (Pierre-Luc Carrier, Aaron Courville)",
     licence="no clear licence",
-    note="learned from, not republished; without the faces of the test set, copies and blanks; 2 500 were held out",
+    note="learned from, not republished; without the faces of the test set, copies and blanks; 1 000 were held out",
 )
 _VOTES = DataSource(
     name="FER+ votes (Microsoft)",
@@ -42,7 +42,7 @@ _COMMAND = (
     " --labels DATA/emotions/fer2013_labels.npz --test DATA/emotions/fer2013_public.png{} --out OUT/{}/1 --work WORK"
 )
 _OPTIONS = {
-    "mobilenetv2": " --published DATA/backbones/mobilenetv2_0.35_imagenet_no_top.weights.h5"
+    "mobilenetv2": " --published DATA/backbones/mobilenetv2_1.0_imagenet_no_top_from_int8.weights.h5"
     " --teacher OUT/inception-resnet/1",
     "yolo3": " --photos DATA/objects/unlabelled --photos DATA/objects/photos --teacher OUT/inception-resnet/1",
 }

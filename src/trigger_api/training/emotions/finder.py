@@ -34,7 +34,7 @@ from trigger_api.training.emotions.photos import look_for_faces
 from trigger_api.training.emotions.scenes import Dealer, Material, Photo
 from trigger_api.training.small import write_small
 
-COURSE = Course(size=8, epochs=14, rate=1.5e-3, decay=0.03, average=0.998, save_every=150)
+COURSE = Course(size=8, epochs=12, rate=1.5e-3, decay=0.03, average=0.998, save_every=150)
 CANVAS, MOST = 512, 64
 _SCENE = 256  # pixels of a side
 _BELIEVED = 0.5  # how much a teacher's word counts against the labels'
@@ -56,7 +56,7 @@ def train_finder(
     start: Path | None = None,
     plan: yolo.Plan | None = None,
     course: Course = COURSE,
-    held_out: int = 2_500,
+    held_out: int = 1_000,
     precision: str = "mixed_bfloat16",
     say: Say = lambda _: None,
 ) -> ModelCard:

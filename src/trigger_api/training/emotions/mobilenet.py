@@ -33,7 +33,7 @@ _FAST: tuple[tuple[Any, Any], ...] = (
 class Plan:
     """How wide: a width that there are published weights for. ``weights`` are a file of them, None for chance."""
 
-    alpha: float = 0.35
+    alpha: float = 1.0
     weights: Path | None = None
 
 

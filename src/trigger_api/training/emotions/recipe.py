@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,22 @@ from trigger_api.evaluation.emotions.calibration import softmax, temperature
 from trigger_api.evaluation.emotions.material import LABELS, SIDE, Faces, Split, read_sheet, read_split
 from trigger_api.runtimes.reading import read
 from trigger_api.training.course import Course, Say, learn
-from trigger_api.training.emotions import inception, mobilenet
+from trigger_api.training.emotions import finder, inception, mobilenet
 from trigger_api.training.emotions.card import classifier_card
 from trigger_api.training.emotions.dealing import Dealer, Teacher, Teaching, loss
-from trigger_api.training.emotions.finder import train_finder
 from trigger_api.training.emotions.material import cleaned, parted
 from trigger_api.training.emotions.network import Plan, learner, stored, take_over
 from trigger_api.training.small import write_small
 
 COURSES = {
     "inception-resnet": Course(size=64, epochs=30, rate=2.5e-3, decay=0.05, average=0.999),
-    "mobilenetv2": Course(size=64, epochs=10, rate=2e-3, decay=0.03),
+    "mobilenetv2": Course(size=64, epochs=18, rate=1e-3, decay=0.05),
 }
 GOING_ON = Course(size=64, epochs=9, rate=1.2e-3, decay=0.05)
-"""From a model that has learned already: gently from the start, and on whole faces only."""
+"""Gently on, from a model that has learned already: on whole faces only."""
 TEACHINGS = {"inception-resnet": Teaching(calm=0.8), "mobilenetv2": Teaching(calm=0.0)}
 GENTLE = Teaching(calm=0.0, sides=((1.0, SIDE),))
-HELD_OUT = 2_500
+HELD_OUT = 1_000
 _RENORMALISED = 80  # batches: more than normalisation remembers
 _PART = 500  # faces measured at a time
 
@@ -55,6 +55,8 @@ def train_emotions(
     teacher: Path | None = None,
     photos: Sequence[Path] = (),
     start: Path | None = None,
+    gently: bool = True,
+    passes: int | None = None,
     say: Say = lambda _: None,
 ) -> ModelCard:
     """Train ``inception-resnet``, ``mobilenetv2`` or ``yolo3``; see ``train_classifier`` and ``train_finder``.
@@ -68,9 +70,11 @@ def train_emotions(
         output: the model folder, ending in ``<name>/<version>``.
         work: keeps what a broken-off training goes on from.
         published: ImageNet weights, for ``mobilenetv2``.
-        teacher: model folder of an ``inception-resnet``; ``yolo3`` needs one.
+        teacher: model folder of one of the classifiers; ``yolo3`` needs one.
         photos: folders of photos, for ``yolo3``.
         start: model folder of the same network to go on from.
+        gently: whether to go on from there gently, not as boldly as from nothing.
+        passes: over the faces; None for as many as the recipe says.
         say: is told how it goes, a line at a time.
 
     Raises:
@@ -84,21 +88,26 @@ def train_emotions(
     known = cleaned(read_split(sheet, labels, split), map(read_sheet, tests))
     if model == "yolo3":
         assert teacher is not None
-        return train_finder(known, photos, output, work, teacher=teacher, start=start, say=say)
+        lasting = _lasting(finder.COURSE, passes)
+        return finder.train_finder(known, photos, output, work, teacher=teacher, start=start, course=lasting, say=say)
     plan = mobilenet.Plan(weights=published) if model == "mobilenetv2" else inception.Plan()
-    course, teaching = (GOING_ON, GENTLE) if start else (COURSES[model], TEACHINGS[model])
+    course, teaching = (GOING_ON, GENTLE) if start and gently else (COURSES[model], TEACHINGS[model])
     return train_classifier(
         known,
         output,
         work,
         plan=plan,
-        course=course,
+        course=_lasting(course, passes),
         start=start,
         teacher=teacher,
         teaching=teaching,
         mirrored=True,
         say=say,
     )
+
+
+def _lasting(course: Course, passes: int | None) -> Course:
+    return replace(course, epochs=passes) if passes else course
 
 
 def train_classifier(
@@ -125,7 +134,7 @@ def train_classifier(
         plan: of the network.
         course: how long and how boldly to learn.
         start: model folder to go on from.
-        teacher: model folder of an Inception-ResNet that is asked about every face.
+        teacher: model folder of a classifier that is asked about every face.
         teaching: how the labels are told.
         held_out: how many faces.
         mirrored: whether each face's mirror image is looked at, too, where the model serves.
@@ -139,7 +148,7 @@ def train_classifier(
     say(f"{len(known.labels)} faces to learn from, {len(unseen.labels)} held out")
     with _Policy(precision):
         network = learner(plan, votes=split.votes.shape[1])
-        asked = _teacher(teacher) if teacher else None
+    asked = _teacher(teacher) if teacher else None
     if start:
         take_over(network, read(start))
     elif isinstance(plan, mobilenet.Plan) and plan.weights:
@@ -183,9 +192,8 @@ class _Policy:
 
 
 def _teacher(folder: Path) -> Teacher:
-    network = learner(inception.Plan(), votes=0)
-    take_over(network, read(folder))
-    return lambda faces: tf.nn.softmax(network({"faces": faces}, training=False)["scores"][:, : len(LABELS)])
+    look = read(folder).get_layer("look")
+    return lambda faces: look(faces, training=False)
 
 
 def _looks(run: Callable[[Faces], NDArray[np.float32]], faces: Faces) -> NDArray[np.float32]:
