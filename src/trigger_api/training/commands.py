@@ -141,12 +141,14 @@ def emotions(
         Path | None, typer.Option(help="ImageNet weights for mobilenetv2.", exists=True, dir_okay=False)
     ] = None,
     teacher: Annotated[
-        Path | None, typer.Option(help="Model folder of an inception-resnet to learn from, too.", exists=True)
+        Path | None, typer.Option(help="Model folder of a classifier to learn from, too.", exists=True)
     ] = None,
     photos: Annotated[
         list[Path] | None, typer.Option(help="Folder of photos for yolo3; may be given often.", exists=True)
     ] = None,
     start: Annotated[Path | None, typer.Option(help="Model folder to go on from.", exists=True)] = None,
+    gently: Annotated[bool, typer.Option("--gently/--boldly", help="How to go on from there.")] = True,
+    passes: Annotated[int | None, typer.Option(min=1, help="Passes over the faces.")] = None,
 ) -> None:
     """Train emotions of faces. Stopped and started again, it goes on where it was."""
     from trigger_api.training.emotions.recipe import train_emotions  # Keras takes seconds to import
@@ -155,6 +157,6 @@ def emotions(
         card = train_emotions(
             model=model, sheet=sheet, labels=labels, split=split, tests=tuple(test or ()), output=out, work=work,
             published=published, teacher=teacher, photos=tuple(photos or ()), start=start,
-            say=err.print,
+            gently=gently, passes=passes, say=err.print,
         )  # fmt: skip
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))
