@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from conftest import encode
 from trigger_api.inference import Tensors
 from trigger_api.metrics import Metrics
 from trigger_api.rooms import blocks, conductor
+from trigger_api.rooms.blocks import BlockLane
 from trigger_api.rooms.session import Session
 from trigger_api.rooms.stream import Stream
 from trigger_api.schemas import StreamQuery
@@ -137,3 +140,29 @@ async def test_the_word_is_heard_and_told_to_followers(service: Service) -> None
     assert stream.detections == 1
     assert event.time_ms == pytest.approx(2_200, abs=120)
     assert (event.room, event.word, event.model) == ("hall", "activate", "activate")
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[NDArray[Any]]]:
+    """Every tensor that the network was given or gave."""
+    seen: list[weakref.ref[NDArray[Any]]] = []
+    original = BlockLane.compute
+
+    def compute(self: BlockLane, items: Sequence[Tensors]) -> list[Tensors]:
+        answers = original(self, items)
+        seen.extend(weakref.ref(tensor) for tensors in (*items, *answers) for tensor in tensors.values())
+        return answers
+
+    monkeypatch.setattr(BlockLane, "compute", compute)
+    return seen
+
+
+async def test_what_was_computed_is_let_go_at_once(service: Service, computed: list[weakref.ref[NDArray[Any]]]) -> None:
+    gc.disable()  # it would find what nobody refers to but itself, some time
+    try:
+        await play(service, recording("activate.wav"))
+        left = sum(tensor() is not None for tensor in computed)
+    finally:
+        gc.enable()
+    assert computed
+    assert left == 0

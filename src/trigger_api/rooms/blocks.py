@@ -42,7 +42,7 @@ def prepare(ear: Ear, sessions: Sequence[Session], audio: Sequence[bytes]) -> Bl
     return Block(ready, features, loudness, opened)
 
 
-def tensors(ear: Ear, block: Block) -> Tensors:
+def tensors(ear: Ear, block: Block) -> dict[str, NDArray[np.float32]]:
     """What the network is given of a block."""
     states = np.stack([block.sessions[row].state for row in block.open])
     return {ear.features.name: block.features[block.open], ear.state.name: states}
