@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 from conftest import add_model
 from trigger_api import runtimes
 from trigger_api.cards import CONVERTED_FILE, WEIGHTS_FILE, ModelCard, TensorSpec
+from trigger_api.memory import trim
 from trigger_api.runtimes import Options, conversion, digest, exercise, load, onnx, servable, tensorflow
 
 keras = pytest.importorskip("keras")
@@ -59,6 +61,10 @@ def own(folder: Path, converted: Path, tmp_path: Path) -> Path:
     return made
 
 
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
 def tensors(batch: int, length: int) -> dict[str, NDArray[np.float32]]:
     rng = np.random.default_rng(3)
     shapes = {"features": (batch, length, 3), "state": (batch, 2)}
@@ -77,6 +83,16 @@ class TestServing:
         wanted = small()([given["features"], given["state"]], training=False)
         for name in ("scores", "state"):
             assert np.abs(answer[name] - np.asarray(wanted[name])).max() < 1e-5
+
+    @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
+    def test_what_a_large_batch_took_goes_back(self, own: Path) -> None:
+        network = load(own, make_card(), Options())
+        runner = network.compile(make_card().inputs, 1)
+        runner(tensors(1, 9))
+        before = resident_bytes()
+        runner(tensors(64, 50_000))
+        trim()
+        assert resident_bytes() - before < 16 * 2**20
 
     def test_a_conversion_of_other_weights_does_not_serve(self, own: Path) -> None:
         small_again = small()

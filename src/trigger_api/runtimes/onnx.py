@@ -67,4 +67,5 @@ def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # it would keep what the largest batches took, of every model, for good
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
