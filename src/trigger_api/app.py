@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 
 from trigger_api import __version__, errors, logs, memory
-from trigger_api.auth import Authenticated
+from trigger_api.auth import SCHEMES, Authenticated
 from trigger_api.metrics import Metrics
 from trigger_api.middleware import BodyLimit, Disconnect, Gate, RequestLog
 from trigger_api.registry import Loader
@@ -23,6 +23,7 @@ from trigger_api.service import Service
 from trigger_api.settings import Settings
 from trigger_api.signals import on_termination
 
+_TAGS = ("trigger", "rooms", "digits", "emotions", "objects", "entities", "models", "open inference protocol", "system")
 DESCRIPTION = "Keras models behind typed answers: trigger words in recordings, and when they were said."
 
 
@@ -41,6 +42,7 @@ def create_app(settings: Settings | None = None, *, loader: Loader | None = None
         description=DESCRIPTION,
         lifespan=partial(_lifespan, settings=settings, metrics=metrics, loader=loader),
         dependencies=[Authenticated],
+        openapi_tags=[{"name": tag} for tag in _TAGS],
         responses={"default": {"model": Problem, "description": "The request was not served."}},
         generate_unique_id_function=_operation_id,
         redirect_slashes=False,  # a redirect would have a large upload sent twice
@@ -50,7 +52,8 @@ def create_app(settings: Settings | None = None, *, loader: Loader | None = None
     app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
     errors.install(app)
     _add_middleware(app, settings, metrics)
-    for module in (system, trigger, digits, emotions, objects, entities, compat, faces, models, v2, rooms):
+    # They are asked in turn, each of its routes too: first the one whose models may cost less than the asking.
+    for module in (v2, system, trigger, digits, emotions, objects, entities, compat, faces, models, rooms):
         app.include_router(module.router)
     return app
 
@@ -107,10 +110,12 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def _openapi(generate: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The document, with errors under the media type that they really have."""
+    """The document, with who may call, and with errors under the media type that they really have."""
     document = generate()
+    document["components"]["securitySchemes"] = SCHEMES
     for operations in document["paths"].values():
         for operation in operations.values():
             default = operation["responses"]["default"]
+            operation["security"] = [{name: []} for name in SCHEMES]
             default["content"] = {errors.PROBLEM_TYPE: next(iter(default["content"].values()))}
     return document

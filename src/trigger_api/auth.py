@@ -6,21 +6,23 @@ import hashlib
 import hmac
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request
 from pydantic import SecretStr
 from starlette.requests import HTTPConnection
 
 from trigger_api.errors import Forbidden, Unauthenticated
 from trigger_api.settings import Settings
 
-_api_token = APIKeyHeader(name="X-Api-Token", auto_error=False, description="an API token")
-_bearer = HTTPBearer(auto_error=False, description="an API token")
+# What the OpenAPI document says of it. FastAPI would write this too, and solve two more dependencies for each request.
+SCHEMES: dict[str, dict[str, Any]] = {
+    "APIKeyHeader": {"type": "apiKey", "description": "an API token", "in": "header", "name": "X-Api-Token"},
+    "HTTPBearer": {"type": "http", "description": "an API token", "scheme": "bearer"},
+}
 
 STRANGER = "an API token is needed: send X-Api-Token, or Authorization: Bearer"
 
@@ -36,11 +38,7 @@ class Caller:
     name: str = ""
 
 
-async def authenticate(
-    connection: HTTPConnection,
-    _token: Annotated[str | None, Security(_api_token)],  # these two put the schemes into the OpenAPI document
-    _credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-) -> Caller:
+async def authenticate(connection: HTTPConnection) -> Caller:
     """Let the request or the WebSocket through, or not.
 
     Raises:
@@ -57,15 +55,15 @@ async def authenticate(
 
 
 def recognise(connection: HTTPConnection, settings: Settings) -> Caller | None:
-    """Who is at the door; None if it may not come in. Probes come in as nobody in particular."""
-    given = _tokens(connection)
-    host = connection.client.host if connection.client else None
-    # No token at all is tried too: it lets loopback callers in where there are no tokens.
-    callers = [identify(token, host, settings) for token in [*given, None]]
-    known = max((caller for caller in callers if caller), key=lambda caller: caller.admin, default=None)
-    if known is None and not _is_public(connection):
-        return None
-    return replace(known or Caller(), name=_name(given[0] if given else None, host))
+    """Who is at the door; None if it may not come in. Probes come in as nobody in particular.
+
+    The gate asks, and then the route does: the answer is looked for once.
+    """
+    state = connection.scope.setdefault("state", {})
+    if "caller" not in state:
+        state["caller"] = _recognised(connection, settings)
+    caller: Caller | None = state["caller"]
+    return caller
 
 
 def identify(token: str | None, host: str | None, settings: Settings) -> Caller | None:
@@ -104,6 +102,16 @@ Administrator = Depends(administer)
 def is_loopback(hosts: Iterable[str]) -> bool:
     """Whether all of these addresses are this machine's own."""
     return all(host == "localhost" or _is_loopback_address(host) for host in hosts)
+
+
+def _recognised(connection: HTTPConnection, settings: Settings) -> Caller | None:
+    given = _tokens(connection)
+    host = connection.client.host if connection.client else None
+    # No token at all is tried too: it lets loopback callers in where there are no tokens.
+    known = [caller for token in [*given, None] if (caller := identify(token, host, settings))]
+    if not known and not _is_public(connection):
+        return None
+    return Caller(admin=any(caller.admin for caller in known), name=_name(given[0] if given else None, host))
 
 
 def _tokens(connection: HTTPConnection) -> list[str]:

@@ -21,6 +21,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 BINARY_HEADER = "Inference-Header-Content-Length"
 DATATYPES = {"float32": "FP32", "int32": "INT32", "uint8": "UINT8"}
+_DATATYPES = {np.dtype(name): datatype for name, datatype in DATATYPES.items()}
 _DTYPES = {
     "FP16": "<f2",
     "FP32": "<f4",
@@ -154,7 +155,7 @@ def _dtype(tensor: InputTensor) -> str:
 
 
 def _output(name: str, array: NDArray[Any], raw: bytes | None) -> dict[str, Any]:
-    head = {"name": name, "datatype": DATATYPES[str(array.dtype)], "shape": list(array.shape)}
+    head = {"name": name, "datatype": _DATATYPES[array.dtype], "shape": list(array.shape)}
     if raw is None:
         return {**head, "data": array.reshape(-1).tolist()}
     return {**head, "parameters": {"binary_data_size": len(raw)}}

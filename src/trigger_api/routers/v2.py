@@ -13,13 +13,34 @@ from trigger_api import __version__, protocol
 from trigger_api.auth import Administrator
 from trigger_api.errors import NotReady, Unprocessable
 from trigger_api.registry import Entry, State
-from trigger_api.routers.deps import Served
+from trigger_api.routers.deps import Served, service_of
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
 _EXTENSIONS = ["binary_tensor_data", "model_repository"]
 _STATES = {State.READY: "READY", State.LOADING: "LOADING"}
 Answer = dict[str, JsonValue]
+
+
+@router.post("/models/{name}/infer", operation_id="model_infer")
+@router.post("/models/{name}/versions/{version}/infer", operation_id="model_version_infer")
+async def model_infer(
+    request: Request,
+    name: str,
+    version: str | None = None,
+    json_length: Annotated[int | None, Header(alias=protocol.BINARY_HEADER)] = None,
+) -> Response:
+    """Compute: JSON, or JSON with the tensors' bytes behind it."""
+    service, body = service_of(request), await request.body()
+    asked, inputs = await service.engine.preprocess(protocol.decode, body, json_length, size=len(body))
+    done = await service.compute.run(inputs, model=name, version=version)
+    size = sum(tensor.nbytes for tensor in done.outputs.values())
+    body, length = await service.engine.preprocess(
+        protocol.encode, asked, done.model, done.version, done.outputs, size=size
+    )
+    if length is None:
+        return Response(body, media_type="application/json")
+    return Response(body, media_type="application/octet-stream", headers={protocol.BINARY_HEADER: str(length)})
 
 
 @router.get("")
@@ -64,28 +85,6 @@ async def model_ready(service: Served, name: str, version: str | None = None) ->
     """Whether the model answers."""
     with service.registry.acquire(None, name, version) as model:
         return {"name": model.card.name, "ready": True}
-
-
-@router.post("/models/{name}/infer", operation_id="model_infer")
-@router.post("/models/{name}/versions/{version}/infer", operation_id="model_version_infer")
-async def model_infer(
-    request: Request,
-    service: Served,
-    name: str,
-    version: str | None = None,
-    json_length: Annotated[int | None, Header(alias=protocol.BINARY_HEADER)] = None,
-) -> Response:
-    """Compute: JSON, or JSON with the tensors' bytes behind it."""
-    body = await request.body()
-    asked, inputs = await service.engine.preprocess(protocol.decode, body, json_length, size=len(body))
-    done = await service.compute.run(inputs, model=name, version=version)
-    size = sum(tensor.nbytes for tensor in done.outputs.values())
-    body, length = await service.engine.preprocess(
-        protocol.encode, asked, done.model, done.version, done.outputs, size=size
-    )
-    if length is None:
-        return Response(body, media_type="application/json")
-    return Response(body, media_type="application/octet-stream", headers={protocol.BINARY_HEADER: str(length)})
 
 
 @router.post("/repository/index")
