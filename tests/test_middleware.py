@@ -99,23 +99,48 @@ class TestDisconnect:
         async def inner(scope: Scope, receive: Receive, send: Send) -> None:
             await receive()
             await send({"type": "http.response.start", "status": 200, "headers": []})
+            await asyncio.sleep(0.05)  # long enough to be watched
             await send({"type": "http.response.body", "body": b"done"})
             await asyncio.sleep(0.02)
             cleaned.set()
 
-        answered = asyncio.Event()
+        asked, answered = 0, asyncio.Event()
 
         async def receive() -> Message:
-            if not answered.is_set():
-                answered.set()
+            nonlocal asked
+            asked += 1
+            if asked == 1:
                 return {"type": "http.request", "body": b"", "more_body": False}
+            await answered.wait()
             return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                answered.set()
+
+        await Disconnect(inner)({"type": "http"}, receive, send)
+        assert cleaned.is_set()
+        assert asked == 2
+
+    async def test_a_quick_answer_is_not_watched(self) -> None:
+        asked = 0
+
+        async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+            await receive()
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"done"})
+            await asyncio.sleep(0.05)
+
+        async def receive() -> Message:
+            nonlocal asked
+            asked += 1
+            return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message: Message) -> None:
             pass
 
         await Disconnect(inner)({"type": "http"}, receive, send)
-        assert cleaned.is_set()
+        assert asked == 1
 
     async def test_a_cancellation_from_elsewhere_goes_on(self, app: FastAPI, network: BeepNetwork) -> None:
         async with started(app):

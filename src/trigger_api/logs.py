@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+_request: ContextVar[str | None] = ContextVar("trigger_api_request", default=None)
+
+
+@contextmanager
+def about(request_id: str) -> Iterator[None]:
+    """Have every line from within the block name the request."""
+    token = _request.set(request_id)
+    try:
+        yield
+    finally:
+        _request.reset(token)
 
 
 def configure(level: str) -> None:
     """Send our log, and that of the libraries below us, to standard error as JSON lines."""
     shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _name_request,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -23,6 +39,11 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_formatter(shared))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+
+
+def _name_request(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    request_id = _request.get()
+    return {"request_id": request_id, **event} if request_id else event
 
 
 def _formatter(shared: list[structlog.types.Processor]) -> logging.Formatter:

@@ -10,11 +10,11 @@ import uuid
 from http import HTTPStatus
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from trigger_api import logs
 from trigger_api.auth import STRANGER, recognise
 from trigger_api.errors import NotReady, Unauthenticated, internal_error, problem
 from trigger_api.metrics import Metrics
@@ -23,7 +23,8 @@ from trigger_api.settings import Settings
 _log = structlog.get_logger("trigger_api.request")
 # Random once for a process, then counted: asking the system for each request would hand on the interpreter each time.
 _PROCESS_ID, _count = uuid.uuid4().hex[:16], itertools.count()
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_SOON_S = 0.01  # an answer that comes as soon as this is not worth watching for who leaves before it
 _CLIENT_GONE = 499  # nginx's number for a client that hung up; nobody receives it
 
 
@@ -39,10 +40,10 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = scope.setdefault("state", {})["request_id"] = _request_id(Headers(scope=scope))
+        request_id = scope.setdefault("state", {})["request_id"] = _request_id(scope)
         response = _Response(send, request_id)
         started = time.perf_counter()
-        with structlog.contextvars.bound_contextvars(request_id=request_id), self._metrics.in_flight.track_inprogress():
+        with logs.about(request_id), self._metrics.in_flight.track_inprogress():
             try:
                 await self._app(scope, receive, response.send)
             except asyncio.CancelledError:  # the server's patience with open requests is over
@@ -77,7 +78,7 @@ class _Response:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)["X-Request-ID"] = self._request_id
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._request_id.encode())]
         await self._send(message)
 
 
@@ -170,12 +171,13 @@ class _Watch:
         self._receive = receive
         self._send = send
         self._request = asyncio.current_task()
+        self._timer: asyncio.TimerHandle | None = None
         self._waiting: asyncio.Task[None] | None = None
 
     async def receive(self) -> Message:
         message = await self._receive()
-        if message["type"] == "http.request" and not message.get("more_body") and self._waiting is None:
-            self._waiting = asyncio.create_task(self._wait())
+        if message["type"] == "http.request" and not message.get("more_body") and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_SOON_S, self._begin)
         return message
 
     async def send(self, message: Message) -> None:
@@ -184,8 +186,12 @@ class _Watch:
         await self._send(message)
 
     def stop(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
+        for waiting in (self._timer, self._waiting):
+            if waiting is not None:
+                waiting.cancel()
+
+    def _begin(self) -> None:
+        self._waiting = asyncio.create_task(self._wait())
 
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -195,12 +201,20 @@ class _Watch:
             self._request.cancel()
 
 
-def _request_id(headers: Headers) -> str:
+def _request_id(scope: Scope) -> str:
     """The caller's own id if it is a sane one."""
-    given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else f"{_PROCESS_ID}{next(_count):016x}"
+    given = _header(scope, b"x-request-id")
+    return given.decode() if _REQUEST_ID.fullmatch(given) else f"{_PROCESS_ID}{next(_count):016x}"
 
 
 def _declared(scope: Scope) -> int:
-    length = Headers(scope=scope).get("content-length", "")
-    return int(length) if length.isdecimal() else 0
+    length = _header(scope, b"content-length")
+    return int(length) if length.isdigit() else 0
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    """A header as the server gave it: for a single look, an object over all of them costs more than the look."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return b""
