@@ -25,3 +25,8 @@ def test_examples_say_what_was_wanted_and_what_was_found() -> None:
         "wanted": "Bob PER, New York LOC, Rome LOC",
         "found": "nothing",
     }
+
+
+def test_examples_show_no_address() -> None:
+    secret = Sample((*WORDS[:5], "bob@example.com"), WANTED.tags)
+    assert examples(compare([secret], [["O"] * 6]), 4) == []

@@ -93,10 +93,20 @@ def test_the_mean_of_both_readings_counts(tagger: Tagger) -> None:
     assert second.tokens[0].score == pytest.approx(np.exp(2) / (np.exp(2) + np.exp(1.5) + 7), rel=1e-5)
 
 
+def test_places_of_a_repeated_name_agree(tagger: Tagger) -> None:
+    prepared = tagger.prepare("Paris. I love Paris")
+    outputs = run(prepared, places)
+    for window, output in zip(prepared.windows, outputs, strict=True):
+        output["scores"][window.rows[window.words == 0], LABELS.index("B-PER")] = 30
+    found = [entity for sentence in tagger.read(prepared, outputs) for entity in sentence.entities]
+    assert [(entity.text, entity.type) for entity in found] == [("Paris", "PER"), ("Paris", "PER")]
+
+
 def test_a_name_does_not_go_on_in_the_next_sentence(tagger: Tagger) -> None:
-    windows = list(tagger.windows([["New"], ["York"]]))
+    words = [["New"], ["York"]]
+    windows = list(tagger.windows(words))
     outputs = run_items([window.item for window in windows], places)
-    decided = tagger.decide([1, 1], zip(windows, outputs, strict=True))
+    decided = tagger.decide(words, zip(windows, outputs, strict=True))
     assert [label for label, _ in decided[0]] == ["B-LOC"]
     assert decided[1][0][0] != "I-LOC"
     assert not windows[0].item["gazetteers"].any()
@@ -142,7 +152,7 @@ def test_a_long_sentence_is_seen_through_overlapping_windows(tagger: Tagger) -> 
 
 
 def test_a_word_is_decided_where_most_of_its_surroundings_show(tagger: Tagger) -> None:
-    prepared = tagger.prepare("love " * 70)
+    prepared = tagger.prepare(" ".join(f"w{index}" for index in range(70)))
     first, second = prepared.windows
     outputs = [{"scores": np.zeros((64, len(LABELS)), np.float32)} for _ in prepared.windows]
     outputs[0]["scores"][:, LABELS.index("B-LOC")] = 1

@@ -23,8 +23,13 @@ def count(report: Report) -> dict[str, int]:
 
 
 def examples(report: Report, number: int) -> list[dict[str, str]]:
-    """Choose short sentences that went wrong, spread evenly: the words, the spans wanted and those found."""
-    short = [error for error in report.errors if 5 <= len(error[0].words) <= _LONGEST]
+    """Choose short sentences that went wrong, spread evenly: the words, the spans wanted and those found.
+
+    None that holds somebody's address: examples are published.
+    """
+    short = [
+        error for error in report.errors if 5 <= len(error[0].words) <= _LONGEST and "@" not in str(error[0].words)
+    ]
     chosen = short[:: max(1, len(short) // number)][:number]
     return [_example(sample, tags) for sample, tags in chosen]
 

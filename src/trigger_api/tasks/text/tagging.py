@@ -3,7 +3,8 @@
 Text is split into sentences, and seen through windows that fit the network, each of which becomes one item. Where there
 are several sentences each is read twice, among its neighbours and by itself, and the mean of both counts: neighbours
 tell much about a name, and sometimes mislead. The network scores every piece of a word against every label; a word's
-first piece speaks for it, in the window that shows most of its surroundings.
+first piece speaks for it, in the window that shows most of its surroundings. Where a text repeats a name, its places
+lean on one another.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from trigger_api.tasks.text.agreement import agreed
 from trigger_api.tasks.text.bio import Span, best_legal, log_probabilities, spans
 from trigger_api.tasks.text.gazetteers import FEATURES, Gazetteers
 from trigger_api.tasks.text.tokens import Token, sentences
@@ -180,22 +182,26 @@ class Tagger:
     def read(self, prepared: Prepared, outputs: Sequence[Outputs]) -> list[Sentence]:
         """Turn the network's outputs, one an item of ``prepared`` in its order, into tagged sentences."""
         answers = zip(prepared.windows, outputs, strict=True)
-        decided = self.decide([len(tokens) for tokens in prepared.sentences], answers)
+        decided = self.decide([[token.text for token in tokens] for tokens in prepared.sentences], answers)
         pairs = zip(prepared.sentences, decided, strict=True)
         return [self._sentence(prepared.text, tokens, tags) for tokens, tags in pairs]
 
-    def decide(self, words: Sequence[int], answers: Iterable[tuple[Window, Outputs]]) -> list[list[tuple[str, float]]]:
+    def decide(
+        self, sentences: Sequence[Sequence[str]], answers: Iterable[tuple[Window, Outputs]]
+    ) -> list[list[tuple[str, float]]]:
         """Give each sentence's words their tags in the best legal sequence, and the belief in each (0..1).
 
         Args:
-            words: how many words each sentence of the text has.
+            sentences: the words of each of the text's sentences.
             answers: the text's windows, and what the network said to them.
         """
-        given = list(answers)
+        if not sentences:
+            return []
+        given, ends = list(answers), list(accumulate(map(len, sentences)))
         views = [[(window, output) for window, output in given if window.apart is apart] for apart in (False, True)]
-        scores = [log_probabilities(self._scores(sum(words), view)) for view in views if view]
-        beliefs = log_probabilities(np.mean(scores, axis=0)) if scores else np.zeros((0, len(self.labels)), np.float32)
-        return [self._tags(part) for part in np.split(beliefs, np.cumsum(words)[:-1])] if words else []
+        scores = [log_probabilities(self._scores(ends[-1], view)) for view in views if view]
+        beliefs = log_probabilities(agreed(sentences, np.mean(scores, axis=0), self.labels))
+        return [self._tags(part) for part in np.split(beliefs, ends[:-1])]
 
     def _scores(self, words: int, answers: Iterable[tuple[Window, Outputs]]) -> NDArray[np.float32]:
         """Each word's scores from the window that shows most of its surroundings."""

@@ -17,6 +17,7 @@ from trigger_api.tasks.text.gazetteers import FEATURES, write_gazetteers
 from trigger_api.tasks.text.tagging import GAZETTEERS_FILE, SCORES, VOCABULARY_FILE, Tagger
 from trigger_api.training.course import Course, Say, learn
 from trigger_api.training.entities.batches import Dealer
+from trigger_api.training.entities.caution import grow_cautious
 from trigger_api.training.entities.corpus import kept_rows, read_lists, read_material, share
 from trigger_api.training.entities.examples import Disturbance, examples
 from trigger_api.training.entities.network import Plan, build
@@ -76,6 +77,8 @@ def train_entities(
     learn(network, dealer, cross_entropy, course, work, say=say, figures=_figures(network, tagger, data))
     final = _network(teacher, rows)
     final.set_weights(network.get_weights())
+    cost = grow_cautious(final, tagger, read_conll(data / "dev.conll.xz"))
+    say(f"beginning a name costs {cost}")
     write_small(final, output / WEIGHTS_FILE, _STEP)
     write_card(output, card.model_copy(update={"parameters": final.count_params()}))
 
