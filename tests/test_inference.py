@@ -35,14 +35,12 @@ class Doubler:
         self.gate.set()
         self.entered = threading.Event()
         self.seconds = seconds
-        self.threads: set[int] = set()
 
     def __call__(self, tensors: Tensors) -> Tensors:
         self.entered.set()
         assert self.gate.wait(10)
         time.sleep(self.seconds)
         x = tensors["x"]
-        self.threads.add(threading.get_ident())
         self.sizes.append(len(x))
         self.items.append(int((x[:, 0] != 0).sum()))
         if np.isnan(x).any():
@@ -96,22 +94,15 @@ class TestLane:
         jobs = [Job(item, deadline(), 0.0) for item in items([1, 2])]
         lane.waiting.extend(jobs)
         jobs[0].future.cancel()
-        assert lane.take(time.monotonic(), lane.largest) == [jobs[1]]
+        assert lane.take(time.monotonic()) == [jobs[1]]
 
     def test_one_cancelled_as_it_expires_harms_nobody(self, runner: Doubler) -> None:
         lane = make_lane(runner)
         jobs = [Job(item, deadline(-1), 0.0) for item in items([1, 2])]
         lane.waiting.extend(jobs)
         jobs[0].future.cancel()
-        assert lane.take(time.monotonic(), lane.largest) == []
+        assert lane.take(time.monotonic()) == []
         assert isinstance(jobs[1].future.exception(), DeadlineExceeded)
-
-    @pytest.mark.parametrize(("seconds", "quick"), [(0.0, 4), (0.001, 0)])
-    def test_it_learns_which_batches_are_quick(self, seconds: float, quick: int) -> None:
-        lane = make_lane(Doubler(seconds))
-        for _ in range(50):  # once is enough, on a machine that lets it
-            lane.compute(items([1, 2, 3]))
-        assert lane.quick == quick
 
     def test_the_running_mean_follows_the_batches(self, runner: Doubler) -> None:
         lane = make_lane(runner)
@@ -344,58 +335,6 @@ class TestEngine:
         engine.scheduler.add(lane)
         answers = await engine.infer(lane, items([1, 2, 3, 4, 5]), deadline())
         assert [answer["y"][0] for answer in answers] == [2, 4, 6, 8, 10]
-
-    async def test_a_quick_batch_is_computed_by_the_loop_itself(self, engine: Engine, runner: Doubler) -> None:
-        lane = make_lane(runner)
-        engine.scheduler.add(lane)
-        lane.quick = 2
-        callers = [engine.infer(lane, items([value]), deadline()) for value in (1, 2)]
-        answers = await asyncio.gather(*callers)
-        assert [answer["y"][0] for (answer,) in answers] == [2, 4]
-        assert runner.sizes == [2]  # those of one moment together
-        assert runner.threads == {threading.get_ident()}
-
-    async def test_what_is_not_quick_is_left_to_the_threads(self, engine: Engine, runner: Doubler) -> None:
-        lane = make_lane(runner)
-        engine.scheduler.add(lane)
-        lane.quick = 1
-        answers = await engine.infer(lane, items([1, 2, 3, 4]), deadline())
-        assert [answer["y"][0] for answer in answers] == [2, 4, 6, 8]
-        assert sorted(runner.sizes) == [1, 4]
-        assert len(runner.threads) == 2
-
-    async def test_a_quick_lane_keeps_to_its_concurrency(self, engine: Engine, runner: Doubler) -> None:
-        lane = make_lane(runner, concurrency=1)
-        engine.scheduler.add(lane)
-        first = held(engine.scheduler, lane, runner)
-        lane.quick = 4
-        call = asyncio.create_task(engine.infer(lane, items([1]), deadline()))
-        await asyncio.sleep(0.02)
-        assert (len(lane.waiting), lane.running) == (1, 1)
-        runner.gate.set()
-        assert (await call)[0]["y"][0] == 2
-        assert first.result(5)["y"][0] == 198
-
-    async def test_a_quick_batch_that_fails_fails_its_own_callers_only(self, engine: Engine, runner: Doubler) -> None:
-        lane = make_lane(runner)
-        engine.scheduler.add(lane)
-        lane.quick = 4
-        callers = [engine.infer(lane, items([value]), deadline()) for value in (1, np.nan)]
-        fine, broken = await asyncio.gather(*callers, return_exceptions=True)
-        assert not isinstance(fine, BaseException)
-        assert fine[0]["y"][0] == 2
-        assert isinstance(broken, ArithmeticError)
-        assert lane.idle
-
-    async def test_work_that_is_given_up_is_cancelled_for_its_caller(self, engine: Engine, runner: Doubler) -> None:
-        lane = make_lane(runner)
-        engine.scheduler.add(lane)
-        held(engine.scheduler, lane, runner)
-        call = asyncio.create_task(engine.infer(lane, items([1, 2]), deadline()))
-        await asyncio.sleep(0.02)
-        await asyncio.to_thread(engine.scheduler.close, 0.01)
-        with pytest.raises(asyncio.CancelledError):
-            await call
 
     async def test_a_cancelled_caller_frees_its_places(self, engine: Engine, runner: Doubler) -> None:
         lane = make_lane(runner)

@@ -3,9 +3,6 @@
 Worker threads take what is already waiting, up to a model's largest batch, and never sleep while there is work; a
 request that comes alone is computed alone, at once. Each request has a future of its own, so one that is cancelled,
 expired or broken never touches its batch mates.
-
-To wake a thread and be woken by it costs a fraction of a millisecond, and much more where others want the cores too.
-Batches that are known to take less than that are computed by the event loop itself.
 """
 
 from __future__ import annotations
@@ -35,7 +32,6 @@ Runner = Callable[[Tensors], Tensors]
 """Computes one batch: every tensor leads with the batch axis, whose size is the one the runner was made for."""
 
 _FEW_BYTES = 32_768
-_QUICK_S = 0.0002  # less than the threads' hand-off costs
 _SMOOTHING = 0.2  # weight of the newest batch in a lane's running mean
 
 
@@ -67,7 +63,6 @@ class Lane:
         self.running = 0
         self.attained = 0.0
         self.batch_seconds = 0.0
-        self.quick = 0  # items up to which a batch is quicker than a thread's waking; shapes are fixed, so it stays so
         self.specs = tuple(specs)
         self.runners = dict(sorted(runners.items()))
         self.largest = max(runners)
@@ -102,10 +97,10 @@ class Lane:
             if spec.name not in item or item[spec.name].shape != spec.shape:
                 raise ValueError(f"{self.name} wants {spec.name} of shape {spec.shape}")
 
-    def take(self, now: float, most: int) -> list[Job]:
+    def take(self, now: float) -> list[Job]:
         """Take the next batch; what expired or was cancelled meanwhile is dropped."""
         batch: list[Job] = []
-        while self.waiting and len(batch) < most:
+        while self.waiting and len(batch) < self.largest:
             job = self.waiting.popleft()
             # First of all: its caller's clock may cancel it at the very moment that its deadline comes.
             if not job.future.set_running_or_notify_cancel():
@@ -123,10 +118,7 @@ class Lane:
         size = next(size for size in self.runners if size >= len(items))
         started = time.monotonic()
         outputs = self.runners[size]({spec.name: self._stack(spec, items, size) for spec in self.specs})
-        seconds = time.monotonic() - started
-        self.observe(len(items), seconds)
-        if seconds < _QUICK_S:
-            self.quick = max(self.quick, size)
+        self.observe(len(items), time.monotonic() - started)
         return [{name: tensor[i] for name, tensor in outputs.items()} for i in range(len(items))]
 
     def observe(self, size: int, seconds: float) -> None:
@@ -174,10 +166,8 @@ class Scheduler:
         with self._changed, suppress(ValueError):
             self._lanes.remove(lane)
 
-    def submit(
-        self, lane: Lane, items: Sequence[Tensors], deadline: float, *, wake: bool = True
-    ) -> list[Future[Tensors]]:
-        """Queue the items of one request, all or none; who wakes no worker must ``help``.
+    def submit(self, lane: Lane, items: Sequence[Tensors], deadline: float) -> list[Future[Tensors]]:
+        """Queue the items of one request, all or none.
 
         Raises:
             Overloaded: the lane's queue is full, or the engine closes.
@@ -190,19 +180,11 @@ class Scheduler:
         with self._changed:
             self._admit(lane, len(jobs))
             lane.waiting.extend(jobs)
-            if wake:
-                self._changed.notify(len(jobs))
+            self._changed.notify(len(jobs))
         for job in jobs:
-            job.future.add_done_callback(partial(self._forget, lane, job))
+            # Not with the job: it holds the future, and neither would be freed before the collector came by.
+            job.future.add_done_callback(partial(self._forget, lane, deadline))
         return [job.future for job in jobs]
-
-    def help(self, lane: Lane) -> None:
-        """Compute the quick part of what waits in a lane here and now, and wake workers for the rest."""
-        with self._changed:
-            batch = self._taken(lane, lane.quick) if lane.runnable else []
-            self._changed.notify(len(lane.waiting))
-        if batch:
-            self._run(lane, batch)
 
     def close(self, grace: float) -> None:
         """Finish what was accepted; after ``grace`` seconds give up on the rest."""
@@ -229,15 +211,23 @@ class Scheduler:
             busy = [other.attained for other in self._lanes if not other.idle]
             lane.attained = max(lane.attained, min(busy, default=0.0))
 
-    def _forget(self, lane: Lane, job: Job, future: Future[Tensors]) -> None:
+    def _forget(self, lane: Lane, deadline: float, future: Future[Tensors]) -> None:
         if future.cancelled():
-            with self._changed, suppress(ValueError):
-                lane.waiting.remove(job)
-            lane.drop("expired" if time.monotonic() >= job.deadline else "cancelled")
+            with self._changed:
+                for job in [job for job in lane.waiting if job.future is future]:
+                    lane.waiting.remove(job)
+            lane.drop("expired" if time.monotonic() >= deadline else "cancelled")
 
     def _work(self) -> None:
-        while (work := self._next()) is not None:
+        while self._step():
+            pass
+
+    def _step(self) -> bool:
+        """Run one batch, and let go of it before the next is waited for."""
+        work = self._next()
+        if work is not None:
             self._run(*work)
+        return work is not None
 
     def _next(self) -> tuple[Lane, list[Job]] | None:
         with self._changed:
@@ -247,14 +237,9 @@ class Scheduler:
                     return None
                 if lane is None:
                     self._changed.wait()
-                elif batch := self._taken(lane, lane.largest):
+                elif batch := lane.take(time.monotonic()):
+                    lane.running += 1
                     return lane, batch
-
-    @staticmethod
-    def _taken(lane: Lane, most: int) -> list[Job]:
-        batch = lane.take(time.monotonic(), most)
-        lane.running += bool(batch)
-        return batch
 
     def _run(self, lane: Lane, batch: list[Job]) -> None:
         started = time.monotonic()
@@ -320,11 +305,8 @@ class Engine:
             Overloaded: the lane's queue is full.
             DeadlineExceeded: an item's turn came too late.
         """
-        futures = self.scheduler.submit(lane, items, deadline, wake=not lane.quick)
+        futures = self.scheduler.submit(lane, items, deadline)
         try:
-            if lane.quick:
-                await asyncio.sleep(0)  # who else comes at this very moment shares the batch
-                self.scheduler.help(lane)
             return [await _answer(future) for future in futures]
         finally:
             for future in futures:

@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from itertools import islice
-from typing import Any, cast
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
 from trigger_api.errors import ServiceError
-from trigger_api.inference import Engine, Tensors
+from trigger_api.inference import Engine
 from trigger_api.metrics import Metrics
 from trigger_api.rooms.blocks import Block, BlockLane, prepare, tensors
 from trigger_api.rooms.session import Ear, Heard
@@ -104,22 +103,12 @@ class Conductor:
         """Scores of every row; what a gate kept out scores nothing. States go back to where they came from."""
         scores = np.zeros((len(block.sessions), self.ear.scores), np.float32)
         if block.open:
-            answer = await self._ask(tensors(self.ear, block))
+            deadline = time.monotonic() + self.ear.lane.limits.deadline_s
+            (answer,) = await self._engine.infer(self._lane, [tensors(self.ear, block)], deadline)
             scores[block.open] = answer["scores"].reshape(len(block.open), -1)
             for row, state in zip(block.open, answer[self.ear.state.name], strict=True):
                 block.sessions[row].state[...] = state  # in place: a view would keep the whole block alive
         return scores
-
-    async def _ask(self, asked: dict[str, NDArray[np.float32]]) -> Tensors:
-        """The network's answer, held by nobody else."""
-        deadline = time.monotonic() + self.ear.lane.limits.deadline_s
-        (answer,) = await self._engine.infer(self._lane, [asked], deadline)
-        own = dict(answer)
-        # A job of the engine and its future refer to each other. What they hold, a megabyte of 64 rooms, would stay
-        # until the interpreter looks for cycles among all its objects: seldom, where there are as many as here.
-        asked.clear()
-        cast("dict[str, NDArray[Any]]", answer).clear()
-        return own
 
     def _conclude(self, stream: Stream, heard: Heard) -> None:
         if stream.ended:
