@@ -15,7 +15,7 @@ SMALL = Shape(bands=16, stem=(Layer(5, 2, 8), Layer(5, 2, 8)), body=(Layer(3, 1,
 @pytest.fixture
 def recipe() -> Recipe:
     """Everything of a real run, in seconds."""
-    return Recipe(12, 12, 12, 12, 4, test=6, batch=(4, 4, 4, 3, 1), schedule=Schedule(2, 3), shape=SMALL)
+    return Recipe(12, 12, 12, 12, 4, test=6, batch=(4, 4, 4, 3, 1), schedule=Schedule(2, 3), shape=SMALL, start=None)
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -62,3 +63,17 @@ def test_what_is_said_is_cut_out() -> None:
     assert spoken is not None
     assert spoken.end == len(spoken.samples) == pytest.approx(0.51 * RATE, abs=0.03 * RATE)
     assert corpus.said(np.zeros(100, np.float32)) is None
+
+
+def test_words_near_in_sound_are_among_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Samples] = []
+
+    def word_scene(word: Spoken, pools: Pools, rng: np.random.Generator) -> tuple[Samples, float]:
+        drawn.append(word.samples)
+        return word.samples, 0.0
+
+    monkeypatch.setattr(corpus, "word_scene", word_scene)
+    near = clip(0.5, 6)
+    for seed in range(200):
+        corpus.other_scene(replace(POOLS, near=[near]), np.random.default_rng(seed))
+    assert 10 < sum(samples is near for samples in drawn) < 60

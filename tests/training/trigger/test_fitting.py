@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from trigger_api.training.trigger.corpus import NO_WORD, Bank
 from trigger_api.training.trigger.fitting import Schedule, Share, fit, targets, warps
-from trigger_api.training.trigger.network import Layer, Shape
+from trigger_api.training.trigger.network import Layer, Shape, training_network
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -64,3 +64,17 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     assert again == pytest.approx(losses, rel=1e-4)
     for one, other in zip(whole, resumed, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_the_first_layers_can_stay_as_they_were(tmp_path: Path) -> None:
+    start = training_network(SHAPE)
+    start.save_weights(tmp_path / "start.weights.h5")
+    shares = [Share(bank(30, said=True), 12), Share(bank(40, said=False), 12)]
+    network, _ = fit(
+        shares, SHAPE, Schedule(1, 3), 3, tmp_path, lambda part: None, tmp_path / "start.weights.h5", frozen=2
+    )
+    same = [
+        np.array_equal(network.get_layer(f"conv{n}").get_weights()[0], start.get_layer(f"conv{n}").get_weights()[0])
+        for n in range(3)
+    ]
+    assert same == [True, True, False]

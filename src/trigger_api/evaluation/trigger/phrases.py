@@ -8,10 +8,10 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from trigger_api.evaluation.trigger.listening import load
-from trigger_api.evaluation.trigger.lookalikes import lookalikes
 from trigger_api.evaluation.trigger.rates import share
 from trigger_api.evaluation.trigger.trials import clip, listen
 from trigger_api.tasks.trigger import word_of
+from trigger_api.training.trigger.lookalikes import lookalikes
 from trigger_api.training.trigger.speech import Line, say, voices
 
 _NEAREST = 24

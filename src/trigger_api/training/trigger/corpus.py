@@ -29,17 +29,20 @@ Scene = Callable[["Pools", np.random.Generator], tuple[Samples, float]]
 _T = TypeVar("_T")
 
 _FADE = RATE // 100
+_NOISY = 1.7  # the larger, the more noisy scenes there are: of those with a noise, nearly half have less than 12 dB
+_FRAGMENTS, _NEAR = 0.12, 0.15  # of the scenes with other words
 _WORTH_A_PROCESS = 500  # scenes; fewer are made sooner than a process has started
 
 
 @dataclass(frozen=True)
 class Pools:
-    """Clips to build from. `words` hold the word; `others` are other words; nothing but `words` ever holds it."""
+    """Clips to build from. `words` hold the word; `others` and `near` (in sound) are other words; no other holds it."""
 
     words: Sequence[Spoken]
     others: Sequence[Samples]
     speech: Sequence[Samples]
     noise: Sequence[Samples]
+    near: Sequence[Samples] = ()
 
 
 @dataclass(frozen=True)
@@ -123,10 +126,11 @@ def word_scene(word: Spoken, pools: Pools, rng: np.random.Generator) -> tuple[Sa
 
 def other_scene(pools: Pools, rng: np.random.Generator) -> tuple[Samples, float]:
     """Another word, or a piece of the word itself, in the same kind of scene."""
-    if rng.random() < 0.12 and pools.words:
+    luck = rng.random()
+    if luck < _FRAGMENTS and pools.words:
         other = _fragment(picked(pools.words, rng), rng)
     else:
-        other = picked(pools.others, rng)
+        other = picked(pools.near if pools.near and luck > 1 - _NEAR else pools.others, rng)
     return word_scene(Spoken(other, len(other)), pools, rng)[0], NO_WORD
 
 
@@ -160,7 +164,7 @@ def staged(canvas: Samples, pools: Pools, rng: np.random.Generator) -> Samples:
     heard = augment.filtered(canvas, None, impulse) if impulse is not None else canvas
     if rng.random() < 0.85:
         background = augment.noise(SCENE, rng, pools.noise)
-        heard = augment.mixed(heard, background, float(rng.uniform(0, 45)))
+        heard = augment.mixed(heard, background, float(45 * rng.random() ** _NOISY))
     if rng.random() < 0.8:
         heard = augment.filtered(heard, augment.microphone(augment.spectrum_size(SCENE), rng), None)
     if rng.random() < 0.1:

@@ -64,8 +64,11 @@ def fit(
     folder: Path,
     done: Callable[[float], None],
     start: Path | None = None,
+    frozen: int = 0,
 ) -> tuple[Any, list[float]]:
     """Train, or go on training, a network; `folder` keeps the checkpoint, `start` holds weights to begin with.
+
+    Of these, the first `frozen` layers stay as they are.
 
     Returns the network and the loss of each epoch.
     """
@@ -76,6 +79,7 @@ def fit(
     network = training_network(shape)
     if start is not None:
         network.load_weights(start)
+        _freeze(network, frozen)
     rate = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.epochs * schedule.steps, alpha=0.01)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-3, use_ema=True, ema_momentum=schedule.average)
     optimizer.build(network.trainable_variables)
@@ -96,6 +100,13 @@ def fit(
         manager.save()
     optimizer.finalize_variable_values(network.trainable_variables)
     return network, [float(loss) for loss in losses.numpy()]
+
+
+def _freeze(network: Any, layers: int) -> None:
+    """Leave the first layers as they are, their normalisation too."""
+    for number in range(layers):
+        network.get_layer(f"conv{number}").trainable = False
+        network.get_layer(f"norm{number}").trainable = False
 
 
 def _odds(network: Any, share: Share) -> NDArray[np.float64]:
@@ -143,7 +154,7 @@ def _step(network: Any, optimizer: Any, bands: int, word_weight: float) -> Calla
     variables = network.trainable_variables
 
     def step(features: Any, wanted: Any, weights: Any, luck: Any) -> Any:
-        seen = _varied(features, stretch, luck)
+        seen = varied(features, stretch, luck)
         with tf.GradientTape() as tape:
             logits = network(seen, training=True)
             losses = tf.nn.sigmoid_cross_entropy_with_logits(wanted, logits) * weights
@@ -156,7 +167,7 @@ def _step(network: Any, optimizer: Any, bands: int, word_weight: float) -> Calla
     return lambda *batch: traced(*(tf.constant(part) for part in batch))
 
 
-def _varied(features: Any, stretch: Any, luck: Any) -> Any:
+def varied(features: Any, stretch: Any, luck: Any) -> Any:
     """Another throat, a shift of level, and a masked stretch of time and of bands."""
     import tensorflow as tf
 

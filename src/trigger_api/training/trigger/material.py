@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from trigger_api.training.trigger import phrases, sentences
+from trigger_api.training.trigger import lookalikes, phrases, sentences
 from trigger_api.training.trigger.corpus import Pools, said
 from trigger_api.training.trigger.recordings import RATE, Samples, Spoken, audio_files, read
 from trigger_api.training.trigger.speech import Line, Voice, say, voices
@@ -26,6 +26,7 @@ _SENTENCE_TEMPOS = (0.85, 1.0, 1.2)
 _TAKES = {"flite": 30, "festival": 30}
 _OTHERS = {"flite": 70, "festival": 30}
 _PROSE = {"flite": 80, "festival": 25}
+_NEAR = {"flite": 30, "festival": 15}
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def gather(sources: Sources, cache: Path, seed: int, step: Callable[[str], None]
     synthetic += sentences.speak(sources.voices(), sources.word, _SENTENCE_TEMPOS, cache)
     step("synthetic voices say other things")
     spoken = _present(say(_other_lines(sources, seed), cache))
+    near = [one.samples for one in _trimmed(say(_near_lines(sources, seed), cache))]
     step("reading recordings")
     real = _trimmed(read_all(sources.files([sources.recordings] if sources.recordings else [])))
     if not real and not synthetic:
@@ -94,7 +96,8 @@ def gather(sources: Sources, cache: Path, seed: int, step: Callable[[str], None]
     if not heard:
         raise ValueError("nothing is said but the word: install a synthesiser, or give recordings of other speech")
     kept = [clip for number, clip in enumerate(heard) if number % _HELD_OUT]
-    return Material(real, synthetic, _pools(kept or heard, noise), _pools(heard[::_HELD_OUT], noise))
+    rest = replace(_pools(kept or heard, noise), near=near)
+    return Material(real, synthetic, rest, _pools(heard[::_HELD_OUT], noise))
 
 
 def _pools(heard: Sequence[Samples], noise: Sequence[Samples]) -> Pools:
@@ -132,6 +135,16 @@ def _other_lines(sources: Sources, seed: int) -> list[Line]:
             *rng.choice(texts, _OTHERS.get(voice.program, 8)),
             *rng.choice(prose, _PROSE.get(voice.program, 10)),
         )
+    ]
+
+
+def _near_lines(sources: Sources, seed: int) -> list[Line]:
+    """Every other one of the words that sound like it: those between are left to measure with."""
+    near = lookalikes.lookalikes(sources.word)[1::2]
+    return [
+        _line(voice, str(text), rng)
+        for voice, rng in _seeded(sources.voices() if near else (), seed + 2)
+        for text in rng.choice(near, _NEAR.get(voice.program, 6))
     ]
 
 

@@ -23,11 +23,15 @@ from trigger_api.training.trigger.material import Material, Sources, gather
 from trigger_api.training.trigger.network import Shape, folded
 
 WORK_FOLDER = ".training"
+TRUNK = Path(__file__).with_name("trunk.weights.h5")  # as `trigger-api train speech` writes it
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Sizes of a run: scenes to build, scenes of each kind in a batch, and the schedule."""
+    """Sizes of a run: scenes to build, scenes of each kind in a batch, and the schedule.
+
+    `start` holds weights to begin with, of which the first `frozen` layers stay as they are.
+    """
 
     real: int = 2_500
     synthetic: int = 3_000
@@ -38,7 +42,8 @@ class Recipe:
     batch: tuple[int, int, int, int, int] = (30, 30, 26, 34, 8)
     schedule: Schedule = field(default_factory=Schedule)
     shape: Shape = field(default_factory=Shape)
-    start: Path | None = None
+    start: Path | None = TRUNK
+    frozen: int = 2
 
 
 def train_trigger(
@@ -79,6 +84,7 @@ def train_trigger(
             work / "checkpoint",
             lambda part: progress.advance(task, part),
             recipe.start,
+            recipe.frozen,
         )
     decision, costs = calibrate(network, *tests, recipe.shape.stride * 10)
     curves.learning(losses, out / "learning.png")

@@ -39,9 +39,9 @@ def speak(voices: Sequence[Voice], word: str, tempos: Sequence[float], cache: Pa
 def _speak(voice: str, frame: str, word: str, tempo: float, cache: Path) -> Spoken | None:
     out = cache / f"{voice}-{FRAMES.index(frame)}-{tempo:.2f}.wav"
     try:
-        alone = _segments(voice, word, 1.0, None)
-        segments = _segments(voice, frame.format(word), tempo, out)
-        end = word_end([name for name, _ in alone if name != _PAUSE], segments)
+        alone = segments(voice, word, 1.0, None)
+        heard = segments(voice, frame.format(word), tempo, out)
+        end = word_end([name for name, _ in alone if name != _PAUSE], heard)
         return None if end is None else Spoken(read(out), round(end * RATE))
     except (OSError, subprocess.SubprocessError, RuntimeError):
         return None
@@ -58,7 +58,8 @@ def word_end(sounds: Sequence[str], segments: Sequence[tuple[str, float]]) -> fl
     return None
 
 
-def _segments(voice: str, text: str, tempo: float, out: Path | None) -> list[tuple[str, float]]:
+def segments(voice: str, text: str, tempo: float, out: Path | None) -> list[tuple[str, float]]:
+    """The names of the sounds that a flite voice makes of a text, and when each ends (seconds); spoken into `out`."""
     target = "none" if out is None else str(out)
     command = ["flite", "-voice", voice, "--setf", f"duration_stretch={1 / tempo:.3f}", "-psdur", "-t", text, target]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603

@@ -1,7 +1,7 @@
 import pytest
 
-from trigger_api.evaluation.trigger import lookalikes as module
-from trigger_api.evaluation.trigger.lookalikes import dictionary, distance, lookalikes
+from trigger_api.training.trigger import lookalikes as module
+from trigger_api.training.trigger.lookalikes import dictionary, distance, lookalikes
 
 
 def test_words_near_in_sound_come_first() -> None:
