@@ -110,3 +110,11 @@ async def test_integers_for_floats_are_refused(client: httpx.AsyncClient) -> Non
     sent["inputs"][0]["datatype"] = "INT32"
     response = await client.post("/v2/models/beep/infer", content=json.dumps(sent))
     assert response.status_code == 400
+
+
+@pytest.mark.parametrize("length", ["-1", "many", "1_000", "²", "9" * 30])
+async def test_a_length_that_is_no_number(client: httpx.AsyncClient, length: str) -> None:
+    headers = [(b"Inference-Header-Content-Length", length.encode())]
+    response = await client.post("/v2/models/beep/infer", content=b"{}", headers=headers)
+    assert response.status_code == 400
+    assert "is no number of bytes" in response.json()["error"]
