@@ -13,6 +13,7 @@ import argparse
 import io
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -39,6 +40,7 @@ FLOOR, LIMIT = "floor: no model", "limit: nothing served"
 FLASK, THREADS, BENTO = "Flask, gunicorn, `model.predict`", "FastAPI threads", "BentoML"
 LIT, TUNED = "LitServe", "LitServe, tuned"
 TENSORFLOW, ONNX, BUNDLED = "trigger_api, TensorFlow", "trigger_api", "trigger_api, bundled word"
+ORDER = (FLOOR, FLASK, THREADS, LIT, TUNED, BENTO, TENSORFLOW, ONNX, BUNDLED, LIMIT)
 _PORT, _PATIENCE = 8140, 60
 OURS = {
     "TRIGGER_API_LOG_LEVEL": "warning",
@@ -125,7 +127,7 @@ def _cases(folder: Path) -> Iterator[Case]:
         yield Case(name, "image", model / "model.keras", model / "model.onnx", model, path, clients)
     demo = networks.demo(folder / "demo.keras")
     converted = networks.converted(demo, discover(demo)[0].card, folder / "exercise")
-    yield Case("exercise's network", "audio", demo, converted, demo, "/predict", (1, 8, 32))
+    yield Case("exercise's network", "audio", demo, converted, demo, "/predict", (8, 32))
 
 
 def _peers(case: Case, cache: Path) -> Iterator[Peer]:
@@ -157,7 +159,7 @@ def _measured(case: Case, options: argparse.Namespace, folder: Path) -> str:
             environment = {**peer.environment, "PEER_PORT": str(port)}
             stack.enter_context(server(command, request.url, environment, HERE))
             _warm(request)
-        runs = [_round(case, requests, options, folder) for _ in range(options.rounds)]
+        runs = [_round(case, requests, options, folder, turn) for turn in range(options.rounds)]
     _chart(case, runs)
     return _report(case, runs, options)
 
@@ -172,11 +174,11 @@ def _warm(request: load.Request) -> None:
 
 
 def _round(
-    case: Case, requests: Mapping[str, load.Request], options: argparse.Namespace, folder: Path
+    case: Case, requests: Mapping[str, load.Request], options: argparse.Namespace, folder: Path, turn: int
 ) -> dict[tuple[str, int], load.Load]:
     done = {}
     for clients in case.clients:
-        for name, request in requests.items():
+        for name, request in random.Random(turn).sample(sorted(requests.items()), len(requests)):  # noqa: S311
             seconds = options.slow if name == FLASK else options.seconds
             done[name, clients] = load.run(request, clients=clients, seconds=seconds)
             print(case.name, name, clients, f"{done[name, clients].rate:.1f}/s", flush=True)
@@ -206,18 +208,24 @@ def _report(case: Case, runs: list[dict[tuple[str, int], load.Load]], options: a
     lines = [
         f"## Beside its peers: {case.name}",
         "",
-        f"`python benchmarks/compare.py`: {len(runs)} interleaved rounds of {options.seconds:g} s ({options.slow:g} s "
-        f'for Flask) on {CORES} cores, medians. "Ours, times": how often `{ONNX}` answers in the time that the '
-        "server answers once, the median over rounds (least, most).",
+        f"`python benchmarks/compare.py`: {len(runs)} rounds of {options.seconds:g} s ({options.slow:g} s "
+        f"for Flask) on {CORES} cores, all servers up at once and in another order each round, medians. "
+        f'"Ours, times": how often `{ONNX}` answers in the time that the server answers once, the median over rounds '
+        "(least, most).",
         "",
         f"![requests a second](compare-{_slug(case)}.png)",
         "",
         f"| server | {' | '.join(columns)} | failed |",
         f"|---|{'---|' * (4 * len(columns))}---|",
-        *(_row(name, case, runs) for name in dict.fromkeys(name for name, _ in runs[0])),
+        *(_row(name, case, runs) for name in _names(runs)),
         "",
     ]
     return "\n".join(lines)
+
+
+def _names(runs: list[dict[tuple[str, int], load.Load]]) -> list[str]:
+    """All that were measured, in one order whatever order they were measured in."""
+    return [name for name in ORDER if any(name == known for known, _ in runs[0])]
 
 
 def _row(name: str, case: Case, runs: list[dict[tuple[str, int], load.Load]]) -> str:
@@ -240,7 +248,7 @@ def _rate(loads: list[load.Load]) -> float:
 
 
 def _chart(case: Case, runs: list[dict[tuple[str, int], load.Load]]) -> None:
-    names = list(dict.fromkeys(name for name, _ in runs[0]))
+    names = _names(runs)
     figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
     for number, clients in enumerate(case.clients):
         known = [k for k, name in enumerate(names) if (name, clients) in runs[0]]
