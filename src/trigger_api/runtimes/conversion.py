@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from trigger_api.cards import CONVERTED_FILE, ModelCard, TensorSpec
 from trigger_api.runtimes import exercise, reading, tensorflow
 from trigger_api.runtimes.exercise import Weights
+from trigger_api.runtimes.halves import halve
 from trigger_api.runtimes.onnx import DIGEST_KEY, SAMPLES_FILE
 
 _OPSET = 18
@@ -86,6 +87,7 @@ def _converted(network: tensorflow.KerasNetwork, card: ModelCard) -> Any:
     graph, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=_OPSET)
     if any(node.op_type in ("Loop", "Scan") for node in graph.graph.node):
         raise ValueError(f"{card.name} has a recurrent layer that ONNX's own operators cannot express")
+    halve(graph, network.kernels)
     return graph
 
 

@@ -56,6 +56,12 @@ class KerasNetwork:
         runner(example)
         return runner
 
+    @property
+    def kernels(self) -> list[NDArray[np.float32]]:
+        """The weights of more than one dimension."""
+        arrays = (np.asarray(weight, np.float32) for weight in self._model.get_weights() if weight.ndim > 1)
+        return list(arrays)
+
     @cached_property
     def _plain(self) -> Runner:
         """One function for every shape: tracing it takes a second of each start, and fixed shapes gain nothing."""
