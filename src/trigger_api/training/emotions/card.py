@@ -34,7 +34,7 @@ _SOURCES = {
 }
 _ABOUT = {
     "inception-resnet": "Emotions of a face, by an Inception-ResNet for small grey pictures.",
-    "mobilenetv2": "Emotions of a face, by MobileNetV2: the fastest of the classifiers.",
+    "mobilenetv2": "Emotions of a face, by a MobileNetV2 that knew ImageNet.",
     "yolo3": "Finds faces on a whole photo and tells their emotions in one pass, in the style of YOLOv3.",
 }
 _COMMAND = (
