@@ -1,11 +1,14 @@
 import asyncio
 import ctypes
+import gc
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
 import pytest
 
-from trigger_api.memory import spare, trim, trimmed
+from trigger_api.memory import settle, spare, tidy, trim, trimmed, unsettle
 
 MEBIBYTE = 2**20
 
@@ -35,6 +38,43 @@ def test_freed_memory_goes_back_to_the_system() -> None:
 def test_threads_share_what_they_free() -> None:
     spare()
     spare()  # twice does no harm
+
+
+class Cycle:
+    """What only the collector frees."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+@pytest.fixture
+def unsettled() -> Iterator[None]:
+    unsettle()
+    yield
+    unsettle()
+
+
+@pytest.mark.usefixtures("unsettled")
+def test_what_has_settled_is_not_gone_through_until_something_has_gone() -> None:
+    old = Cycle()
+    settle()
+    gone = weakref.ref(old)
+    del old
+    tidy()
+    gc.collect()
+    assert gone() is not None
+    unsettle()
+    tidy()
+    assert gone() is None
+    assert gc.get_freeze_count()
+
+
+@pytest.mark.usefixtures("unsettled")
+def test_what_came_later_is_still_collected() -> None:
+    settle()
+    gone = weakref.ref(Cycle())
+    gc.collect()
+    assert gone() is None
 
 
 async def test_memory_is_given_back_again_and_again() -> None:

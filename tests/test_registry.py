@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import hashlib
 import threading
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from conftest import BeepNetwork, add_model, trigger_card
+from trigger_api import memory
 from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec
 from trigger_api.errors import NotReady, UnknownModel
 from trigger_api.inference import Lane, Runner, Scheduler
@@ -277,6 +279,13 @@ class TestSync:
         assert [entry.card.name for entry in registry.entries] == ["alarm"]
         assert len(lanes(scheduler)) == 2
         assert registry.ready
+
+    def test_what_is_let_go_is_left_to_the_collector(self, registry: Registry) -> None:
+        memory.settle()
+        with registry.acquire("trigger"):
+            registry.unload(registry.entries[0])
+            assert gc.get_freeze_count()
+        assert not gc.get_freeze_count()
 
     def test_a_broken_newcomer_stops_nobody(
         self, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,9 +1,14 @@
-"""Freed memory, given back: the C library keeps what it once had, some of it for every thread that ever ran."""
+"""Memory of a process that runs for months: what is freed is given back, what stays is not gone through for ever.
+
+The C library keeps what it once had, some of it for every thread that ever ran; and the collector goes through every
+living object now and then, which with TensorFlow imported stops all requests for a tenth of a second each time.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -26,8 +31,27 @@ def trim() -> None:
         library.malloc_trim(0)
 
 
+def settle() -> None:
+    """What lives now stays: the collector need not look at it again. For the moment when models have been loaded."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+def unsettle() -> None:
+    """Some of what seemed to stay has gone, such as a model: the collector may look everywhere again."""
+    gc.unfreeze()
+
+
+def tidy() -> None:
+    """Give memory back, and settle again if something has gone since."""
+    if not gc.get_freeze_count():
+        settle()
+    trim()
+
+
 @asynccontextmanager
-async def trimmed(every_s: float = _EVERY_S, give_back: Callable[[], None] = trim) -> AsyncIterator[None]:
+async def trimmed(every_s: float = _EVERY_S, give_back: Callable[[], None] = tidy) -> AsyncIterator[None]:
     """Give memory back now and then, for as long as the block lasts."""
     task = asyncio.create_task(_run(every_s, give_back))
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from trigger_api import memory
 from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, weights
 from trigger_api.errors import NotReady, UnknownModel
 from trigger_api.inference import Lane, Runner, Scheduler
@@ -218,6 +219,7 @@ class Registry:
                 return
         for lane in model.lanes.values():
             self._scheduler.remove(lane)
+        memory.unsettle()
 
     def _warm(self, entry: Entry) -> Model:
         _check(entry)

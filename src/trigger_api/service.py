@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 
+from trigger_api import memory
 from trigger_api.cards import Limits, ModelCard
 from trigger_api.inference import Engine
 from trigger_api.media.audio import AudioLimits
@@ -74,6 +75,7 @@ class Service:
     def load(self) -> None:
         """Load every model, then watch for changes if the settings say so. Returns when there is no more to do."""
         self.registry.load_all()
+        memory.settle()
         if self.settings.watch_s:
             self._watcher.run()
 
@@ -83,6 +85,7 @@ class Service:
         self._watcher.close()
         await self.rooms.close()
         await self.engine.close(self.settings.drain_s)
+        memory.unsettle()
 
 
 def find_models(settings: Settings) -> list[Entry]:
