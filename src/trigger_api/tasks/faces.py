@@ -112,7 +112,7 @@ class Faces:
 
     async def _compute(self, model: Model, pyramid: Pyramid, boxes: Boxes, deadline: float) -> tuple[Boxes, Tensors]:
         """What a network says of each box, without the padding of the last block."""
-        blocks = await self._engine.preprocess(cut, pyramid.pixels, boxes, model.card)
+        blocks = await self._engine.preprocess(cut, pyramid.planes, boxes, model.card)
         answers = await self._engine.infer(_lane(model), blocks, deadline) if blocks else []
         outputs = {spec.name: spec.shape[1:] for spec in model.card.outputs}
         empty: dict[str, NDArray[Any]] = {name: np.zeros((0, *shape), np.float32) for name, shape in outputs.items()}
@@ -156,13 +156,13 @@ def examine(boxes: Boxes, answer: Tensors, threshold: float, pyramid: Pyramid, s
     return [Face(tuple(box), score, tuple((x, y) for x, y in marks)) for box, score, marks in faces]
 
 
-def cut(pixels: Pixels, boxes: Boxes, card: ModelCard) -> list[Tensors]:
+def cut(planes: NDArray[np.float32], boxes: Boxes, card: ModelCard) -> list[Tensors]:
     """The boxes' crops in blocks as the network takes them; the last one is filled up with zeros."""
     (spec,) = card.inputs
     many, _, side, _ = spec.shape
     blocks = -(-len(boxes) // many)
     crops = np.zeros((blocks * many, *spec.shape[1:]), np.float32)
-    crops[: len(boxes)] = sampled(pixels, boxes, side)
+    crops[: len(boxes)] = sampled(planes, boxes, side)
     return [{CROPS: block} for block in crops.reshape(blocks, *spec.shape)]
 
 

@@ -6,19 +6,19 @@ import pytest
 from trigger_api.tasks.face.crops import face, patch, sampled
 
 SLOPE = np.add.outer(np.arange(40), 2 * np.arange(60)).astype(np.uint8)
-PIXELS = np.dstack([SLOPE, SLOPE + 1, SLOPE * 0])
+PLANES = np.stack([SLOPE, SLOPE + 1, SLOPE * 0]).astype(np.float32)
 
 
 def test_points_from_corner_to_corner() -> None:
     box = np.array([[6.0, 4, 54, 36]])
-    crop = sampled(PIXELS, box, 24)[0]
+    crop = sampled(PLANES, box, 24)[0]
     across, down = np.linspace(6, 54, 24) * 59 / 60, np.linspace(4, 36, 24) * 39 / 40
     assert crop[0] == pytest.approx(np.add.outer(down, 2 * across), abs=1e-3)
     assert crop[1] == pytest.approx(crop[0] + 1, abs=1e-3)
 
 
 def test_beside_the_photo_is_grey() -> None:
-    crop = sampled(PIXELS, np.array([[-30.0, -20, 30, 20]]), 25)[0]
+    crop = sampled(PLANES, np.array([[-30.0, -20, 30, 20]]), 25)[0]
     assert (crop[:, :12] == 127.5).all()
     assert (crop[:, :, :12] == 127.5).all()
     assert crop[2, 13:, 13:].tolist() == np.zeros((12, 12)).tolist()
@@ -28,11 +28,11 @@ def test_many_at_once_are_the_same_as_each_alone() -> None:
     rng = np.random.default_rng(0)
     corner = rng.uniform(-10, 50, (100, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(1, 40, (100, 1))], axis=1)
-    together = sampled(PIXELS, boxes, 12)
+    together = sampled(PLANES, boxes, 12)
     assert together.shape == (100, 3, 12, 12)
-    alone = np.concatenate([sampled(PIXELS, boxes[i : i + 1], 12) for i in range(100)])
+    alone = np.concatenate([sampled(PLANES, boxes[i : i + 1], 12) for i in range(100)])
     assert np.array_equal(together, alone)
-    assert sampled(PIXELS, boxes[:0], 12).shape == (0, 3, 12, 12)
+    assert sampled(PLANES, boxes[:0], 12).shape == (0, 3, 12, 12)
 
 
 def test_patches_are_square_and_repeat_the_border() -> None:

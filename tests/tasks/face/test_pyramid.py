@@ -95,7 +95,7 @@ def test_answers_are_put_together_again() -> None:
 @pytest.mark.parametrize("size", [(3000, 4000), (20, 9000), (5000, 3000)])
 def test_large_photos_are_made_smaller(size: tuple[int, int]) -> None:
     pyramid, _ = build(np.zeros((*size, 3), np.uint8), SIDES)
-    height, width = pyramid.pixels.shape[:2]
+    height, width = pyramid.planes.shape[1:]
     assert max(height, width) <= 1280
     assert height * width <= 1_005_000
     assert height == pytest.approx(size[0] * pyramid.ratio, abs=1)

@@ -15,12 +15,11 @@ _OUTSIDE = 127.5  # what MTCNN sees beyond the photo's border
 _AT_ONCE = 32  # crops: what is made on the way then stays in the processor's cache
 
 
-def sampled(pixels: Pixels, boxes: Boxes, side: int) -> Array:
+def sampled(planes: Array, boxes: Boxes, side: int) -> Array:
     """Crops ``(n, 3, side, side)``, each sampled at ``side`` x ``side`` points from corner to corner, bilinearly.
 
-    ``pixels`` are the photo's, ``(height, width, 3)``.
+    ``planes`` are the photo's colours, ``(3, height, width)``.
     """
-    planes = pixels.transpose(2, 0, 1).astype(np.float32, order="C")
     crops = np.empty((len(boxes), 3, side, side), np.float32)
     for start in range(0, len(boxes), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)

@@ -67,12 +67,12 @@ class Pyramid:
     """A photo at falling sizes.
 
     Attributes:
-        pixels: the photo, smaller if it was large, ``(height, width, 3)``.
+        planes: the photo, smaller if it was large, ``(3, height, width)``: colours 0..255.
         ratio: what the original was multiplied by.
         levels: its sizes, largest first.
     """
 
-    pixels: Pixels
+    planes: Array
     ratio: float
     levels: tuple[Level, ...]
 
@@ -93,7 +93,8 @@ def build(pixels: Pixels, sides: Sequence[int]) -> tuple[Pyramid, Array]:
     while (placed := _placed(_levels(*small.shape[:2]), sides)) is None:
         small, ratio = _shrunk(small, 0.75), ratio * 0.75
     side, levels = placed
-    return Pyramid(small, ratio, levels), _laid(small, levels, side)
+    planes = small.transpose(2, 0, 1).astype(np.float32, order="C")
+    return Pyramid(planes, ratio, levels), _laid(planes, levels, side)
 
 
 def _bounded(pixels: Pixels) -> tuple[Pixels, float]:
@@ -146,9 +147,8 @@ def _left_over(place: tuple[int, int, int, int], height: int, width: int) -> lis
     return [(top, left + width, high, wide - width), (top + height, left, high - height, width)]
 
 
-def _laid(pixels: Pixels, levels: Sequence[Level], side: int) -> Array:
+def _laid(planes: Array, levels: Sequence[Level], side: int) -> Array:
     """The photo at each size on the canvases: a pixel is the mean of the area that it covers."""
-    planes = pixels.transpose(2, 0, 1).astype(np.float32, order="C")
     _, height, width = planes.shape
     canvases = np.zeros((2, 4, side, side), np.float32)
     highest, widest = (max((getattr(level, name) for level in levels), default=0) for name in ("height", "width"))
