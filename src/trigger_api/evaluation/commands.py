@@ -71,12 +71,13 @@ def rounds(
 def phrases(
     model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _ACTIVATE,
     phrase: Annotated[list[str] | None, typer.Option(help="May be given often; the nearest in sound if not.")] = None,
+    program: Annotated[str | None, typer.Option(help="Only this synthesiser's voices.")] = None,
 ) -> None:
-    """Let every synthetic voice say phrases that are near the word, and count which are taken for it."""
+    """Let synthetic voices say phrases that are near the word, and count which are taken for it."""
     from trigger_api.evaluation.trigger.phrases import evaluate_phrases
 
     with told(OSError, ValueError), TemporaryDirectory() as folder:
-        figures = evaluate_phrases(model, Path(folder), phrase or ())
+        figures = evaluate_phrases(model, Path(folder), phrase or (), program)
     typer.echo(json.dumps(figures, indent=2))
 
 

@@ -28,6 +28,13 @@ def test_what_fires_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert figures["fired"] == pytest.approx([0.5, 0.15, 0.85], abs=0.01)
 
 
+def test_one_program_speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "load", lambda _: Listener(card(), LogMel(FRONT_END), hears_highs))
+    monkeypatch.setattr(module, "voices", lambda: [Voice("any", "ann"), Voice("other", "bob"), Voice("other", "cid")])
+    monkeypatch.setattr(module, "say", speak)
+    assert evaluate_phrases(tmp_path, tmp_path, ["near"], "other")["near"] == "2 of 2"
+
+
 def test_nobody_speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "load", lambda _: Listener(card(), LogMel(FRONT_END), hears_highs))
     monkeypatch.setattr(module, "voices", list)

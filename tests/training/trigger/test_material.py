@@ -28,6 +28,12 @@ def test_what_is_left_out_is_not_read(folders: dict[str, Path]) -> None:
     assert [path.name for path in found] == ["0_word.wav", "1_word.wav", "3_word.wav"]
 
 
+def test_words_near_in_sound_may_be_left_out() -> None:
+    pytest.importorskip("pocketsphinx")
+    assert "captivate" in Sources("activate").near()
+    assert "captivate" not in Sources("activate", without=("captivate",)).near()
+
+
 def test_nobody_says_the_word(folders: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nobody says the word"):
         gather(Sources("beep", None, (folders["other"],), without=NO_PROGRAMS), tmp_path, 0, steps)

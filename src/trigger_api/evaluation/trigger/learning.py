@@ -2,7 +2,8 @@
 
 Nothing is measured that was trained on: clips of the word with even numbers may be learned from and those with odd
 numbers are tested, half of all other speech is learned from and the other half tested (which half follows the seed),
-and one synthesiser, whose running speech is a third test, is left out of the training.
+and one synthesiser, whose running speech is a third test, is left out of the training. So is every other one of the
+words near in sound, to be measured apart.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from trigger_api.evaluation.trigger.report import surroundings
 from trigger_api.evaluation.trigger.rounds import part_of, prose
 from trigger_api.evaluation.trigger.sphinx import Sphinx
 from trigger_api.evaluation.trigger.trials import Point, Trial, clips, listen, merged, percentile
+from trigger_api.training.trigger.lookalikes import lookalikes
 from trigger_api.training.trigger.material import Sources, read_all
 from trigger_api.training.trigger.recipe import train_trigger
 from trigger_api.training.trigger.recordings import audio_files
@@ -120,7 +122,8 @@ def learned(speech: Speech, case: Case, out: Path, train: Train) -> Spotter:
     if not (folder / CARD_FILE).exists():
         recordings = picked(speech.words / case.word, case, out / f"{case.folder}-recordings")
         others, noise = case.known(speech.unsaid(case.word)), case.known(audio_files(speech.noise))
-        train(Sources(case.word, recordings, others, noise, without=(speech.program,)), folder, case.seed)
+        without = speech.program, *lookalikes(case.word)[::2]
+        train(Sources(case.word, recordings, others, noise, without=without), folder, case.seed)
     return load(folder)
 
 

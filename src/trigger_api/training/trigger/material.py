@@ -11,8 +11,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from trigger_api.training.trigger import lookalikes, phrases, sentences
+from trigger_api.training.trigger import phrases, sentences
 from trigger_api.training.trigger.corpus import Pools, said
+from trigger_api.training.trigger.lookalikes import lookalikes
 from trigger_api.training.trigger.recordings import RATE, Samples, Spoken, audio_files, read
 from trigger_api.training.trigger.speech import Line, Voice, say, voices
 
@@ -34,7 +35,8 @@ class Sources:
     """Where material comes from, and patterns (as a shell has them) for what of it is left out.
 
     A pattern is matched against a voice's program (``flite``), a clip's file name without suffix (``*_act2``) and its
-    path (``*/alexa/*``): so a model can be measured on people and programs it never met.
+    path (``*/alexa/*``), and the words near in sound (``captivate``): so a model can be measured on people, programs and
+    words that it never met.
     """
 
     word: str
@@ -51,6 +53,10 @@ class Sources:
     def files(self, folders: Iterable[Path]) -> list[Path]:
         """The files that may be used."""
         return [path for path in audio_files(folders) if not self._left_out(path.stem, path.as_posix())]
+
+    def near(self) -> list[str]:
+        """The words near in sound that may be used."""
+        return [word for word in lookalikes(self.word) if not self._left_out(word)]
 
     def _left_out(self, *names: str) -> bool:
         return any(fnmatch.fnmatch(name, pattern) for name in names for pattern in self.without)
@@ -139,8 +145,7 @@ def _other_lines(sources: Sources, seed: int) -> list[Line]:
 
 
 def _near_lines(sources: Sources, seed: int) -> list[Line]:
-    """Every other one of the words that sound like it: those between are left to measure with."""
-    near = lookalikes.lookalikes(sources.word)[1::2]
+    near = sources.near()
     return [
         _line(voice, str(text), rng)
         for voice, rng in _seeded(sources.voices() if near else (), seed + 2)
