@@ -35,8 +35,8 @@ class Sources:
     """Where material comes from, and patterns (as a shell has them) for what of it is left out.
 
     A pattern is matched against a voice's program (``flite``), a clip's file name without suffix (``*_act2``) and its
-    path (``*/alexa/*``), and the words near in sound (``captivate``): so a model can be measured on people, programs and
-    words that it never met.
+    path (``*/alexa/*``), and the words near in sound (``captivate``): so a model can be measured on people, programs
+    and words that it never met.
     """
 
     word: str
