@@ -72,6 +72,7 @@ def test_the_report_is_json(done: list[Round]) -> None:
     assert figures["false accepts"] <= 1
     assert figures["without *_bob and no-program"]["people found"] == "2 of 2"
     assert figures["without *_bob and no-program"]["synthetic voices found"] == "0 of 0"
+    assert figures["without *_bob and no-program"]["taken for it of words near in sound"] == "0 of 0"
 
 
 def test_who_is_held_out_is_said_in_one_word() -> None:

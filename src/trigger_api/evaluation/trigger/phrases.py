@@ -11,10 +11,8 @@ from trigger_api.evaluation.trigger.listening import load
 from trigger_api.evaluation.trigger.rates import share
 from trigger_api.evaluation.trigger.trials import clip, listen
 from trigger_api.tasks.trigger import word_of
-from trigger_api.training.trigger.lookalikes import lookalikes
+from trigger_api.training.trigger.lookalikes import NEAREST, lookalikes
 from trigger_api.training.trigger.speech import Line, say, voices
-
-_NEAREST = 24
 
 
 def evaluate_phrases(
@@ -35,7 +33,7 @@ def evaluate_phrases(
     speakers = [voice for voice in voices() if program in (None, voice.program)]
     figures: dict[str, JsonValue] = {}
     fired = total = 0
-    for phrase in phrases or lookalikes(word_of(listener.card), _NEAREST):
+    for phrase in phrases or lookalikes(word_of(listener.card), NEAREST):
         said = [sound for sound in say([Line(voice, phrase) for voice in speakers], cache) if sound is not None]
         trial = listen(listener, (clip(phrase, sound, said=False) for sound in said))
         hits = sum(bool(listener.detections(take.scores)) for take in trial.takes)

@@ -20,6 +20,7 @@ from trigger_api.evaluation.trigger.listening import load
 from trigger_api.evaluation.trigger.report import draw
 from trigger_api.evaluation.trigger.trials import THRESHOLDS, Clip, Point, Trial, clip, clips, listen, percentile
 from trigger_api.training.trigger import phrases
+from trigger_api.training.trigger.lookalikes import NEAREST, lookalikes
 from trigger_api.training.trigger.material import Sources
 from trigger_api.training.trigger.recipe import train_trigger
 from trigger_api.training.trigger.recordings import audio_files
@@ -54,12 +55,13 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Round:
-    """One model, and what it heard: people held out, the program held out, its running speech, and speech held out."""
+    """One model, and what it heard: people, a program (its word, prose, words near in sound) and speech held out."""
 
     held_out: HeldOut
     people: Trial
     synthetic: Trial
     running: Trial
+    near: Trial
     unsaid: Trial
 
 
@@ -122,8 +124,9 @@ def _round(
     people = [one for one in clips(_matching(sources, held_out), said=True) if one.word]
     synthetic = spoken(sources.word, held_out.program, out / "speech")
     running = prose(sources.word, held_out.program, out / "speech")
+    near = nearby(sources.word, held_out.program, out / "speech")
     unsaid = clips(part, said=False)
-    return Round(held_out, *(listen(model, heard) for heard in (people, synthetic, running, unsaid)))
+    return Round(held_out, *(listen(model, heard) for heard in (people, synthetic, running, near, unsaid)))
 
 
 def part_of(path: Path, parts: int) -> int:
@@ -164,6 +167,13 @@ def prose(word: str, program: str, cache: Path, paces: Sequence[float] = (1.0,))
     return [clip(line.voice.name, sound, said=False) for line, sound in said if sound is not None]
 
 
+def nearby(word: str, program: str, cache: Path) -> list[Clip]:
+    """Words near in sound, each by every voice of a program."""
+    lines = [Line(voice, text) for text in lookalikes(word, NEAREST) for voice in voices() if voice.program == program]
+    said = zip(lines, say(lines, cache), strict=True)
+    return [clip(line.text, sound, said=False) for line, sound in said if sound is not None]
+
+
 def together(done: Sequence[Round], threshold: float) -> Point:
     """All rounds at one threshold, counted as one."""
     points = [trial.at(threshold) for one in done for trial in (one.people, one.synthetic, one.running, one.unsaid)]
@@ -190,11 +200,13 @@ def report(done: Sequence[Round], threshold: float) -> dict[str, JsonValue]:
 
 
 def _row(one: Round, threshold: float) -> dict[str, JsonValue]:
-    people, synthetic, running = (trial.at(threshold) for trial in (one.people, one.synthetic, one.running))
+    heard = (one.people, one.synthetic, one.running, one.near)
+    people, synthetic, running, near = (trial.at(threshold) for trial in heard)
     errors = [*people.errors, *synthetic.errors]
     within = sum(abs(error) <= WITHIN_SECONDS for error in errors)
     return {
         "false accepts in its running speech": f"{running.false_accepts} in {running.hours:.2f} hours",
+        "taken for it of words near in sound": f"{near.false_accepts} of {len(one.near.takes)}",
         "people found": f"{people.hits} of {people.words}",
         "synthetic voices found": f"{synthetic.hits} of {synthetic.words}",
         "timestamps within 120 ms": f"{within} of {len(errors)}",

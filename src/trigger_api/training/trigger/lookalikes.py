@@ -7,6 +7,8 @@ from importlib.resources import files
 from importlib.util import find_spec
 
 _DICTIONARY = "model/en-us/cmudict-en-us.dict"
+NEAREST = 24
+"""Of the words near in sound, those that a model is measured with."""
 Sounds = tuple[str, ...]
 
 
