@@ -142,7 +142,10 @@ def app(settings: Settings, network: BeepNetwork) -> FastAPI:
 async def started(app: FastAPI, *, ready: bool = True, host: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
     """A client of the started application."""
     transport = httpx.ASGITransport(app, client=(host, 50_000))
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as http,
+    ):
         while ready and (await http.get("/health/ready")).status_code != 200:
             await asyncio.sleep(0.002)
         yield http

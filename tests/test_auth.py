@@ -98,6 +98,15 @@ async def test_a_strangers_upload_is_not_read(guarded: FastAPI) -> None:
     assert response.json()["request_id"] == response.headers["X-Request-ID"]
 
 
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("localhost:8000", 200), ("127.0.0.1", 200), ("[::1]:8000", 200), ("evil.example:8000", 401), ("192.0.2.1", 401)],
+)
+async def test_a_strangers_name_for_this_machine_is_not_local(app: FastAPI, name: str, status: int) -> None:
+    async with started(app) as client:
+        assert (await client.get("/metrics", headers={"Host": name})).status_code == status
+
+
 async def test_open_lets_everybody_in(settings: Settings, network: BeepNetwork) -> None:
     app = create_app(settings.model_copy(update={"auth": "open"}), loader=lambda path, card: network)
     async with started(app, host="203.0.113.7") as client:
@@ -106,7 +115,10 @@ async def test_open_lets_everybody_in(settings: Settings, network: BeepNetwork) 
 
 async def test_a_unix_socket_is_local(app: FastAPI) -> None:
     transport = httpx.ASGITransport(app, client=None)  # type: ignore[arg-type]
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
         assert (await client.get("/metrics")).status_code == 200
 
 
@@ -143,10 +155,12 @@ class TestAdministrators:
 
     async def test_another_sites_page_is_none(self, app: FastAPI) -> None:
         async with started(app) as client:
+            for origin, status in (("http://evil.example", 403), ("http://localhost", 200)):
+                assert (await client.post(self.LOAD, headers={"Origin": origin})).status_code == status
             for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200)):
                 assert (await client.post(self.LOAD, headers={"Sec-Fetch-Site": site})).status_code == status
 
     def test_an_open_door_lets_no_administrator_in(self) -> None:
-        caller = identify(None, "127.0.0.1", Settings(auth="open"))
+        caller = identify(None, ["127.0.0.1"], Settings(auth="open"))
         assert caller is not None
         assert not caller.admin

@@ -26,7 +26,7 @@ def files(folder: Path) -> list[object]:
 
 class TestAgainstTheService:
     async def test_every_method(self, app: FastAPI, tmp_path: Path) -> None:
-        async with started(app), AsyncClient("http://x", transport=httpx.ASGITransport(app)) as service:
+        async with started(app), AsyncClient("http://localhost", transport=httpx.ASGITransport(app)) as service:
             assert await service.ready()
             for audio in files(tmp_path):
                 answer = await service.trigger(audio, threshold=0.5, version="1")  # type: ignore[arg-type]

@@ -172,7 +172,7 @@ class Exchange:
     """One upload, spoken in bare ASGI so that the client can leave in the middle."""
 
     def __init__(self, app: FastAPI) -> None:
-        request = httpx.Request("POST", "http://test/v1/trigger", files={"audio": encode(beeps([1], seconds=5))})
+        request = httpx.Request("POST", "http://localhost/v1/trigger", files={"audio": encode(beeps([1], seconds=5))})
         self._body = request.read()
         self._gone = asyncio.Event()
         self._asked = 0

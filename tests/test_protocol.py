@@ -52,6 +52,9 @@ def test_bytes_follow_the_json_in_the_order_of_the_inputs() -> None:
         (body(tensor(data=[1, 2, 3])), None, "3 values do not fill"),
         (body(tensor(data=None)), None, "0 values do not fill"),
         (body(tensor(shape=[-2, -2])), None, "do not fill"),
+        (body(tensor(data=[1, 2, 3, None])), None, "not all numbers"),
+        (body(tensor(data=[1, 2, 3, 1e39])), None, "not all numbers"),
+        (body(tensor(), tensor()), None, "there twice"),
         (body(tensor(shape=[2**40, 2**40])), None, "do not fill"),
         (body(tensor(datatype="INT8", data=[1, 2, 3, 400])), None, "are no INT8 tensor"),
         (body(tensor()) + b"rest", len(body(tensor())), "4 bytes follow the last tensor"),
@@ -98,6 +101,12 @@ def test_outputs_are_json_or_bytes_as_the_caller_wants() -> None:
     request, _ = protocol.decode(body(tensor(), parameters={"binary_data_output": True}), None)
     text, length = protocol.encode(request, "m", "1", outputs)
     assert text[length:] == outputs["y"].tobytes() + outputs["z"].tobytes()
+
+
+def test_what_is_not_a_number_goes_out_as_json() -> None:
+    request, _ = protocol.decode(body(tensor()), None)
+    text, _ = protocol.encode(request, "m", "1", {"y": np.array([np.nan, np.inf, 1], np.float32)})
+    assert json.loads(text)["outputs"][0]["data"] == [None, None, 1]
 
 
 def test_an_output_that_is_not_there() -> None:

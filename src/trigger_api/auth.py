@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +25,9 @@ SCHEMES: dict[str, dict[str, Any]] = {
     "HTTPBearer": {"type": "http", "description": "an API token", "scheme": "bearer"},
 }
 
-STRANGER = "an API token is needed: send X-Api-Token, or Authorization: Bearer"
+STRANGER = "an API token is needed: send X-Api-Token, or Authorization: Bearer (or none has been set: ask localhost)"
+
+_PORT = re.compile(r":\d*$")
 
 # A probe has no token, and learns nothing but a word.
 PUBLIC_PATHS = frozenset({"/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"})
@@ -66,12 +69,14 @@ def recognise(connection: HTTPConnection, settings: Settings) -> Caller | None:
     return caller
 
 
-def identify(token: str | None, host: str | None, settings: Settings) -> Caller | None:
+def identify(token: str | None, hosts: Iterable[str], settings: Settings) -> Caller | None:
     """The caller behind a token and an address; None if it may not come in.
 
     Args:
         token: what was given, if anything.
-        host: the caller's address; a Unix socket has none, and is local.
+        hosts: the caller's address, and the name by which it calls this machine, as far as there are any: a Unix socket
+            has no address, and is local. A browser on this machine that was given a stranger's name for it (DNS
+            rebinding) asks for the stranger.
         settings: with the tokens that are known.
     """
     # Every token is compared, each in constant time: how long it takes tells nothing.
@@ -79,8 +84,7 @@ def identify(token: str | None, host: str | None, settings: Settings) -> Caller 
     if admin or known or settings.auth == "open":
         return Caller(admin)
     guarded = settings.tokens or settings.admin_tokens
-    local = host is None or is_loopback([host])
-    return Caller(admin=True) if local and not guarded else None
+    return Caller(admin=True) if not guarded and is_loopback(hosts) else None
 
 
 async def administer(request: Request, caller: Annotated[Caller, Depends(authenticate)]) -> None:
@@ -89,7 +93,9 @@ async def administer(request: Request, caller: Annotated[Caller, Depends(authent
     Raises:
         Forbidden: the caller is none, or another site's page speaks through an administrator's browser.
     """
-    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+    settings: Settings = request.app.state.settings
+    foreign = not _tokens(request) and _is_foreign(request, settings)
+    if foreign or request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         raise Forbidden("this cannot be asked from another site")
     if not caller.admin:
         raise Forbidden("this takes an administrator's token")
@@ -101,17 +107,24 @@ Administrator = Depends(administer)
 
 def is_loopback(hosts: Iterable[str]) -> bool:
     """Whether all of these addresses are this machine's own."""
-    return all(host == "localhost" or _is_loopback_address(host) for host in hosts)
+    return all(_is_loopback(host) for host in hosts)
 
 
 def _recognised(connection: HTTPConnection, settings: Settings) -> Caller | None:
     given = _tokens(connection)
     host = connection.client.host if connection.client else None
+    hosts = [*([host] if host else []), *_named(connection)]
     # No token at all is tried too: it lets loopback callers in where there are no tokens.
-    known = [caller for token in [*given, None] if (caller := identify(token, host, settings))]
+    known = [caller for token in [*given, None] if (caller := identify(token, hosts, settings))]
     if not known and not _is_public(connection):
         return None
     return Caller(admin=any(caller.admin for caller in known), name=_name(given[0] if given else None, host))
+
+
+def _named(connection: HTTPConnection) -> list[str]:
+    """The name by which the caller calls this machine, without the port."""
+    name = connection.headers.get("host", "")
+    return [_PORT.sub("", name)] if name else []
 
 
 def _tokens(connection: HTTPConnection) -> list[str]:
@@ -154,8 +167,10 @@ def _same(given: str, token: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _is_loopback_address(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False

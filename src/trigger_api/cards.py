@@ -33,6 +33,9 @@ class TensorSpec(_Frozen):
     between: tuple[float, float] | None = Field(
         default=None, description="the values that make sense; a conversion is tried with such"
     )
+    entries: int | None = Field(
+        default=None, gt=0, description="of the table that its values point into; others are refused"
+    )
 
 
 class LogMelFrontEnd(_Frozen):

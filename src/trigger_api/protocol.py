@@ -103,7 +103,7 @@ def encode(request: InferRequest, model: str, version: str, outputs: Arrays) -> 
         **({"id": request.id} if request.id else {}),
         "outputs": [_output(name, outputs[name], raw.get(name)) for name in names],
     }
-    text = to_json(header)
+    text = to_json(header, inf_nan_mode="null")  # JSON has no other word for what is not a number
     return b"".join([text, *raw.values()]), len(text) if raw else None
 
 
@@ -113,6 +113,9 @@ def describe(spec: TensorSpec) -> dict[str, JsonValue]:
 
 
 def _arrays(tensors: Sequence[InputTensor], rest: memoryview) -> list[tuple[str, NDArray[Any]]]:
+    names = [tensor.name for tensor in tensors]
+    if len(set(names)) < len(names):
+        raise BadRequest("an input is there twice")
     found = []
     for tensor in tensors:
         size = tensor.parameters.get("binary_data_size")
@@ -130,9 +133,13 @@ def _arrays(tensors: Sequence[InputTensor], rest: memoryview) -> list[tuple[str,
 
 def _from_json(tensor: InputTensor) -> NDArray[Any]:
     try:
-        array = np.array(tensor.data if tensor.data is not None else [], _dtype(tensor))
+        with np.errstate(over="ignore"):  # it becomes infinite, and is refused below
+            array = np.array(tensor.data if tensor.data is not None else [], _dtype(tensor))
     except (ValueError, TypeError, OverflowError):
         raise BadRequest(f"{tensor.name}: its data are no {tensor.datatype} tensor") from None
+    # NumPy reads null as NaN, and JSON has neither that nor infinity.
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise BadRequest(f"{tensor.name}: its data are not all numbers that {tensor.datatype} can hold")
     return _shaped(tensor, array)
 
 

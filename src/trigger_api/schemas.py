@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
@@ -210,6 +210,12 @@ class EntitiesRequest(_Schema):
     text: Text = Field(default="", description="a text of any length up to the limit")
     texts: list[Text] = Field(default=[], max_length=256, description="further texts")
     model: str | None = Field(default=None, max_length=64)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set & {"text", "texts"}:
+            raise ValueError("give text, or texts")
+        return self
 
 
 class TaggedToken(_Schema):

@@ -296,7 +296,7 @@ class TestHostility:
     def connect(port: int, query: str) -> sockets.socket:
         raw = sockets.create_connection(("127.0.0.1", port))
         raw.sendall(
-            f"GET /v1/trigger/stream?{query} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET /v1/trigger/stream?{query} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         return raw

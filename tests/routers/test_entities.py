@@ -51,6 +51,8 @@ async def test_further_texts_are_read_apart(client: httpx.AsyncClient) -> None:
         ('{"text": "Rome", "model": "nix"}', 404, "no such entities model"),
         ("{", 400, "failed to parse json"),
         ('"Rome"', 422, "body"),
+        ("{}", 422, "give text, or texts"),
+        ('{"txt": "Rome"}', 422, "give text, or texts"),
     ],
 )
 async def test_what_cannot_be_read_is_told_so(client: httpx.AsyncClient, content: str, status: int, words: str) -> None:

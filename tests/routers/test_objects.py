@@ -106,7 +106,7 @@ async def test_what_is_no_photo_is_told_so(client: httpx.AsyncClient, content: b
 
 
 async def test_the_client(app: FastAPI) -> None:
-    async with started(app), AsyncClient("http://x", transport=httpx.ASGITransport(app)) as service:
+    async with started(app), AsyncClient("http://localhost", transport=httpx.ASGITransport(app)) as service:
         answer = await service.objects(drawn(), score_th=0.5, max_results=3)
         assert [found.label for found in answer.objects] == ["square"]
         assert (await service.objects(drawn(), score_th=0.8)).detected is False

@@ -55,7 +55,10 @@ async def test_only_the_documentations_own_assets_are_given_out(client: httpx.As
 
 async def test_behind_a_proxy_the_documentation_finds_its_way(app: FastAPI) -> None:
     transport = httpx.ASGITransport(app, root_path="/speech")
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
         assert 'src="/speech/docs/assets/swagger-ui-bundle.js"' in (await client.get("/speech/docs")).text
         assert (await client.get("/speech/openapi.json")).json()["servers"] == [{"url": "/speech"}]
 

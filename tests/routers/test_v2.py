@@ -96,7 +96,7 @@ def infer_body(**changes: Any) -> dict[str, Any]:
         ({"state": np.zeros((2, 1))}, "all of one batch size"),
         ({"state": None}, "'state' is missing"),
         ({"extra": np.zeros((3, 1))}, "beep takes features, state"),
-        ({"features": np.zeros((0, 8, 40)), "state": np.zeros((0, 1))}, "all of one batch size"),
+        ({"features": np.zeros((0, 8, 40)), "state": np.zeros((0, 1))}, "the batch is empty"),
     ],
 )
 async def test_tensors_that_are_not_the_models(client: httpx.AsyncClient, changes: dict[str, Any], words: str) -> None:

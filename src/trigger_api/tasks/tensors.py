@@ -64,13 +64,21 @@ def _lengths(spec: TensorSpec, inputs: Mapping[str, NDArray[Any]]) -> list[int]:
     fits = len(shape) == len(spec.shape) and all(want in (-1, got) for want, got in zip(spec.shape, shape, strict=True))
     if not fits or inputs[spec.name].dtype != spec.dtype:
         raise BadRequest(f"input {spec.name!r} wants {spec.dtype} of shape {[-1, *spec.shape]}")
+    _check_entries(spec, inputs[spec.name])
     return [got for want, got in zip(spec.shape, shape, strict=True) if want < 0]
+
+
+def _check_entries(spec: TensorSpec, tensor: NDArray[Any]) -> None:
+    if spec.entries and tensor.size and not (tensor.min() >= 0 and tensor.max() < spec.entries):
+        raise BadRequest(f"input {spec.name!r} takes values from 0 to {spec.entries - 1}")
 
 
 def _items(inputs: Mapping[str, NDArray[Any]], card: ModelCard) -> list[Tensors]:
     names = [spec.name for spec in card.inputs]
     unknown = set(inputs) - set(names)
     sizes = {inputs[name].shape[0] for name in names}
-    if unknown or len(sizes) != 1 or not min(sizes):
+    if unknown or len(sizes) != 1:
         raise BadRequest(f"{card.name} takes {', '.join(names)}, all of one batch size")
+    if not min(sizes):
+        raise BadRequest("the batch is empty")
     return [{name: inputs[name][i] for name in names} for i in range(sizes.pop())]

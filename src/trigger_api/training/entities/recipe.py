@@ -13,6 +13,7 @@ from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, write
 from trigger_api.evaluation.entities.conll import read_conll
 from trigger_api.evaluation.entities.scores import compare, scorer, tag
 from trigger_api.tasks.text.bio import LABELS
+from trigger_api.tasks.text.casing import SHAPES
 from trigger_api.tasks.text.gazetteers import FEATURES, write_gazetteers
 from trigger_api.tasks.text.tagging import GAZETTEERS_FILE, SCORES, VOCABULARY_FILE, Tagger
 from trigger_api.training.course import Course, Say, learn
@@ -20,7 +21,7 @@ from trigger_api.training.entities.batches import Dealer
 from trigger_api.training.entities.caution import grow_cautious
 from trigger_api.training.entities.corpus import kept_rows, read_lists, read_material, share
 from trigger_api.training.entities.examples import Disturbance, examples
-from trigger_api.training.entities.network import Plan, build
+from trigger_api.training.entities.network import STYLES, Plan, build
 from trigger_api.training.entities.weights import Published, adopt, read_published
 from trigger_api.training.small import write_small
 
@@ -98,18 +99,18 @@ def _assets(data: Path, published: Path, output: Path) -> tuple[Published, list[
     kept = [teacher.vocabulary[row] for row in rows]
     (output / VOCABULARY_FILE).write_text("\n".join(kept) + "\n", encoding="utf-8")
     write_gazetteers(output / GAZETTEERS_FILE, read_lists(data / "gazetteers"))
-    return teacher, rows, _card(output)
+    return teacher, rows, _card(output, len(rows))
 
 
-def _card(output: Path) -> ModelCard:
+def _card(output: Path, vocabulary: int) -> ModelCard:
     return ModelCard(
         task="entities",
         name=output.parent.name,
         version=output.name,
         labels=LABELS,
         inputs=(
-            TensorSpec(name="pieces", shape=(-1,), dtype="int32"),
-            TensorSpec(name="shapes", shape=(-1,), dtype="int32"),
+            TensorSpec(name="pieces", shape=(-1,), dtype="int32", entries=vocabulary),
+            TensorSpec(name="shapes", shape=(-1,), dtype="int32", entries=SHAPES + STYLES),
             TensorSpec(name="gazetteers", shape=(-1, FEATURES)),
         ),
         outputs=(TensorSpec(name=SCORES, shape=(-1, len(LABELS))),),
