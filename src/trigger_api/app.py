@@ -22,6 +22,7 @@ from trigger_api.schemas import Problem
 from trigger_api.service import Service
 from trigger_api.settings import Settings
 from trigger_api.signals import on_termination
+from trigger_api.uploads import Uploads
 
 _TAGS = ("trigger", "rooms", "digits", "emotions", "objects", "entities", "models", "open inference protocol", "system")
 DESCRIPTION = "Keras models behind typed answers: trigger words in recordings, and when they were said."
@@ -49,6 +50,7 @@ def create_app(settings: Settings | None = None, *, loader: Loader | None = None
         openapi_url=None,  # the system router serves it, behind the same dependency as everything else
     )
     app.state.settings = settings
+    app.state.uploads = Uploads(settings.body_timeout_s)
     app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
     errors.install(app)
     _add_middleware(app, settings, metrics)
@@ -69,7 +71,7 @@ async def _lifespan(
     loading = asyncio.create_task(asyncio.to_thread(service.load))
     await service.rooms.start()
     try:
-        with on_termination(service.rooms.release):
+        with on_termination(service.rooms.release), on_termination(app.state.uploads.release):
             async with _wyoming(service), memory.trimmed():
                 yield
     finally:
@@ -92,7 +94,7 @@ async def _wyoming(service: Service) -> AsyncIterator[None]:
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """The last one added is the outermost."""
     app.add_middleware(Disconnect)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, uploads=app.state.uploads)
     app.add_middleware(Gate, settings=settings)
     if settings.cors_origins:
         app.add_middleware(

@@ -13,18 +13,21 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from trigger_api import logs
 from trigger_api.auth import STRANGER, recognise
 from trigger_api.errors import NotReady, Unauthenticated, internal_error, problem
 from trigger_api.metrics import Metrics
 from trigger_api.settings import Settings
+from trigger_api.uploads import Upload, Uploads
 
 _log = structlog.get_logger("trigger_api.request")
 # Random once for a process, then counted: asking the system for each request would hand on the interpreter each time.
 _PROCESS_ID, _count = uuid.uuid4().hex[:16], itertools.count()
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _SOON_S = 0.01  # an answer that comes as soon as this is not worth watching for who leaves before it
+_STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
 _CLIENT_GONE = 499  # nginx's number for a client that hung up; nobody receives it
 
 
@@ -37,21 +40,25 @@ class RequestLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         request_id = scope.setdefault("state", {})["request_id"] = _request_id(scope)
         response = _Response(send, request_id)
+        if scope["type"] == "websocket":
+            await self._upgrade(scope, receive, response)
+            return
         started = time.perf_counter()
         with logs.about(request_id), self._metrics.in_flight.track_inprogress():
             try:
                 await self._app(scope, receive, response.send)
             except asyncio.CancelledError:  # the server's patience with open requests is over
-                if not response.status:
-                    error = NotReady("the server is closing", retry_after=1)
-                    answer = problem(error.status, error.detail, request_id=request_id, headers=error.headers)
-                    await answer(scope, receive, response.send)
-                raise
+                if response.status:
+                    raise
+                # The answer is the end of it: raised again, it would stand in the log as a fault of ours.
+                error = NotReady("the server is closing", retry_after=1)
+                answer = problem(error.status, error.detail, request_id=request_id, headers=error.headers)
+                await answer(scope, receive, response.send)
             except Exception as error:
                 _log.error("request failed", exc_info=error)
                 if not response.status:
@@ -59,12 +66,25 @@ class RequestLog:
             finally:
                 self._record(scope, response.status or _CLIENT_GONE, time.perf_counter() - started)
 
+    async def _upgrade(self, scope: Scope, receive: Receive, response: _Response) -> None:
+        """Serve one WebSocket: a request like any other, that ends when its stream does."""
+        started = time.perf_counter()
+        with logs.about(response.request_id):
+            try:
+                await self._app(scope, receive, response.send)
+            except WebSocketDisconnect:  # it was gone before it was let in
+                pass
+            finally:
+                self._line(scope, response.status or _CLIENT_GONE, time.perf_counter() - started)
+
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        # The route's pattern, never the path: paths are without end, and may hold what nobody should log.
-        route = getattr(scope.get("route"), "path", "unmatched")
-        self._metrics.requests.labels(scope["method"], route, str(status)).inc()
-        self._metrics.seconds.labels(route).observe(seconds)
-        _log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
+        self._metrics.seconds.labels(_route(scope)).observe(seconds)
+        self._line(scope, status, seconds)
+
+    def _line(self, scope: Scope, status: int, seconds: float) -> None:
+        method, route = scope.get("method", "GET"), _route(scope)  # a WebSocket is always asked for by GET
+        self._metrics.requests.labels(method, route, str(status)).inc()
+        _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
 
 
 class _Response:
@@ -72,13 +92,13 @@ class _Response:
 
     def __init__(self, send: Send, request_id: str) -> None:
         self.status = 0
+        self.request_id = request_id
         self._send = send
-        self._request_id = request_id
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._request_id.encode())]
+        if message["type"] in _STARTS:
+            self.status = message.get("status", HTTPStatus.SWITCHING_PROTOCOLS)
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
         await self._send(message)
 
 
@@ -101,11 +121,12 @@ class Gate:
 
 
 class BodyLimit:
-    """Counts a body's bytes before anything parses them, and stops reading at the limit."""
+    """Counts a body's bytes before anything parses them, and stops reading at the limit, of bytes or of time."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, uploads: Uploads) -> None:
         self._app = app
         self._limit = limit
+        self._uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -117,7 +138,11 @@ class BodyLimit:
             answer = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._detail, request_id=request_id)
             await answer(scope, receive, send)
             return
-        await self._app(scope, self._counted(receive), send)
+        upload = Upload(receive, self._uploads)
+        try:
+            await self._app(scope, self._counted(upload.receive), send)
+        finally:
+            self._uploads.end(upload)
 
     @property
     def _detail(self) -> str:
@@ -199,6 +224,11 @@ class _Watch:
         self.gone = True
         if self._request is not None:
             self._request.cancel()
+
+
+def _route(scope: Scope) -> str:
+    """The route's pattern, never the path: paths are without end, and may hold what nobody should log."""
+    return getattr(scope.get("route"), "path", "unmatched")
 
 
 def _request_id(scope: Scope) -> str:

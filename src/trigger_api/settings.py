@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     deadline_s: float | None = Field(None, gt=0, description="seconds a request may take; overrides the models' cards")
 
     max_body_bytes: int = Field(32 * _MIB, ge=1, description="largest request body")
+    body_timeout_s: float = Field(60.0, gt=0, description="seconds a request body may take to arrive; then 408")
     max_audio_seconds: float = Field(300.0, gt=0, description="longest recording")
     max_audio_samples: int = Field(32_000_000, ge=1, description="decoded samples, all channels together")
 
