@@ -22,6 +22,7 @@ from conftest import BeepNetwork, beeps
 from trigger_api.app import create_app
 from trigger_api.service import Service
 from trigger_api.settings import Settings
+from trigger_api.sockets import QuietSocket
 
 
 def pcm(samples: NDArray[np.float32]) -> bytes:
@@ -60,7 +61,7 @@ class Server:
 @asynccontextmanager
 async def running(app: FastAPI, **options: Any) -> AsyncIterator[Server]:
     config = uvicorn.Config(
-        app, port=0, log_config=None, ws="websockets-sansio", ws_per_message_deflate=False,
+        app, port=0, log_config=None, ws=QuietSocket, ws_per_message_deflate=False,
         timeout_graceful_shutdown=5, **{"ws_max_size": 2**18, **options},
     )  # fmt: skip
     server = uvicorn.Server(config)

@@ -30,6 +30,7 @@ from trigger_api.repository import discover
 from trigger_api.rooms import commands as live
 from trigger_api.service import Service, find_models
 from trigger_api.settings import ENV_PREFIX, Settings
+from trigger_api.sockets import QuietSocket
 from trigger_api.tasks.trigger import Hearing
 from trigger_api.training import commands as training
 
@@ -212,7 +213,7 @@ def _run(settings: Settings) -> None:
         port=settings.port,
         workers=settings.workers,
         http=BoundedHttp,
-        ws="websockets-sansio",
+        ws=QuietSocket,
         ws_max_size=settings.stream_frame_bytes,
         ws_per_message_deflate=False,  # audio does not shrink; the dictionaries would be each stream's largest part
         root_path=settings.root_path,

@@ -29,6 +29,7 @@ Every error leaves the server as ``application/problem+json`` (RFC 9457) with tw
 from __future__ import annotations
 
 import math
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -36,6 +37,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 PROBLEM_TYPE = "application/problem+json"
 MALFORMED_JSON = "failed to parse json, invalid format"
@@ -188,6 +190,14 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
+    app.router.default = partial(_no_route, app.router.default)
+
+
+async def _no_route(default: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """A WebSocket to nowhere learns so where the server can tell it; it would be an empty 403 otherwise."""
+    if "websocket.http.response" in scope.get("extensions", {}):
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    await default(scope, receive, send)
 
 
 async def _service_error(request: Request, error: Exception) -> Response:
