@@ -140,6 +140,11 @@ class TestServe:
         assert code == 2
         assert "TRIGGER_API_PORT" in output
 
+    def test_says_which_setting_is_not_json(self, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TRIGGER_API_LIMITS", "{")
+        code, output = run("serve")
+        assert (code, output) == (2, "error: TRIGGER_API_LIMITS: this is not valid JSON\n")
+
     def test_refuses_a_folder_without_models(self, tmp_path: Path, started: list[dict[str, Any]]) -> None:
         code, output = run("serve", "--models", str(tmp_path))
         assert code == 2

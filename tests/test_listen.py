@@ -6,7 +6,7 @@ import json
 import sys
 import time
 import types
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,22 @@ async def test_the_microphone(server: Server, monkeypatch: pytest.MonkeyPatch) -
         if message["type"] == "detection":
             break
     assert message["time_ms"] == pytest.approx(810, abs=40)
+
+
+async def test_no_microphone_is_told_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with pytest.raises(ImportError):
+        ears.microphone(16_000)
+
+
+async def test_a_microphone_that_fails_ends_it(server: Server) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield bytes(2_560)
+        raise OSError("unplugged")
+
+    with pytest.raises(OSError, match="unplugged"):
+        async for _ in ears.listen(f"http://127.0.0.1:{server.port}", broken(), {"room": "x"}):
+            pass
 
 
 async def test_what_the_server_refuses_is_told(serve: Make, recording: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.table import Table
 
@@ -196,6 +198,9 @@ def _settings(**options: Any) -> Settings:
     """The environment's settings, with what was given on the command line instead."""
     try:
         return Settings(**{name: value for name, value in options.items() if value is not None})
+    except SettingsError as error:
+        name = re.search(r'field "(\w+)"', str(error))
+        fail(f"{ENV_PREFIX}{name[1].upper() if name else ''}: this is not valid JSON")
     except ValidationError as error:
         fail("; ".join(f"{ENV_PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()))
 

@@ -11,6 +11,16 @@ from rich.console import Console
 
 err = Console(stderr=True)
 
+_EXTRAS = {
+    "matplotlib": "train",
+    "mtcnn": "train",
+    "pocketsphinx": "train",
+    "pycocotools": "evaluate",
+    "sounddevice": "listen",
+    "tensorflow": "tensorflow",
+    "wyoming": "wyoming",
+}
+
 
 def fail(message: str) -> NoReturn:
     """Say what is wrong, and exit with 2."""
@@ -24,4 +34,10 @@ def told(*errors: type[Exception]) -> Iterator[None]:
     try:
         yield
     except errors as error:
-        fail(str(error))
+        fail(in_words(error))
+
+
+def in_words(error: Exception) -> str:
+    """What went wrong; of a package that is not there, what brings it."""
+    extra = _EXTRAS.get(error.name or "") if isinstance(error, ModuleNotFoundError) else None
+    return f"this needs the extra {extra!r}: pip install '.[{extra}]'" if extra else str(error)

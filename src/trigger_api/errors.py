@@ -29,6 +29,7 @@ Every error leaves the server as ``application/problem+json`` (RFC 9457) with tw
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -214,11 +215,27 @@ async def _http_error(request: Request, error: Exception) -> Response:
 async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # The rejected value itself stays out: it may be a megabyte, or a secret.
-    faults = [{"loc": [str(part) for part in fault["loc"]], "msg": fault["msg"]} for fault in error.errors()]
+    faults = [{"loc": [str(part) for part in fault["loc"]], "msg": _in_words(fault)} for fault in error.errors()]
     if any(fault["type"] == "json_invalid" for fault in error.errors()):
         return problem(HTTPStatus.BAD_REQUEST, MALFORMED_JSON, request_id=_request_id(request), errors=faults)
-    detail = "; ".join(f"{'.'.join(fault['loc'])}: {fault['msg']}" for fault in faults)
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, request_id=_request_id(request), errors=faults)
+    return problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, in_words(error.errors()), request_id=_request_id(request), errors=faults
+    )
+
+
+def in_words(faults: Iterable[Mapping[str, Any]]) -> str:
+    """What pydantic found wrong, each with its place."""
+    return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {_in_words(fault)}".removeprefix(": ") for fault in faults)
+
+
+def _in_words(fault: Mapping[str, Any]) -> str:
+    """What is wrong with a value, for people who see neither our classes nor our libraries."""
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if message.startswith("Expected UploadFile"):
+        return "this must be a file"
+    if fault["type"] == "model_attributes_type":
+        return "this must be a JSON object, sent as Content-Type: application/json"
+    return message
 
 
 def _request_id(request: Request) -> str:

@@ -6,8 +6,8 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -44,7 +44,9 @@ async def listen(url: str, audio: Audio, query: dict[str, Any], token: str | Non
                     yield json.loads(text)
         finally:
             sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            (outcome,) = await asyncio.gather(sending, return_exceptions=True)
+        if isinstance(outcome, Exception) and not isinstance(outcome, ConnectionClosed):
+            raise outcome
 
 
 def stream_url(url: str, query: dict[str, Any]) -> str:
@@ -72,14 +74,18 @@ async def raw(stream: BinaryIO, rate: int) -> Audio:
         yield piece
 
 
-async def microphone(rate: int) -> Audio:
+def microphone(rate: int) -> Audio:
     """The default microphone. Needs the extra ``listen``.
 
     Raises:
-        ImportError, OSError: the sound library is missing.
+        ImportError, OSError: the sound library is missing; before anything is recorded.
     """
     import sounddevice
 
+    return _recorded(sounddevice.RawInputStream, rate)
+
+
+async def _recorded(stream: Callable[..., AbstractContextManager[Any]], rate: int) -> Audio:
     loop = asyncio.get_running_loop()
     pieces: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -87,7 +93,7 @@ async def microphone(rate: int) -> Audio:
         loop.call_soon_threadsafe(pieces.put_nowait, bytes(data))
 
     block = _frame(rate) // _SAMPLE_BYTES
-    with sounddevice.RawInputStream(samplerate=rate, blocksize=block, channels=1, dtype="int16", callback=heard):
+    with stream(samplerate=rate, blocksize=block, channels=1, dtype="int16", callback=heard):
         while True:
             yield await pieces.get()
 
@@ -98,9 +104,14 @@ def stdin() -> BinaryIO:
 
 
 async def _send(socket: ClientConnection, audio: Audio) -> None:
-    async for piece in audio:
-        await socket.send(piece)
-    await socket.send('{"type": "stop"}')
+    try:
+        async for piece in audio:
+            await socket.send(piece)
+        await socket.send('{"type": "stop"}')
+    except Exception:
+        with suppress(asyncio.CancelledError):  # the closing ends what awaits us, before we can say why
+            await socket.close()
+        raise
 
 
 async def _pieces(pcm: bytes, rate: int) -> Audio:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -99,12 +100,22 @@ class ModelStatus(_Schema):
 Sensitivity = Literal["low", "medium", "high"]
 
 
+def _room(name: str) -> str:
+    if not _ROOM.fullmatch(name):
+        raise ValueError("up to 64 letters, digits, spaces, and _ . : - between them")
+    return name
+
+
+_ROOM = re.compile(r"\w[\w .:-]{0,63}")
+Room = Annotated[str, AfterValidator(_room)]
+
+
 class StreamQuery(_Schema):
     """What a live stream is asked to listen for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    room: str = Field("room", pattern=r"^[\w][\w .:-]{0,63}$", description="its name, as followers see it")
+    room: Room = Field("room", description="its name, as followers see it")
     rate: int = Field(16_000, ge=8_000, le=48_000, description="of the audio that will come, Hz")
     word: str | None = Field(None, max_length=64, description="the word to listen for")
     model: str | None = Field(None, max_length=64, description="a trigger model's name, instead of the word")

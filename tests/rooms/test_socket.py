@@ -99,10 +99,10 @@ async def test_a_gate_keeps_silence_from_the_network(server: Server, network: Be
     [
         ("rate=7999", "unprocessable", "rate"),
         ("rate=fast", "unprocessable", "rate"),
-        ("room=%00", "unprocessable", "room"),
+        ("room=%00", "unprocessable", "room: up to 64 letters"),
         ("wrod=beep", "unprocessable", "wrod"),
         ("threshold=nan", "unprocessable", "threshold"),
-        ("threshold=0.5&sensitivity=low", "unprocessable", "not both"),
+        ("threshold=0.5&sensitivity=low", "unprocessable", "give a sensitivity or a threshold, not both"),
         ("sensitivity=high", "unprocessable", "medium"),
         ("word=nix", "unknown_model", "beep"),
         ("model=nix", "unknown_model", "beep"),
@@ -296,8 +296,9 @@ class TestHostility:
     def connect(port: int, query: str) -> sockets.socket:
         raw = sockets.create_connection(("127.0.0.1", port))
         raw.sendall(
-            f"GET /v1/trigger/stream?{query} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+            f"GET /v1/trigger/stream?{query} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+            "Sec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         return raw
 

@@ -61,6 +61,13 @@ async def test_what_cannot_be_read_is_told_so(client: httpx.AsyncClient, content
     assert words in response.json()["detail"]
 
 
+async def test_a_form_is_told_what_to_be(client: httpx.AsyncClient) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}  # what curl -d says unless it is told
+    response = await client.post(URL, content='{"text": "Rome"}', headers=headers)
+    assert response.status_code == 422
+    assert response.json()["detail"] == "body: this must be a JSON object, sent as Content-Type: application/json"
+
+
 @pytest.mark.parametrize("text", ["", " \n\t", "\x00\x01\x7f", "\u202e\ufeff\U0001f600", "\ue000" * 50])
 async def test_odd_texts_are_read(client: httpx.AsyncClient, text: str) -> None:
     response = await client.post(URL, json={"text": text})

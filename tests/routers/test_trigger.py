@@ -97,3 +97,9 @@ async def test_a_body_that_is_no_form_is_told_so(client: httpx.AsyncClient) -> N
         response = await client.post("/v1/trigger", content=b"nonsense", headers={"Content-Type": content_type})
         assert response.status_code in (400, 422)
         assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_text_instead_of_a_file_is_told(client: httpx.AsyncClient) -> None:
+    parts = {"audio": (None, "clip.wav")}  # curl -F audio=clip.wav, where audio=@clip.wav was meant
+    response = await client.post("/v1/trigger", files=parts)
+    assert (response.status_code, response.json()["detail"]) == (422, "body.audio: this must be a file")

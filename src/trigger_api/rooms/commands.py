@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidHandshake
 
 from trigger_api import listen as ears
 from trigger_api import logs
-from trigger_api.console import fail, told
+from trigger_api.console import fail, in_words, told
 from trigger_api.metrics import Metrics
 from trigger_api.service import Service
 from trigger_api.settings import Settings
@@ -44,7 +44,7 @@ def listen(
     except KeyboardInterrupt:
         return
     except (OSError, ImportError, InvalidHandshake, soundfile.LibsndfileError, ValueError) as error:
-        fail(str(error))
+        fail(in_words(error))
     if failed:
         raise typer.Exit(1)
 

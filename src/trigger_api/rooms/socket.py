@@ -19,6 +19,7 @@ from trigger_api.errors import (
     TooLarge,
     Unprocessable,
     UnsupportedMedia,
+    in_words,
 )
 from trigger_api.rooms.hub import Hub
 from trigger_api.rooms.stream import Stream
@@ -167,8 +168,7 @@ def _query(websocket: WebSocket) -> StreamQuery:
     try:
         return StreamQuery.model_validate(dict(websocket.query_params))
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".lstrip(": ") for fault in error.errors()]
-        raise Unprocessable("; ".join(faults)) from None
+        raise Unprocessable(in_words(error.errors())) from None
 
 
 def _control(text: str) -> StreamControl:

@@ -74,6 +74,7 @@ def record(
     from trigger_api.training.trigger.recordings import RATE
 
     with told(ImportError, OSError, ValueError):
+        microphone(RATE)  # if there is none, nobody need speak
         collect(checked(word), out, count, lambda: microphone(RATE), err.print)
     err.print(f"{out}: train with: trigger-api train trigger --word {word!r} --recordings {out}", highlight=False)
 
