@@ -25,7 +25,15 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from trigger_api.cards import ModelCard
-from trigger_api.schemas import DigitsAnswer, EmotionsAnswer, ModelStatus, ObjectsAnswer, Sensitivity, TriggerAnswer
+from trigger_api.schemas import (
+    DigitsAnswer,
+    EmotionsAnswer,
+    EntitiesAnswer,
+    ModelStatus,
+    ObjectsAnswer,
+    Sensitivity,
+    TriggerAnswer,
+)
 
 T = TypeVar("T")
 Picture = str | Path | bytes | BinaryIO
@@ -157,6 +165,10 @@ class Client:
         limits = {"score_th": score_th, "nms_iou": nms_iou, "min_height": min_height, "min_width": min_width}
         return self._send(_objects(image, model=model, version=version, maxResults=max_results, **limits))
 
+    def entities(self, text: str, *more: str, model: str | None = None) -> EntitiesAnswer:
+        """Find who and what a text names; further texts are read apart. Errors as ``trigger``."""
+        return self._send(_entities(text, more, model))
+
     def infer(self, model: str, inputs: Mapping[str, NDArray[Any]], *, version: str | None = None) -> dict[str, Any]:
         """Tensors in, tensors out, by name; all lead with the batch axis. Errors as ``trigger``."""
         return _arrays(self._send(_infer(model, inputs, version)))
@@ -273,6 +285,10 @@ class AsyncClient:
         limits = {"score_th": score_th, "nms_iou": nms_iou, "min_height": min_height, "min_width": min_width}
         return await self._send(_objects(image, model=model, version=version, maxResults=max_results, **limits))
 
+    async def entities(self, text: str, *more: str, model: str | None = None) -> EntitiesAnswer:
+        """As ``Client.entities``."""
+        return await self._send(_entities(text, more, model))
+
     async def infer(
         self, model: str, inputs: Mapping[str, NDArray[Any]], *, version: str | None = None
     ) -> dict[str, Any]:
@@ -338,6 +354,11 @@ def _emotions(image: Picture, **options: str | float | None) -> _Call[EmotionsAn
 
 def _objects(image: Picture, **options: str | float | None) -> _Call[ObjectsAnswer]:
     return _Call("POST", "/v1/objects", ObjectsAnswer, {"files": {"image": _file(image)}, "data": _form(options)})
+
+
+def _entities(text: str, more: Sequence[str], model: str | None) -> _Call[EntitiesAnswer]:
+    body = {"text": text, "texts": [*more], "model": model}
+    return _Call("POST", "/v1/entities", EntitiesAnswer, {"json": body})
 
 
 def _form(options: Mapping[str, _Option]) -> dict[str, str | list[str]]:

@@ -10,6 +10,7 @@ import pytest
 from conftest import started
 from places import PlaceNetwork, add_places
 from trigger_api.app import create_app
+from trigger_api.client import AsyncClient
 from trigger_api.settings import Settings
 
 URL = "/v1/entities"
@@ -38,6 +39,13 @@ async def test_further_texts_are_read_apart(client: httpx.AsyncClient) -> None:
     answer = (await client.post(URL, json={"texts": ["Rome", "", "I"], "model": "tiny"})).json()
     assert [[found["text"] for found in result["entities"]] for result in answer["results"]] == [["Rome"], [], []]
     assert answer["tokens"] == []
+
+
+async def test_the_client(client: httpx.AsyncClient) -> None:
+    async with AsyncClient("http://localhost", transport=client._transport) as service:
+        answer = await service.entities("I love Paris", "Rome", model="tiny")
+    assert [found.text for found in answer.entities] == ["Paris"]
+    assert [[found.text for found in result.entities] for result in answer.results] == [["Rome"]]
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def _card(output: Path, vocabulary: int) -> ModelCard:
         ),
         outputs=(TensorSpec(name=SCORES, shape=(-1, len(LABELS))),),
         lengths=LENGTHS,
-        limits=Limits(batch_sizes=(1, 2, 4, 8)),
+        limits=Limits(batch_sizes=(1, 2, 4, 8), queue=256),  # the longest text alone is about eighty pieces of work
     )
 
 
