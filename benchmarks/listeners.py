@@ -70,7 +70,7 @@ class Room(asyncio.Protocol):
         self._transport = cast(asyncio.WriteTransport, transport)
         key = base64.b64encode(os.urandom(16)).decode()
         self._transport.write(
-            f"GET /v1/trigger/stream?room=room-{self._number} HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\n"
+            f"GET /v1/trigger/stream?room=room-{self._number} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
 
