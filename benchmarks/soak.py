@@ -53,7 +53,8 @@ def main() -> None:
         with server(["-m", "trigger_api", "serve"], f"{ADMIN}/health/ready", alone) as process:
             rows.append(_growth("requests", shot, process.pid, options.requests))
             rows.append(_aborted(shot, process.pid, options.aborted))
-            rows.append(_reloaded(shot, f"{ADMIN}/v2/repository/models/{model.parent.name}/load", options.seconds))
+            load_url = f"{ADMIN}/v2/repository/models/{model.parent.name}/load"
+            rows += [_reloaded(shot, load_url, options.seconds, pause) for pause in (1.0, 0.0)]
             rows.append(_ended(shot, process.send_signal, options.seconds / 4))
     with server(["-m", "trigger_api", "serve"], f"{ADMIN}/health/ready", SETTINGS) as process:
         rows.append(_growth("photos with a face", _photo(), process.pid, options.photos))
@@ -127,14 +128,20 @@ def _in_flight() -> float:
     return sum(float(line.split()[-1]) for line in lines if line.startswith("trigger_api_requests_in_flight")) - 1
 
 
-def _reloaded(shot: load.Request, url: str, seconds: float) -> Row:
+def _reloaded(shot: load.Request, url: str, seconds: float, pause_s: float) -> Row:
     """The model is loaded anew again and again while it answers."""
+
+    def reload() -> None:
+        _post(url)
+        time.sleep(pause_s)
+
     quiet = load.run(shot, clients=2, seconds=seconds)
-    with _meanwhile(lambda: _post(url)) as times:
+    with _meanwhile(reload) as times:
         busy = load.run(shot, clients=2, seconds=seconds)
     p99 = busy.percentile(0.99), quiet.percentile(0.99)
     found = f"{len(times)} loads, {len(busy.failures)} errors, p99 {p99[0]:.1f} ms, {p99[0] / p99[1]:.2f} times without"
-    return "reloading under load, 2 clients", found, "no error; p99 at most 1.5 times"
+    how = f"{pause_s:g} s after the last load" if pause_s else "without a pause"
+    return f"reloading under load, {how}, 2 clients", found, "no error; p99 at most 1.5 times"
 
 
 def _healthy(shot: load.Request, seconds: float) -> Row:
