@@ -44,7 +44,7 @@ class InputTensor(_Message):
     name: str
     shape: list[int] = Field(max_length=8)
     datatype: str
-    parameters: dict[str, JsonValue] = {}
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)  # a bare {} would be copied deeply each time
     data: list[Any] | None = None
 
 
@@ -52,16 +52,16 @@ class OutputWanted(_Message):
     """An output asked for by name."""
 
     name: str
-    parameters: dict[str, JsonValue] = {}
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class InferRequest(_Message):
     """The JSON part of a request."""
 
     id: str | None = Field(default=None, max_length=256)
-    parameters: dict[str, JsonValue] = {}
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)
     inputs: list[InputTensor] = Field(min_length=1, max_length=32)
-    outputs: list[OutputWanted] = Field(default=[], max_length=32)
+    outputs: list[OutputWanted] = Field(default_factory=list, max_length=32)
 
     def binary(self, name: str) -> bool:
         """Whether the caller wants this output as bytes."""
