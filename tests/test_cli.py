@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+import typer
 import uvicorn
 from typer.testing import CliRunner
 
@@ -51,6 +53,58 @@ def run(*arguments: str) -> tuple[int, str]:
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.output
+
+
+@pytest.fixture
+def missing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Make a package one that is not installed."""
+
+    class Nowhere:
+        def __init__(self, package: str) -> None:
+            self.package = package
+
+        def find_spec(self, name: str, *args: object) -> None:
+            if name == self.package:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    def hide(package: str) -> None:
+        users = {"wyoming": "trigger_api.rooms.wyoming", "psycopg": "trigger_api.rooms.postgres"}
+        loaded = [name for name in sys.modules if name.partition(".")[0] == package or name == users.get(package)]
+        for name in loaded:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setattr(sys, "meta_path", [Nowhere(package), *sys.meta_path])
+
+    return hide
+
+
+@pytest.mark.parametrize(
+    ("command", "package", "extra"),
+    [
+        ("listen --room kitchen", "sounddevice", "listen"),
+        ("record --word jarvis --out x", "sounddevice", "listen"),
+        ("wyoming --uri unix:///x", "wyoming", "wyoming"),
+        ("serve", "wyoming", "wyoming"),
+        ("serve", "psycopg", "postgres"),
+    ],
+)
+def test_a_missing_package_is_told_with_the_extra_that_brings_it(
+    command: str, package: str, extra: str, missing: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing(package)
+    monkeypatch.setenv("TRIGGER_API_WYOMING_URI", "tcp://127.0.0.1:1" if package == "wyoming" else "")
+    monkeypatch.setenv("TRIGGER_API_DATABASE_URL", "postgresql://x/x" if package == "psycopg" else "")
+    assert run(*command.split()) == (2, f"error: this needs the extra '{extra}': pip install '.[{extra}]'\n")
+
+
+def test_a_package_is_missed_wherever_it_is_imported() -> None:
+    def needy() -> None:
+        raise ModuleNotFoundError("No module named 'tf2onnx'", name="tf2onnx")
+
+    group = typer.Typer(cls=cli._Commands, pretty_exceptions_enable=False)
+    group.command()(needy)
+    group.command("other")(needy)
+    result = CliRunner().invoke(group, ["needy"])
+    assert (result.exit_code, result.output) == (2, "error: this needs the extra 'onnx': pip install '.[onnx]'\n")
 
 
 class TestDetect:
@@ -144,6 +198,13 @@ class TestServe:
         monkeypatch.setenv("TRIGGER_API_LIMITS", "{")
         code, output = run("serve")
         assert (code, output) == (2, "error: TRIGGER_API_LIMITS: this is not valid JSON\n")
+
+    @pytest.mark.parametrize("command", ["serve", "models", "wyoming"])
+    def test_a_wrong_value_within_a_setting_is_one_line(self, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TRIGGER_API_LIMITS", '{"beep": {"queue": "long"}}')
+        code, output = run(command)
+        assert (code, output.count("\n")) == (2, 1)
+        assert output.startswith("error: TRIGGER_API_LIMITS: queue: Input should be a valid integer")
 
     def test_refuses_a_folder_without_models(self, tmp_path: Path, started: list[dict[str, Any]]) -> None:
         code, output = run("serve", "--models", str(tmp_path))

@@ -5,25 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import uvicorn
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.table import Table
+from typer.core import TyperGroup
 
 from trigger_api import bench as load
 from trigger_api import logs
 from trigger_api.auth import is_loopback
 from trigger_api.bounds import BoundedHttp
-from trigger_api.console import err, fail, told
+from trigger_api.console import configuration, err, fail, told
 from trigger_api.errors import ServiceError
 from trigger_api.evaluation import commands as evaluation
 from trigger_api.metrics import MULTIPROC_DIR, Metrics
@@ -36,7 +35,16 @@ from trigger_api.sockets import QuietSocket
 from trigger_api.tasks.trigger import Hearing
 from trigger_api.training import commands as training
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+class _Commands(TyperGroup):
+    """Commands that say which extra brings a package that they miss, wherever they import it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with told(ModuleNotFoundError):
+            return super().invoke(ctx)
+
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(training.app, name="train")
 app.add_typer(evaluation.app, name="evaluate")
 app.command()(live.listen)
@@ -57,7 +65,7 @@ def serve(
     models: Models = None,
 ) -> None:
     """Serve over HTTP. Every option has an environment variable TRIGGER_API_*, and those have more."""
-    settings = _settings(host=host, port=port, workers=workers, models=models)
+    settings = configuration(host=host, port=port, workers=workers, models=models)
     if settings.auth != "open" and not settings.tokens and not is_loopback([settings.host]):
         fail(
             f"refusing to listen on {settings.host} without a token: "
@@ -65,6 +73,7 @@ def serve(
         )
     if settings.wyoming_uri and settings.workers > 1:
         fail(f"{ENV_PREFIX}WYOMING_URI is for one worker; beside more, run `trigger-api wyoming`")
+    _import_extras(settings)
     _checked(find_models, settings)
     if settings.workers == 1:
         _run(settings)
@@ -85,7 +94,7 @@ def detect(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a file.")] = False,
 ) -> None:
     """Say whether the trigger word is in recordings, and when. Exits with 1 if one could not be read."""
-    settings = _settings(models=models, max_batch=1)
+    settings = configuration(models=models, max_batch=1)
     logs.configure("error")  # what goes wrong is told in the command's own words
     results = asyncio.run(_detect(settings, files, model, threshold))
     if as_json:
@@ -143,7 +152,7 @@ def bench(
 def list_models(models: Models = None) -> None:
     """List the models that would be served; a task's first is its default."""
     table = Table("task", "name", "version", "parameters", "about")
-    for entry in _checked(find_models, _settings(models=models)):
+    for entry in _checked(find_models, configuration(models=models)):
         card = entry.card
         table.add_row(card.task, card.name, card.version, str(card.parameters), card.description)
     _out.print(table)
@@ -194,15 +203,12 @@ def _table(results: dict[Path, Hearing | ServiceError]) -> Table:
     return table
 
 
-def _settings(**options: Any) -> Settings:
-    """The environment's settings, with what was given on the command line instead."""
-    try:
-        return Settings(**{name: value for name, value in options.items() if value is not None})
-    except SettingsError as error:
-        name = re.search(r'field "(\w+)"', str(error))
-        fail(f"{ENV_PREFIX}{name[1].upper() if name else ''}: this is not valid JSON")
-    except ValidationError as error:
-        fail("; ".join(f"{ENV_PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()))
+def _import_extras(settings: Settings) -> None:
+    """What is missing is told here: a worker could say it in a traceback only."""
+    if settings.wyoming_uri:
+        import_module("trigger_api.rooms.wyoming")
+    if settings.database_url:
+        import_module("trigger_api.rooms.postgres")
 
 
 def _run(settings: Settings) -> None:

@@ -10,12 +10,11 @@ from typing import Annotated, Any
 
 import soundfile
 import typer
-from pydantic import ValidationError
 from websockets.exceptions import InvalidHandshake
 
 from trigger_api import listen as ears
 from trigger_api import logs
-from trigger_api.console import fail, in_words, told
+from trigger_api.console import configuration, fail, in_words, told
 from trigger_api.metrics import Metrics
 from trigger_api.service import Service
 from trigger_api.settings import Settings
@@ -54,10 +53,9 @@ def wyoming(
     models: Annotated[Path | None, typer.Option(help="Folder of further models, or one model file.")] = None,
 ) -> None:
     """Speak Home Assistant's protocol, to peers with private addresses. Needs the extra ``wyoming``."""
-    with told(OSError, ImportError, ValueError, ValidationError):
-        options: dict[str, Any] = {"models": models} if models else {}
-        settings = Settings(**options)
-        logs.configure(settings.log_level)
+    settings = configuration(models=models)
+    logs.configure(settings.log_level)
+    with told(OSError, ImportError, ValueError):
         asyncio.run(_speak(settings, uri))
 
 

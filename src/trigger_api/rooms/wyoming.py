@@ -19,7 +19,7 @@ from wyoming.server import AsyncEventHandler
 from wyoming.wake import Detect, Detection, NotDetected
 
 from trigger_api import __version__
-from trigger_api.errors import ServiceError, Unprocessable
+from trigger_api.errors import ServiceError, Unprocessable, in_words
 from trigger_api.rooms.hub import Hub
 from trigger_api.rooms.socket import code
 from trigger_api.rooms.stream import Stream
@@ -154,7 +154,7 @@ class _Peer(AsyncEventHandler):
         try:
             query = StreamQuery(room=f"wyoming {self._host}", rate=rate, word=word)
         except ValidationError as error:
-            raise Unprocessable("; ".join(fault["msg"] for fault in error.errors())) from None
+            raise Unprocessable(in_words(error.errors())) from None
         stream = await self._open.enter_async_context(self._hub.open(query, self._host, paced=False))
         self._telling = asyncio.create_task(self._tell(stream))
         self._stream = stream
