@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from conftest import beeps, encode, serving, started
-from trigger_api.client import AsyncClient, Client, ProblemError, Retries
+from trigger_api.client import AsyncClient, Client, ClientError, ProblemError, Retries, UnreachableError
 
 SAMPLES = beeps([1.0], seconds=2)
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -33,6 +33,7 @@ class TestAgainstTheService:
                 assert answer.timestamps == pytest.approx([810], abs=40)
             assert [model.name for model in await service.models()] == ["beep"]
             assert (await service.model("beep", version="1")).frame_ms == 10
+            assert await service.rooms() == []
             features, state = np.zeros((1, 8, 40), np.float32), np.ones((1, 1), np.float32)
             outputs = await service.infer("beep", {"features": features, "state": state})
             assert outputs["scores"].shape == (1, 8)
@@ -51,6 +52,7 @@ class TestAgainstTheService:
                 assert len(service.trigger(audio, model="beep").timestamps) == 1  # type: ignore[arg-type]
             assert [model.name for model in service.models()] == ["beep"]
             assert service.model("beep").version == "1"
+            assert service.rooms() == []
             tensors = {"features": np.zeros((1, 8, 40), np.float32), "state": np.ones((1, 1), np.float32)}
             assert service.infer("beep", tensors, version="1")["state"].tolist() == [[1]]
             assert service.unload("beep").state == "unloaded"
@@ -131,6 +133,25 @@ class TestRetries:
             await self.ask(flaky, waiting=waiting)
         assert flaky.calls == 1
         assert waits == []
+
+    @pytest.mark.parametrize("waiting", [True, False])
+    @pytest.mark.parametrize(
+        ("fault", "words", "calls"),
+        [
+            (httpx.ConnectError("refused"), "http://x cannot be reached: refused", 4),
+            (httpx.ReadTimeout(""), "http://x cannot be reached: it did not answer in time", 1),
+            (httpx.ReadError(""), "http://x cannot be reached: ReadError", 1),
+        ],
+    )
+    async def test_who_cannot_be_reached_is_named(
+        self, waits: list[float], waiting: bool, fault: httpx.TransportError, words: str, calls: int
+    ) -> None:
+        flaky = Flaky(*[fault] * 4)
+        with pytest.raises(UnreachableError) as raised:
+            await self.ask(flaky, waiting=waiting)
+        assert (str(raised.value), flaky.calls, raised.value.__cause__) == (words, calls, fault)
+        assert isinstance(raised.value, ClientError)
+        assert isinstance(raised.value, httpx.TransportError)
 
     def test_a_date_is_not_understood_and_does_no_harm(self) -> None:
         answer = httpx.Response(503, headers={"Retry-After": "Sat, 21 Nov 2026 12:00:00 GMT"})

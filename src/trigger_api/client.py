@@ -31,6 +31,7 @@ from trigger_api.schemas import (
     EntitiesAnswer,
     ModelStatus,
     ObjectsAnswer,
+    RoomState,
     Sensitivity,
     TriggerAnswer,
 )
@@ -45,7 +46,22 @@ _LONGEST_WAIT_S = 30.0
 _DATATYPES = {"float32": "FP32", "int32": "INT32", "uint8": "UINT8"}
 
 
-class ProblemError(Exception):
+class ClientError(Exception):
+    """The root of what a client raises."""
+
+
+class UnreachableError(ClientError, httpx.TransportError):
+    """The service could not be reached, or broke off; ``__cause__`` is httpx's error.
+
+    It is one of httpx's transport errors itself, for callers that know those.
+    """
+
+    def __init__(self, url: httpx.URL, cause: httpx.TransportError) -> None:
+        why = "it did not answer in time" if isinstance(cause, httpx.TimeoutException) else str(cause)
+        super().__init__(f"{url} cannot be reached: {why or type(cause).__name__}")
+
+
+class ProblemError(ClientError):
     """The service's own account of what went wrong."""
 
     def __init__(self, status: int, detail: str, request_id: str) -> None:
@@ -91,6 +107,9 @@ class _Call(Generic[T]):
         raise ProblemError(response.status_code, detail, body.get("request_id", ""))
 
 
+_READY = _Call("GET", "/health/ready", dict[str, Any])
+
+
 class Client:
     """The blocking client. Use it in a ``with`` block, or ``close`` it."""
 
@@ -124,7 +143,7 @@ class Client:
 
         Raises:
             ProblemError: the service says why not.
-            httpx.TransportError: it could not be reached.
+            UnreachableError: it could not be reached.
         """
         chosen = {"sensitivity": sensitivity, "threshold": threshold, "word": words}
         return self._send(_trigger(audio, rate, model=model, version=version, **chosen))
@@ -189,9 +208,13 @@ class Client:
         """Stop serving a version (administrators). Errors as ``trigger``."""
         return self._send(_Call("POST", f"/v1/models/{name}/unload", ModelStatus, _query(version)))
 
+    def rooms(self) -> list[RoomState]:
+        """Who streams now, the oldest first. Errors as ``trigger``."""
+        return self._send(_Call("GET", "/v1/rooms", list[RoomState]))
+
     def ready(self) -> bool:
         """Whether the service may be sent requests. Never raises what the service says."""
-        return self._http.get("/health/ready").is_success
+        return self._ask(_READY).is_success
 
     def close(self) -> None:
         """Close the connections."""
@@ -209,13 +232,21 @@ class Client:
             if response is not None and response.status_code not in _RETRIED:
                 return call.read(response)
             time.sleep(self._retries.delay(attempt, response))
-        return call.read(self._http.request(call.method, call.path, **call.options))
+        return call.read(self._ask(call))
 
     def _try(self, call: _Call[T]) -> httpx.Response | None:
         try:
+            return self._ask(call)
+        except UnreachableError as error:
+            if isinstance(error.__cause__, httpx.ConnectError):
+                return None
+            raise
+
+    def _ask(self, call: _Call[T]) -> httpx.Response:
+        try:
             return self._http.request(call.method, call.path, **call.options)
-        except httpx.ConnectError:
-            return None
+        except httpx.TransportError as error:
+            raise UnreachableError(self._http.base_url, error) from error
 
 
 class AsyncClient:
@@ -311,9 +342,13 @@ class AsyncClient:
         """As ``Client.unload``."""
         return await self._send(_Call("POST", f"/v1/models/{name}/unload", ModelStatus, _query(version)))
 
+    async def rooms(self) -> list[RoomState]:
+        """As ``Client.rooms``."""
+        return await self._send(_Call("GET", "/v1/rooms", list[RoomState]))
+
     async def ready(self) -> bool:
         """As ``Client.ready``."""
-        return (await self._http.get("/health/ready")).is_success
+        return (await self._ask(_READY)).is_success
 
     async def close(self) -> None:
         """Close the connections."""
@@ -331,13 +366,21 @@ class AsyncClient:
             if response is not None and response.status_code not in _RETRIED:
                 return call.read(response)
             await asyncio.sleep(self._retries.delay(attempt, response))
-        return call.read(await self._http.request(call.method, call.path, **call.options))
+        return call.read(await self._ask(call))
 
     async def _try(self, call: _Call[T]) -> httpx.Response | None:
         try:
+            return await self._ask(call)
+        except UnreachableError as error:
+            if isinstance(error.__cause__, httpx.ConnectError):
+                return None
+            raise
+
+    async def _ask(self, call: _Call[T]) -> httpx.Response:
+        try:
             return await self._http.request(call.method, call.path, **call.options)
-        except httpx.ConnectError:
-            return None
+        except httpx.TransportError as error:
+            raise UnreachableError(self._http.base_url, error) from error
 
 
 def _trigger(audio: Audio, rate: int, **options: _Option) -> _Call[TriggerAnswer]:
