@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -85,3 +86,8 @@ def test_the_card_is_of_these_weights() -> None:
     assert card.sha256 == digest(FOLDER)
     assert (FOLDER / WEIGHTS_FILE).stat().st_size < 1_000_000
     assert {"MNIST test", "mouse-drawn"} <= set(card.figures)
+
+
+async def test_the_sample_note_is_read_as_the_readme_says(service: Service) -> None:
+    note = Path(__file__).parent.parent / "samples" / "note.jpg"
+    assert (await service.digits.read(note.read_bytes())).lines == ("1948", "2650", "37")
