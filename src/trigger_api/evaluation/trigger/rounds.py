@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from trigger_api.training.trigger import phrases
 from trigger_api.training.trigger.lookalikes import NEAREST, lookalikes
 from trigger_api.training.trigger.material import Sources
 from trigger_api.training.trigger.recipe import train_trigger
-from trigger_api.training.trigger.recordings import audio_files
+from trigger_api.training.trigger.recordings import Samples, audio_files
 from trigger_api.training.trigger.speech import Line, say, voices
 
 WITHIN_SECONDS = 0.12
@@ -149,8 +149,7 @@ def shared_threshold(done: Sequence[Round], allowed: int) -> float:
 def spoken(word: str, program: str, cache: Path) -> list[Clip]:
     """The word as every voice of a program says it, at three paces."""
     lines = [Line(voice, word, *pace) for voice in voices() if voice.program == program for pace in _TEMPOS]
-    said = zip(lines, say(lines, cache), strict=True)
-    found = [clip(f"{line.voice.name}@{line.tempo}", sound, said=True) for line, sound in said if sound is not None]
+    found = [clip(f"{line.voice.name}@{line.tempo}", sound, said=True) for line, sound in _spoken(lines, cache)]
     return [one for one in found if one.word]
 
 
@@ -163,15 +162,19 @@ def prose(word: str, program: str, cache: Path, paces: Sequence[float] = (1.0,))
         for shift, pace in enumerate(paces)
         for number, text in texts
     ]
-    said = zip(lines, say(lines, cache), strict=True)
-    return [clip(line.voice.name, sound, said=False) for line, sound in said if sound is not None]
+    return [clip(line.voice.name, sound, said=False) for line, sound in _spoken(lines, cache)]
 
 
 def nearby(word: str, program: str, cache: Path) -> list[Clip]:
     """Words near in sound, each by every voice of a program."""
     lines = [Line(voice, text) for text in lookalikes(word, NEAREST) for voice in voices() if voice.program == program]
+    return [clip(line.text, sound, said=False) for line, sound in _spoken(lines, cache)]
+
+
+def _spoken(lines: Sequence[Line], cache: Path) -> Iterator[tuple[Line, Samples]]:
+    """Every line that its voice can say, and how."""
     said = zip(lines, say(lines, cache), strict=True)
-    return [clip(line.text, sound, said=False) for line, sound in said if sound is not None]
+    return ((line, sound) for line, sound in said if sound is not None)
 
 
 def together(done: Sequence[Round], threshold: float) -> Point:
