@@ -215,12 +215,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
 async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # The rejected value itself stays out: it may be a megabyte, or a secret.
-    faults = [{"loc": [str(part) for part in fault["loc"]], "msg": _in_words(fault)} for fault in error.errors()]
-    if any(fault["type"] == "json_invalid" for fault in error.errors()):
-        return problem(HTTPStatus.BAD_REQUEST, MALFORMED_JSON, request_id=_request_id(request), errors=faults)
-    return problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, in_words(error.errors()), request_id=_request_id(request), errors=faults
-    )
+    found, request_id = error.errors(), _request_id(request)
+    faults = [{"loc": [str(part) for part in fault["loc"]], "msg": _in_words(fault)} for fault in found]
+    if any(fault["type"] == "json_invalid" for fault in found):
+        return problem(HTTPStatus.BAD_REQUEST, MALFORMED_JSON, request_id=request_id, errors=faults)
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, in_words(found), request_id=request_id, errors=faults)
 
 
 def in_words(faults: Iterable[Mapping[str, Any]]) -> str:
