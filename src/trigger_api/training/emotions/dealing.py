@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from trigger_api.evaluation.emotions.material import LABELS, SIDE, Split
 from trigger_api.training.emotions.augment import Disturbance
-
-Teacher = Callable[[Any], Any]
-"""From disturbed faces ``(n, 48, 48, 1)``, 0..255, to probabilities ``(n, 7)``."""
+from trigger_api.training.emotions.teacher import targets
 
 SIDES = ((0.4, 32), (0.7, 40), (1.0, SIDE))
 """Small faces at first: on them a network learns twice as fast."""
@@ -47,14 +45,15 @@ class Dealer:
     """Deals every face once an epoch. A step's number is its seed."""
 
     def __init__(
-        self, split: Split, size: int, epochs: int, teaching: Teaching, teacher: Teacher | None = None
+        self, split: Split, size: int, epochs: int, teaching: Teaching, told: NDArray[np.float32] | None = None
     ) -> None:
+        """``told`` is what a teacher says of each face, ``(n, 7)``."""
         self._split = split
         self._size = size
         self._steps = epochs * (len(split.labels) // size)
         self._teaching = teaching
-        self._teacher = teacher
-        self._wanted = _targets(split, teaching.smoothing)
+        labels = targets(split.labels, teaching.smoothing, told, teaching.believed)
+        self._wanted = np.concatenate([labels, split.votes], axis=1)
         self._make = tf.function(self._made, autograph=False)
 
     @property
@@ -79,24 +78,8 @@ class Dealer:
 
     def _made(self, faces: Any, wanted: Any, seed: Any, side: int, calm: bool) -> tuple[Any, Any]:
         teaching = self._teaching
-        first = side if self._teacher is None else SIDE  # a teacher sees the whole picture
-        disturbed = (teaching.gently if calm else teaching.disturbance)(faces, first, seed)
-        pictures, wanted = _mixed(disturbed, wanted, seed, teaching.mixed / 4 if calm else teaching.mixed)
-        if self._teacher is not None:
-            wanted = self._told(pictures, wanted)
-            pictures = tf.image.resize(pictures, [side, side], "area") if side < SIDE else pictures
-        return pictures, wanted
-
-    def _told(self, pictures: Any, wanted: Any) -> Any:
-        assert self._teacher is not None
-        count, believed = len(LABELS), self._teaching.believed
-        labels = (1 - believed) * wanted[:, :count] + believed * self._teacher(pictures)
-        return tf.concat([labels, wanted[:, count:]], axis=1)
-
-
-def _targets(split: Split, smoothing: float) -> NDArray[np.float32]:
-    labels = np.eye(len(LABELS), dtype=np.float32)[split.labels]
-    return np.concatenate([labels * (1 - smoothing) + smoothing / len(LABELS), split.votes], axis=1)
+        disturbed = (teaching.gently if calm else teaching.disturbance)(faces, side, seed)
+        return _mixed(disturbed, wanted, seed, teaching.mixed / 4 if calm else teaching.mixed)
 
 
 def _mixed(faces: Any, wanted: Any, seed: Any, share: float) -> tuple[Any, Any]:

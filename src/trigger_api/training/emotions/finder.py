@@ -7,7 +7,7 @@ it kept in ``work``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from trigger_api.cards import WEIGHTS_FILE, ModelCard, write_card
 from trigger_api.evaluation.emotions.agreement import Boxes, agreement, find_all
 from trigger_api.evaluation.emotions.calibration import temperature
-from trigger_api.evaluation.emotions.material import LABELS, SIDE, Faces, Split
+from trigger_api.evaluation.emotions.material import SIDE, Faces, Split
 from trigger_api.evaluation.emotions.scores import answered
 from trigger_api.evaluation.objects.photos import part
 from trigger_api.runtimes.reading import read
@@ -32,6 +32,7 @@ from trigger_api.training.emotions.finding import finding_loss
 from trigger_api.training.emotions.material import parted
 from trigger_api.training.emotions.photos import look_for_faces
 from trigger_api.training.emotions.scenes import Dealer, Material, Photo
+from trigger_api.training.emotions.teacher import Teacher, asked, targets
 from trigger_api.training.small import write_small
 
 COURSE = Course(size=8, epochs=12, rate=1.5e-3, decay=0.03, average=0.998, save_every=150)
@@ -41,9 +42,6 @@ _BELIEVED = 0.5  # how much a teacher's word counts against the labels'
 _SMOOTHING = 0.05
 _LOOKED_AT = 240  # faces measured after each epoch
 _THRESHOLDS = np.arange(0.1, 0.99, 0.02)
-
-Teacher = Callable[[Faces], NDArray[np.float32]]
-"""From faces to probabilities ``(n, 7)``."""
 
 
 def train_finder(
@@ -83,7 +81,7 @@ def train_finder(
     plan = plan or yolo.Plan()
     known, unseen = parted(split, held_out)
     seen = look_for_faces(photos, work / "faces.npz", say)
-    material = _material(known, seen, _asked(teacher))
+    material = _material(known, seen, asked(teacher))
     say(f"{len(material.faces)} faces, {len(material.peopled)} photos with faces and {len(material.empty)} without")
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
@@ -146,22 +144,8 @@ class _Look:
         return round(best, 2)
 
 
-def _asked(folder: Path) -> Teacher:
-    """A classifier's probabilities."""
-    model = read(folder)
-    look = tf.function(lambda image: model({"image": image})["probabilities"], autograph=False)
-
-    def ask(faces: Faces) -> NDArray[np.float32]:
-        parts = [faces[i : i + 100, ..., None] for i in range(0, len(faces), 100)]
-        told = [look(tf.constant(x)).numpy() for x in parts]
-        return np.concatenate([*told, np.zeros((0, len(LABELS)), np.float32)])
-
-    return ask
-
-
 def _material(known: Split, seen: Mapping[str, tuple[NDArray[np.uint8], Boxes]], ask: Teacher) -> Material:
-    labels = np.eye(len(LABELS), dtype=np.float32)[known.labels] * (1 - _SMOOTHING) + _SMOOTHING / len(LABELS)
-    emotions = (1 - _BELIEVED) * labels + _BELIEVED * ask(known.faces)
+    emotions = targets(known.labels, _SMOOTHING, ask(known.faces), _BELIEVED)
     photos = [
         Photo(pixels, boxes, ask(_crops(pixels, boxes)))
         for name, (pixels, boxes) in seen.items()

@@ -24,9 +24,10 @@ from trigger_api.runtimes.reading import read
 from trigger_api.training.course import Course, Say, learn
 from trigger_api.training.emotions import finder, inception, mobilenet
 from trigger_api.training.emotions.card import classifier_card
-from trigger_api.training.emotions.dealing import Dealer, Teacher, Teaching, loss
+from trigger_api.training.emotions.dealing import Dealer, Teaching, loss
 from trigger_api.training.emotions.material import cleaned, parted
 from trigger_api.training.emotions.network import Plan, learner, stored, take_over
+from trigger_api.training.emotions.teacher import asked
 from trigger_api.training.small import write_small
 
 COURSES = {
@@ -148,12 +149,12 @@ def train_classifier(
     say(f"{len(known.labels)} faces to learn from, {len(unseen.labels)} held out")
     with _Policy(precision):
         network = learner(plan, votes=split.votes.shape[1])
-    asked = _teacher(teacher) if teacher else None
     if start:
         take_over(network, read(start))
     elif isinstance(plan, mobilenet.Plan) and plan.weights:
         mobilenet.adopt(network, plan)
-    dealer = Dealer(known, course.size, course.epochs, teaching or Teaching(), asked)
+    told = asked(teacher)(known.faces) if teacher else None
+    dealer = Dealer(known, course.size, course.epochs, teaching or Teaching(), told)
     run = _runner(network)
     learn(network, dealer, loss, course, work, say=say, figures=lambda: _figures(_looks(run, unseen.faces), unseen))
     if course.average:
@@ -189,11 +190,6 @@ class _Policy:
 
     def __exit__(self, *_: object) -> None:
         keras.config.set_dtype_policy(self._before)
-
-
-def _teacher(folder: Path) -> Teacher:
-    look = read(folder).get_layer("look")
-    return lambda faces: look(faces, training=False)
 
 
 def _looks(run: Callable[[Faces], NDArray[np.float32]], faces: Faces) -> NDArray[np.float32]:
