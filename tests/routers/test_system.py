@@ -26,6 +26,11 @@ async def test_alive_at_once_and_ready_after_a_real_inference(app: FastAPI, netw
         assert sorted(set(network.batches)) == [1, 2, 4]
 
 
+async def test_balancers_may_ask_for_the_head_alone(client: httpx.AsyncClient) -> None:
+    for path in ("/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"):
+        assert (await client.head(path)).status_code == 200
+
+
 async def test_metrics_count_what_was_asked(client: httpx.AsyncClient, two_beeps: bytes) -> None:
     await client.post("/v1/trigger", files={"audio": two_beeps})
     await client.get("/no/such/path")

@@ -21,12 +21,14 @@ _ASSETS = {path.name: path for path in Path(static_path).iterdir() if path.suffi
 
 
 @router.get("/health/live")
+@router.head("/health/live", include_in_schema=False)  # balancers ask so
 async def live() -> Health:
     """The process runs and answers."""
     return Health(status="ok")
 
 
 @router.get("/health/ready")
+@router.head("/health/ready", include_in_schema=False)
 async def ready(service: Served) -> Health:
     """Every model has answered at every batch size; before that 503, with Retry-After."""
     if not service.registry.ready:

@@ -75,12 +75,14 @@ async def server_metadata() -> Answer:
 
 
 @router.get("/health/live")
+@router.head("/health/live", include_in_schema=False)
 async def server_live() -> Answer:
     """The process answers."""
     return {"live": True}
 
 
 @router.get("/health/ready")
+@router.head("/health/ready", include_in_schema=False)
 async def server_ready(service: Served) -> Answer:
     """Every model has answered."""
     if not service.registry.ready:
