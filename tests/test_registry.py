@@ -176,8 +176,9 @@ class TestSwap:
         assert lanes(scheduler) == []
         registry.unload(entry)
         assert entry.state is State.UNLOADED
-        with pytest.raises(NotReady, match="unloaded"), registry.acquire("trigger"):
+        with pytest.raises(NotReady, match="unloaded") as refused, registry.acquire("trigger"):
             pass
+        assert refused.value.retry_after is None, "nobody said that it comes back"
 
     def test_a_swap_under_load_loses_no_answer(self, registry: Registry, scheduler: Scheduler) -> None:
         (entry,) = registry.entries

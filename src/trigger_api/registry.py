@@ -165,7 +165,7 @@ class Registry:
 
         Raises:
             UnknownModel: there is none of that task, name or version.
-            NotReady: it is loading, or failed to load.
+            NotReady: it is loading (come back soon), failed to load, or was unloaded.
         """
         model = self._pin(task, name, version)
         try:
@@ -199,7 +199,8 @@ class Registry:
         entry = self.find(task, name, version)
         with self._lock:
             if entry.model is None:
-                raise NotReady(f"{_name(entry)} is {entry.state}", retry_after=2)
+                soon = entry.state in (State.FOUND, State.LOADING)
+                raise NotReady(f"{_name(entry)} is {entry.state}", retry_after=2 if soon else None)
             entry.model.handles += 1
             return entry.model
 
