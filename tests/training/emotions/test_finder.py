@@ -39,6 +39,18 @@ def test_scenes_are_composed_again_by_their_seed_and_say_where_faces_are() -> No
     assert {-1.0} <= {row[-1] for step in range(9) for scene in dealer.batch(members, step)[1] for row in scene}
 
 
+def test_tiles_are_full_of_faces_that_lie_apart() -> None:
+    dealer = Dealer(Material(FACES, EMOTIONS, [], [photo(0)]), 8, 128, bare=0, tiled=1)
+    inputs, told, _ = dealer.batch(list(range(40)), 1)
+    assert inputs["faces"].max() > 200
+    for scene in told:
+        faces = scene[scene[:, -1] > 0]
+        assert len(faces) in {4, 9, 16}
+        middles = (faces[:, :2] + faces[:, 2:4]) / 2
+        tiles = np.floor(middles / (128 / np.sqrt(len(faces)))).astype(int)
+        assert len(np.unique(tiles, axis=0)) == len(faces)
+
+
 def test_being_right_costs_least() -> None:
     faces = np.zeros((1, MOST, TARGET), np.float32)
     faces[0, 0] = [40, 30, 66, 63, *np.eye(7)[2], 1, 1]

@@ -25,6 +25,8 @@ WIDE, HIGH = 0.78, 1.04
 _SIZES = (14.0, 150.0)  # pixels of a face's picture
 _LARGE = (60.0, 190.0)  # of half of them: on small ones nobody sees what they show
 _ZOOM = (0.7, 2.2)
+_TILES = ((2, 0.5), (3, 0.3), (4, 0.2))  # so many across and down, and how often
+_FILLED = (0.65, 1.05)  # of a tile's side
 _HIDDEN = 0.4  # share of a face left in the scene, below which nothing is said of it
 
 Grey = NDArray[np.float32]
@@ -50,14 +52,21 @@ class Material:
 
 
 class Dealer:
-    """Deals scenes, some of them ``bare`` photos; else each face is laid on about once an epoch. A step is its seed."""
+    """Deals scenes; each face is laid on about once an epoch. A step is its seed.
 
-    def __init__(self, material: Material, size: int, side: int, laid: int = 5, bare: float = 0.2) -> None:
+    A share of the scenes is ``bare`` photos. Another is ``tiled``: full of faces, which teaches most about emotions for
+    the price.
+    """
+
+    def __init__(
+        self, material: Material, size: int, side: int, *, laid: int = 5, bare: float = 0.2, tiled: float = 0.4
+    ) -> None:
         self._material = material
         self._size = size
         self._side = side
         self._laid = laid
         self._bare = bare
+        self._tiled = tiled
 
     def epoch(self, number: int) -> list[list[int]]:
         """The faces of each batch."""
@@ -76,8 +85,11 @@ class Dealer:
         return {"faces": scenes}, np.stack([faces for _, faces in made]), np.ones(self._size, np.float32)
 
     def _scene(self, members: NDArray[np.intp], random: np.random.Generator) -> tuple[Grey, NDArray[np.float32]]:
-        if random.random() < self._bare:
+        luck = random.random()
+        if luck < self._bare:
             return self._bare_scene(random)
+        if luck < self._bare + self._tiled:
+            return self._tiled_scene(random)
         scene, told = _viewed(self._photo(0.4, random), self._side, random)
         sizes = [_size(random) for _ in members]
         rows = list(told)
@@ -86,9 +98,28 @@ class Dealer:
                 self._lay_nothing(scene, rows, random)
             box = _free(rows, size, self._side, random)
             if box is not None:
-                _lay(scene, self._material.faces[member], box, random)
-                rows.append(np.array([*_face(box), *self._material.emotions[member], 1, 1], np.float32))
+                rows.append(self._lay_face(scene, int(member), box, random))
         return _lit(scene, random), _padded(rows)
+
+    def _tiled_scene(self, random: np.random.Generator) -> tuple[Grey, NDArray[np.float32]]:
+        """One face in each tile, somewhere in it."""
+        scene, _ = _viewed(self._photo(0.0, random), self._side, random)
+        counts, odds = zip(*_TILES, strict=True)
+        count = int(random.choice(counts, p=odds))
+        tile, rows = self._side / count, []
+        for number in range(count * count):
+            size = tile * random.uniform(*_FILLED)
+            left, top = tile * np.array([number % count, number // count]) + random.uniform(0, 1, 2) * (tile - size)
+            member = int(random.integers(len(self._material.faces)))
+            rows.append(self._lay_face(scene, member, (float(left), float(top), float(size)), random))
+        return _lit(scene, random), _padded(rows)
+
+    def _lay_face(
+        self, scene: Grey, member: int, box: tuple[float, float, float], random: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Lay a face on, and say what is to be told of it."""
+        _lay(scene, self._material.faces[member], box, random)
+        return np.array([*_face(box), *self._material.emotions[member], 1, 1], np.float32)
 
     def _bare_scene(self, random: np.random.Generator) -> tuple[Grey, NDArray[np.float32]]:
         """A photo as it is: what looks like a face on it mostly is none."""
