@@ -19,6 +19,12 @@ from trigger_api.registry import BUNDLED
 
 app = typer.Typer(no_args_is_help=True, help="Measure a model, through the path that serves it.")
 
+
+@app.callback()
+def _quiet() -> None:
+    logs.configure("error")  # standard output is for the figures
+
+
 _ACTIVATE = BUNDLED / "trigger" / "activate" / "1"
 _MNIST = BUNDLED / "digits" / "mnist" / "1"
 _YOLOX = BUNDLED / "objects" / "yolox-nano" / "1"
@@ -138,7 +144,6 @@ def digits(
     from trigger_api.evaluation.digits.material import read_images, read_labels
     from trigger_api.evaluation.digits.scores import evaluate_digits, table_rows
 
-    logs.configure("error")  # standard output is for the figures
     with told(OSError, ValueError):
         figures = evaluate_digits(read_images(images), read_labels(labels), model, find=find).figures()
     table = Table("what", "measured")
@@ -224,7 +229,6 @@ def faces(
     """Measure face detection: how many of the faces on labelled photos are found, and what is found besides."""
     from trigger_api.evaluation.faces.report import evaluate_faces
 
-    logs.configure("error")  # standard output is for the figures
     with told(OSError, ValueError, ServiceError):
         figures = evaluate_faces(photos, boxes, models).figures()
     table = Table("what", "measured")

@@ -6,7 +6,7 @@ import soundfile
 
 from trigger_api.training.trigger.fitting import Schedule
 from trigger_api.training.trigger.network import Layer, Shape
-from trigger_api.training.trigger.recipe import Recipe
+from trigger_api.training.trigger.recipe import Member, Recipe
 from trigger_api.training.trigger.recordings import RATE
 
 SMALL = Shape(bands=16, stem=(Layer(5, 2, 8), Layer(5, 2, 8)), body=(Layer(3, 1, 8, residual=True),))
@@ -15,7 +15,10 @@ SMALL = Shape(bands=16, stem=(Layer(5, 2, 8), Layer(5, 2, 8)), body=(Layer(3, 1,
 @pytest.fixture
 def recipe() -> Recipe:
     """Everything of a real run, in seconds."""
-    return Recipe(12, 12, 12, 12, 4, test=6, batch=(4, 4, 4, 3, 1), schedule=Schedule(2, 3), shape=SMALL, start=None)
+    members = Member(near=True), Member()
+    return Recipe(
+        12, 12, 12, 12, 4, test=6, batch=(4, 4, 4, 3, 1), schedule=Schedule(2, 3), shape=SMALL, members=members
+    )
 
 
 @pytest.fixture

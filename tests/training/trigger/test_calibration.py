@@ -43,7 +43,7 @@ def test_words_that_are_never_heard_are_missed() -> None:
 
 
 def test_curves_are_small_pictures(tmp_path: Path) -> None:
-    curves.learning([1.0, 0.5, 0.2], tmp_path / "learning.png")
+    curves.learning([[1.0, 0.5, 0.2], [0.9, 0.4, 0.3]], tmp_path / "learning.png")
     curves.tradeoff([Cost(0.5, 3.0, 0.0), Cost(0.9, 0.0, 0.1)], tmp_path / "tradeoff.png")
     for name in ("learning.png", "tradeoff.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trigger_api.training.trigger.network import Layer, Shape, folded, training_network
+from trigger_api.training.trigger.network import Layer, Shape, folded, together, training_network
 
 # Keras hands its variables to NumPy in a way that NumPy 2 announces the end of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -29,7 +29,7 @@ def served(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     import keras
 
     path: Path = tmp_path_factory.mktemp("model") / "model.keras"
-    folded(trained, SMALL).save(path)
+    folded([trained], SMALL).save(path)
     return keras.models.load_model(path, safe_mode=True)
 
 
@@ -58,6 +58,20 @@ def test_folding_changes_no_score(trained: Any, served: Any) -> None:
     np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), atol=1e-5)
 
 
+def test_several_networks_are_served_as_the_mean_of_their_logits(trained: Any) -> None:
+    import keras
+
+    pair = [trained, training_network(SMALL)]
+    model, empty = folded(pair, SMALL), np.zeros((2, 2 * SMALL.state), np.float32)
+    logits = keras.ops.convert_to_numpy(together(pair)(features(64)))
+    whole, last = run(model, features(64), empty)
+    np.testing.assert_allclose(whole, 1 / (1 + np.exp(-logits)), atol=1e-5)
+    first, state = run(model, features(64)[:, :32], empty)
+    second, state = run(model, features(64)[:, 32:], state)
+    np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, atol=1e-5)
+    np.testing.assert_allclose(state, last, atol=1e-5)
+
+
 @pytest.mark.parametrize("hop", [4, 8, 20])
 def test_a_stream_scores_what_the_whole_clip_scores(served: Any, hop: int) -> None:
     whole, last = run(served, features(80), start())
@@ -81,4 +95,4 @@ def test_context_is_how_far_scores_look_back(served: Any) -> None:
 def test_the_bundled_shape_is_small() -> None:
     shape = Shape()
     assert shape.stride == 4
-    assert folded(training_network(shape), shape).count_params() < 250_000
+    assert folded([training_network(shape)] * 2, shape).count_params() < 250_000

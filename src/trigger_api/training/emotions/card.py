@@ -47,8 +47,11 @@ _OPTIONS = {
     "yolo3": " --photos DATA/objects/unlabelled --photos DATA/objects/photos --teacher OUT/inception-resnet/1",
 }
 _AGAIN = {
-    name: f"; then once more with --start OUT/{name}/1, another --out and another --work"
-    for name in ("inception-resnet", "yolo3")
+    name: f"; then twice more with --start OUT/{name}/1, another --out and another --work, the last time with {options}"
+    for name, options in (
+        ("inception-resnet", "--boldly --passes 32 --teacher OUT/mobilenetv2/1"),
+        ("yolo3", "--passes 8 --teacher OUT/mobilenetv2/1"),
+    )
 }
 _FAILURES = (
     "FER2013's labels come from one search engine's words and few people: asked again, most people agree with two of"

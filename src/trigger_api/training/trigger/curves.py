@@ -9,10 +9,11 @@ from typing import Any
 from trigger_api.training.trigger.calibration import Cost
 
 
-def learning(losses: Sequence[float], path: Path) -> None:
-    """The loss of each epoch, as a PNG."""
+def learning(losses: Sequence[Sequence[float]], path: Path) -> None:
+    """Each network's loss in each epoch, as a PNG."""
     figure, axes = _axes()
-    axes.semilogy(range(1, len(losses) + 1), losses, marker="o", markersize=3)
+    for one in losses:
+        axes.semilogy(range(1, len(one) + 1), one, marker="o", markersize=3)
     axes.set(xlabel="epoch", ylabel="training loss")
     _save(figure, path)
 

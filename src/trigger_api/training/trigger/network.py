@@ -1,5 +1,8 @@
 """The trigger network: small, causal, convolutional, ``f(features, state) -> (scores, state)``.
 
+A model is one such network or several, whose logits are averaged: networks that learned otherwise are mistaken about
+other sounds.
+
 Trained as plain causal convolutions with batch normalisation; saved as the same arithmetic with the normalisation
 folded into the weights and every layer's past handed in and out as a slice of the state. A zero state is the silence
 in front of a stream, which is what causal padding is in training.
@@ -7,7 +10,7 @@ in front of a stream, which is what causal padding is in training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +61,7 @@ class Shape:
 
     @property
     def state(self) -> int:
-        """Numbers that a stream carries."""
+        """Numbers that a stream carries, for one network."""
         widths = [self.bands, *(layer.channels for layer in self.layers)]
         return sum(layer.past * width for layer, width in zip(self.layers, widths, strict=False))
 
@@ -78,8 +81,45 @@ def training_network(shape: Shape) -> Any:
     return keras.Model(inputs, keras.layers.Reshape((-1,))(x), name="trigger_training")
 
 
-def serving_network(shape: Shape) -> Any:
-    """The network as it is served: inputs `features` and `state`, outputs `scores` in 0..1 and `state`."""
+def together(networks: Sequence[Any]) -> Callable[..., Any]:
+    """Networks as they are trained, asked as one: the mean of their logits."""
+    return lambda features, training=False: sum(net(features, training=training) for net in networks) / len(networks)
+
+
+def folded(networks: Sequence[Any], shape: Shape) -> Any:
+    """The model to serve: what trained networks do together at inference.
+
+    Inputs: `features` and `state`; outputs: `scores` in 0..1 and `state`, each network's part after the other's.
+    """
+    import keras
+
+    features = keras.Input((None, shape.bands), name="features")
+    state = keras.Input((len(networks) * shape.state,), name="state")
+    answers = [
+        _member(network, shape, number)(
+            {"features": features, "state": state[:, number * shape.state : (number + 1) * shape.state]}
+        )
+        for number, network in enumerate(networks)
+    ]
+    logits = keras.layers.Average()([answer["logits"] for answer in answers])
+    scores = keras.layers.Reshape((-1,))(keras.layers.Activation("sigmoid")(logits))
+    carried = keras.layers.Concatenate()([answer["state"] for answer in answers])
+    return keras.Model({"features": features, "state": state}, {"scores": scores, "state": carried}, name="trigger")
+
+
+def _member(trained: Any, shape: Shape, number: int) -> Any:
+    """A network that computes, of a stream, the logits of `trained` at inference."""
+    serving = _serving_network(shape, f"network{number}")
+    for layer in range(len(shape.layers)):
+        kernel = trained.get_layer(f"conv{layer}").get_weights()[0]
+        norm = trained.get_layer(f"norm{layer}")
+        serving.get_layer(f"conv{layer}").set_weights(_fold(kernel, norm.get_weights(), norm.epsilon))
+    serving.get_layer("word").set_weights(trained.get_layer("word").get_weights())
+    return serving
+
+
+def _serving_network(shape: Shape, name: str) -> Any:
+    """One network as it is served: `features` and `state` to `logits` and `state`."""
     import keras
 
     x = features = keras.Input((None, shape.bands), name="features")
@@ -95,20 +135,8 @@ def serving_network(shape: Shape) -> Any:
             heard
         )
         x = keras.layers.Add()([x, y]) if layer.residual else y
-    scores = keras.layers.Dense(1, activation="sigmoid", name="word")(x)
-    outputs = {"scores": keras.layers.Reshape((-1,))(scores), "state": keras.layers.Concatenate()(pasts)}
-    return keras.Model({"features": features, "state": state}, outputs, name="trigger")
-
-
-def folded(trained: Any, shape: Shape) -> Any:
-    """A serving network that computes what `trained` does at inference."""
-    serving = serving_network(shape)
-    for number in range(len(shape.layers)):
-        kernel = trained.get_layer(f"conv{number}").get_weights()[0]
-        norm = trained.get_layer(f"norm{number}")
-        serving.get_layer(f"conv{number}").set_weights(_fold(kernel, norm.get_weights(), norm.epsilon))
-    serving.get_layer("word").set_weights(trained.get_layer("word").get_weights())
-    return serving
+    outputs = {"logits": keras.layers.Dense(1, name="word")(x), "state": keras.layers.Concatenate()(pasts)}
+    return keras.Model({"features": features, "state": state}, outputs, name=name)
 
 
 def _fold(

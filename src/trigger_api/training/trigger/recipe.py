@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,18 +20,27 @@ from trigger_api.training.trigger.calibration import calibrate
 from trigger_api.training.trigger.corpus import Bank
 from trigger_api.training.trigger.fitting import Schedule, Share, fit
 from trigger_api.training.trigger.material import Material, Sources, gather
-from trigger_api.training.trigger.network import Shape, folded
+from trigger_api.training.trigger.network import Shape, folded, together
 
 WORK_FOLDER = ".training"
 TRUNK = Path(__file__).with_name("trunk.weights.h5")  # as `trigger-api train speech` writes it
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Sizes of a run: scenes to build, scenes of each kind in a batch, and the schedule.
+class Member:
+    """One network of a model: `start` holds weights to begin with, of which the first `frozen` layers stay as they are.
 
-    `start` holds weights to begin with, of which the first `frozen` layers stay as they are.
+    `near`: whether it learns that words near in sound are other words.
     """
+
+    start: Path | None = None
+    frozen: int = 0
+    near: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Sizes of a run: scenes to build, scenes of each kind in a batch, and the schedule; and the model's networks."""
 
     real: int = 2_500
     synthetic: int = 3_000
@@ -42,8 +51,7 @@ class Recipe:
     batch: tuple[int, int, int, int, int] = (30, 30, 26, 34, 8)
     schedule: Schedule = field(default_factory=Schedule)
     shape: Shape = field(default_factory=Shape)
-    start: Path | None = TRUNK
-    frozen: int = 2
+    members: tuple[Member, ...] = (Member(TRUNK, 2, near=True), Member())
 
 
 def train_trigger(
@@ -76,20 +84,25 @@ def train_trigger(
         progress.update(task, description="building scenes")
         shares, tests = _shares(material, recipe, seed), _tests(material, recipe, seed)
         progress.update(task, description="training")
-        network, losses = fit(
-            shares,
-            recipe.shape,
-            recipe.schedule,
-            seed,
-            work / "checkpoint",
-            lambda part: progress.advance(task, part),
-            recipe.start,
-            recipe.frozen,
-        )
-    decision, costs = calibrate(network, *tests, recipe.shape.stride * 10)
-    curves.learning(losses, out / "learning.png")
+        parts = len(recipe.members)
+        trained = [
+            fit(
+                given,
+                recipe.shape,
+                recipe.schedule,
+                seed,
+                work / f"checkpoint-{number}",
+                lambda part: progress.advance(task, part / parts),
+                member.start,
+                member.frozen,
+            )
+            for number, (member, given) in enumerate(zip(recipe.members, shares, strict=True))
+        ]
+    networks = [network for network, _ in trained]
+    decision, costs = calibrate(together(networks), *tests, recipe.shape.stride * 10)
+    curves.learning([losses for _, losses in trained], out / "learning.png")
     curves.tradeoff(costs, out / "tradeoff.png")
-    card = _write(out, sources.word, folded(network, recipe.shape), recipe.shape, decision)
+    card = _write(out, sources.word, folded(networks, recipe.shape), recipe.shape, decision)
     shutil.rmtree(work)
     return card
 
@@ -101,19 +114,31 @@ def _progress(word: str) -> Iterator[Progress]:
         yield progress
 
 
-def _shares(material: Material, recipe: Recipe, seed: int) -> list[Share]:
-    """Banks of scenes and their part of a batch; where nobody real says the word, synthetic voices take that part."""
-    scenes = (
-        partial(corpus.said_scene, material.pools(material.real or material.synthetic)),
-        partial(corpus.said_scene, material.pools(material.synthetic or material.real)),
-        partial(corpus.other_scene, material.pools(material.words)),
-        partial(corpus.speech_scene, material.rest),
-        partial(corpus.noise_scene, material.rest),
-    )
-    sizes = (recipe.real, recipe.synthetic, recipe.others, recipe.speech, recipe.noise)
+def _shares(material: Material, recipe: Recipe, seed: int) -> list[list[Share]]:
+    """For each member banks of scenes and their part of a batch; what all of them learn from is built once.
+
+    Where nobody real says the word, synthetic voices take that part.
+    """
+    scenes = {
+        "real": partial(corpus.said_scene, material.pools(material.real or material.synthetic)),
+        "synthetic": partial(corpus.said_scene, material.pools(material.synthetic or material.real)),
+        "others": partial(corpus.other_scene, replace(material.pools(material.words), near=())),
+        "speech": partial(corpus.speech_scene, material.rest),
+        "noise": partial(corpus.noise_scene, material.rest),
+    }
     front = LogMel(LogMelFrontEnd(bands=recipe.shape.bands))
-    banks = [corpus.build(*plan, front, 100 * seed + k) for k, plan in enumerate(zip(sizes, scenes, strict=True))]
-    return [Share(bank, count, hard=k >= 2) for k, (bank, count) in enumerate(zip(banks, recipe.batch, strict=True))]
+    banks = {
+        kind: corpus.build(getattr(recipe, kind), scene, front, 100 * seed + number)
+        for number, (kind, scene) in enumerate(scenes.items())
+    }
+    near = partial(corpus.other_scene, material.pools(material.words))
+    beside_near = {**banks, "others": corpus.build(recipe.others, near, front, 100 * seed + 2)}
+    return [_dealt((beside_near if member.near else banks).values(), recipe.batch) for member in recipe.members]
+
+
+def _dealt(banks: Iterable[Bank], batch: Sequence[int]) -> list[Share]:
+    """Every bank's part of a batch; of scenes without the word, those that are misheard are drawn more often."""
+    return [Share(bank, count, hard=k >= 2) for k, (bank, count) in enumerate(zip(banks, batch, strict=True))]
 
 
 def _tests(material: Material, recipe: Recipe, seed: int) -> tuple[Bank, Bank]:
@@ -131,14 +156,15 @@ def _tests(material: Material, recipe: Recipe, seed: int) -> tuple[Bank, Bank]:
 
 def _write(out: Path, word: str, network: Any, shape: Shape, decision: Decision) -> ModelCard:
     network.save(out / WEIGHTS_FILE)
+    state = TensorSpec(name="state", shape=network.output["state"].shape[1:])
     card = ModelCard(
         task="trigger",
         name=word.replace(" ", "-").replace("'", ""),
         version="1",
         description=f"hears the word {word!r}",
         labels=(word,),
-        inputs=(TensorSpec(name="features", shape=(-1, shape.bands)), TensorSpec(name="state", shape=(shape.state,))),
-        outputs=(TensorSpec(name="scores", shape=(-1,)), TensorSpec(name="state", shape=(shape.state,))),
+        inputs=(TensorSpec(name="features", shape=(-1, shape.bands)), state),
+        outputs=(TensorSpec(name="scores", shape=(-1,)), state),
         lengths=(8, 1056),
         frame_ms=shape.stride * 10,
         context=shape.context,
