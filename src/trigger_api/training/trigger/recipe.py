@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,7 +17,7 @@ from trigger_api.cards import WEIGHTS_FILE, Decision, LogMelFrontEnd, ModelCard,
 from trigger_api.tasks.log_mel import LogMel
 from trigger_api.training.trigger import corpus, curves, phrases
 from trigger_api.training.trigger.calibration import calibrate
-from trigger_api.training.trigger.corpus import Bank
+from trigger_api.training.trigger.corpus import Bank, Pools
 from trigger_api.training.trigger.fitting import Schedule, Share, fit
 from trigger_api.training.trigger.material import Material, Sources, gather
 from trigger_api.training.trigger.network import Shape, folded, together
@@ -119,24 +119,23 @@ def _shares(material: Material, recipe: Recipe, seed: int) -> list[list[Share]]:
 
     Where nobody real says the word, synthetic voices take that part.
     """
-    scenes = {
-        "real": partial(corpus.said_scene, material.pools(material.real or material.synthetic)),
-        "synthetic": partial(corpus.said_scene, material.pools(material.synthetic or material.real)),
-        "others": partial(corpus.other_scene, replace(material.pools(material.words), near=())),
-        "speech": partial(corpus.speech_scene, material.rest),
-        "noise": partial(corpus.noise_scene, material.rest),
+    front, words = LogMel(LogMelFrontEnd(bands=recipe.shape.bands)), material.pools(material.words)
+    sizes = (recipe.real, recipe.synthetic, recipe.others, recipe.speech, recipe.noise)
+
+    def built(number: int, scene: corpus.Scene, pools: Pools) -> Bank:
+        return corpus.build(sizes[number], partial(scene, pools), front, 100 * seed + number)
+
+    real = built(0, corpus.said_scene, material.pools(material.real or material.synthetic))
+    synthetic = built(1, corpus.said_scene, material.pools(material.synthetic or material.real))
+    others = {
+        near: built(2, corpus.other_scene, words if near else replace(words, near=()))
+        for near in {member.near for member in recipe.members}
     }
-    front = LogMel(LogMelFrontEnd(bands=recipe.shape.bands))
-    banks = {
-        kind: corpus.build(getattr(recipe, kind), scene, front, 100 * seed + number)
-        for number, (kind, scene) in enumerate(scenes.items())
-    }
-    near = partial(corpus.other_scene, material.pools(material.words))
-    beside_near = {**banks, "others": corpus.build(recipe.others, near, front, 100 * seed + 2)}
-    return [_dealt((beside_near if member.near else banks).values(), recipe.batch) for member in recipe.members]
+    speech, noise = built(3, corpus.speech_scene, material.rest), built(4, corpus.noise_scene, material.rest)
+    return [_dealt((real, synthetic, others[member.near], speech, noise), recipe.batch) for member in recipe.members]
 
 
-def _dealt(banks: Iterable[Bank], batch: Sequence[int]) -> list[Share]:
+def _dealt(banks: Sequence[Bank], batch: Sequence[int]) -> list[Share]:
     """Every bank's part of a batch; of scenes without the word, those that are misheard are drawn more often."""
     return [Share(bank, count, hard=k >= 2) for k, (bank, count) in enumerate(zip(banks, batch, strict=True))]
 
