@@ -157,7 +157,7 @@ def emotions(
         Path | None, typer.Option(help="ImageNet weights for mobilenetv2.", exists=True, dir_okay=False)
     ] = None,
     teacher: Annotated[
-        Path | None, typer.Option(help="Model folder of a classifier to learn from, too.", exists=True)
+        list[Path] | None, typer.Option(help="Classifier's folder to learn from, too; may be given often.", exists=True)
     ] = None,
     photos: Annotated[
         list[Path] | None, typer.Option(help="Folder of photos for yolo3; may be given often.", exists=True)
@@ -165,6 +165,7 @@ def emotions(
     start: Annotated[Path | None, typer.Option(help="Model folder to go on from.", exists=True)] = None,
     gently: Annotated[bool, typer.Option("--gently/--boldly", help="How to go on from there.")] = True,
     passes: Annotated[int | None, typer.Option(min=1, help="Passes over the faces.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0, max=1, help="Of learning, at its highest.")] = None,
 ) -> None:
     """Train emotions of faces. Stopped and started again, it goes on where it was."""
     from trigger_api.training.emotions.recipe import train_emotions  # Keras takes seconds to import
@@ -172,7 +173,7 @@ def emotions(
     with told(OSError, ValueError):
         card = train_emotions(
             model=model, sheet=sheet, labels=labels, split=split, tests=tuple(test or ()), output=out, work=work,
-            published=published, teacher=teacher, photos=tuple(photos or ()), start=start,
-            gently=gently, passes=passes, say=err.print,
+            published=published, teachers=tuple(teacher or ()), photos=tuple(photos or ()), start=start,
+            gently=gently, passes=passes, rate=rate, say=err.print,
         )  # fmt: skip
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))

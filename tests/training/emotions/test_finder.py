@@ -88,7 +88,7 @@ def test_the_recipe_goes_from_faces_and_photos_to_a_model(tmp_path: Path, monkey
     split = Split(FACES, np.arange(12) % 7, np.zeros((12, 0), np.float32))
     said: list[str] = []
     card = finder.train_finder(
-        split, [folder], tmp_path / "small" / "1", work, teacher=teacher(tmp_path / "teacher"), plan=PLAN,
+        split, [folder], tmp_path / "small" / "1", work, teachers=[teacher(tmp_path / "teacher")], plan=PLAN,
         course=Course(size=1, epochs=1, say_every=1), held_out=2, precision="float32", say=said.append,
     )  # fmt: skip
     assert read_card(tmp_path / "small" / "1") == card

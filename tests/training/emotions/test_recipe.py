@@ -11,13 +11,14 @@ from typer.testing import CliRunner
 
 from trigger_api.cards import WEIGHTS_FILE, read_card
 from trigger_api.cli import app
+from trigger_api.evaluation.emotions.calibration import softmax
 from trigger_api.evaluation.emotions.material import LABELS, Split
 from trigger_api.evaluation.emotions.scores import evaluate_emotions
 from trigger_api.training.course import Course
 from trigger_api.training.emotions import inception, mobilenet, recipe
 from trigger_api.training.emotions.augment import Disturbance
 from trigger_api.training.emotions.dealing import Dealer, Teaching, loss
-from trigger_api.training.emotions.network import learner, stored
+from trigger_api.training.emotions.network import learner, stored, take_over
 from trigger_api.training.emotions.recipe import train_classifier
 
 PLAN = inception.Plan(blocks=(0, 1, 0), stem=(8, 8), widths=(4, 8, 8), inner=4)
@@ -74,15 +75,31 @@ def test_what_is_stored_answers_as_what_learned() -> None:
     np.testing.assert_allclose(final({"image": faces})["probabilities"].numpy(), wanted, atol=1e-3)
 
 
+def test_a_deeper_network_goes_on_from_what_a_shallower_one_answers() -> None:
+    shallow = stored(learner(PLAN, votes=10), PLAN, temperature=1.0, mirrored=False)
+    network = learner(replace(PLAN, blocks=(1, 2, 2)), votes=10)
+    take_over(network, shallow)
+    faces = split(3).faces[..., None]
+    scores = network({"faces": faces.astype(np.float32)})["scores"].numpy()[:, :7]
+    np.testing.assert_allclose(softmax(scores[None])[0], shallow({"image": faces})["probabilities"].numpy(), atol=1e-5)
+    with pytest.raises(ValueError, match="another network"):
+        take_over(learner(replace(PLAN, stem=(4, 4)), votes=10), shallow)
+
+
 @pytest.mark.parametrize(
-    ("gently", "passes", "course", "teaching"),
+    ("gently", "passes", "rate", "course", "teaching"),
     [
-        (True, None, recipe.GOING_ON, recipe.GENTLE),
-        (False, 3, replace(recipe.COURSES["inception-resnet"], epochs=3), recipe.TEACHINGS["inception-resnet"]),
+        (True, None, 0.5, replace(recipe.GOING_ON, rate=0.5), recipe.GENTLE),
+        (False, 3, None, replace(recipe.COURSES["inception-resnet"], epochs=3), recipe.TEACHINGS["inception-resnet"]),
     ],
 )
 def test_a_model_goes_on_gently_or_boldly(
-    monkeypatch: pytest.MonkeyPatch, gently: bool, passes: int | None, course: Course, teaching: Teaching
+    monkeypatch: pytest.MonkeyPatch,
+    gently: bool,
+    passes: int | None,
+    rate: float | None,
+    course: Course,
+    teaching: Teaching,
 ) -> None:
     given: dict[str, object] = {}
     monkeypatch.setattr(recipe, "read_split", lambda *_: split(14))
@@ -90,7 +107,7 @@ def test_a_model_goes_on_gently_or_boldly(
     path = Path()
     recipe.train_emotions(
         model="inception-resnet", sheet=path, labels=path, split="train", tests=(), output=path, work=path,
-        start=path, gently=gently, passes=passes,
+        start=path, gently=gently, passes=passes, rate=rate,
     )  # fmt: skip
     assert (given["course"], given["teaching"]) == (course, teaching)
 

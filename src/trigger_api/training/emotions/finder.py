@@ -50,7 +50,7 @@ def train_finder(
     output: Path,
     work: Path,
     *,
-    teacher: Path,
+    teachers: Sequence[Path],
     start: Path | None = None,
     plan: yolo.Plan | None = None,
     course: Course = COURSE,
@@ -65,7 +65,7 @@ def train_finder(
         photos: folders of photos; MTCNN is asked where faces are on them.
         output: the model folder.
         work: keeps what a broken-off training goes on from, and MTCNN's answers.
-        teacher: model folder of a classifier that is asked about every face.
+        teachers: model folders of classifiers that are asked about every face.
         start: model folder to go on from.
         plan: of the network.
         course: how long and how boldly to learn.
@@ -81,7 +81,7 @@ def train_finder(
     plan = plan or yolo.Plan()
     known, unseen = parted(split, held_out)
     seen = look_for_faces(photos, work / "faces.npz", say)
-    material = _material(known, seen, asked(teacher))
+    material = _material(known, seen, asked(teachers))
     say(f"{len(material.faces)} faces, {len(material.peopled)} photos with faces and {len(material.empty)} without")
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)

@@ -24,7 +24,7 @@ Size = int | tuple[int, int]
 class Plan:
     """How many blocks at 24, 12 and 6 pixels, and the channels of the stem and of a block's branches there."""
 
-    blocks: tuple[int, int, int] = (0, 2, 3)
+    blocks: tuple[int, int, int] = (1, 3, 6)
     stem: tuple[int, int] = (32, 64)
     widths: tuple[int, int, int] = (32, 64, 96)
     inner: int = 48

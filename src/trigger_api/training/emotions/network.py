@@ -57,9 +57,19 @@ def stored(network: keras.Model, plan: Plan, *, temperature: float, mirrored: bo
 
 
 def take_over(network: keras.Model, model: keras.Model) -> None:
-    """Give a learner what a stored model has learned; people's votes are not stored."""
-    for layer, learned in zip(_weighted(network), _weighted(model.get_layer("look")), strict=False):
-        layer.set_weights(learned.get_weights())
+    """Give a learner what a stored model has learned; people's votes are not stored.
+
+    The learner may be deeper: residual blocks that are one more at the end of a row are silent as they begin.
+
+    Raises:
+        ValueError: it is another network.
+    """
+    learned = [layer.get_weights() for layer in _weighted(model.get_layer("look"))]
+    for layer in _weighted(network):
+        if learned and [w.shape for w in learned[0]] == [tuple(w.shape) for w in layer.weights]:
+            layer.set_weights(learned.pop(0))
+    if learned:
+        raise ValueError("the model to go on from is another network")
 
 
 def _weighted(network: keras.Model) -> Sequence[keras.Layer]:

@@ -53,11 +53,12 @@ def train_emotions(
     output: Path,
     work: Path,
     published: Path | None = None,
-    teacher: Path | None = None,
+    teachers: Sequence[Path] = (),
     photos: Sequence[Path] = (),
     start: Path | None = None,
     gently: bool = True,
     passes: int | None = None,
+    rate: float | None = None,
     say: Say = lambda _: None,
 ) -> ModelCard:
     """Train ``inception-resnet``, ``mobilenetv2`` or ``yolo3``; see ``train_classifier`` and ``train_finder``.
@@ -71,26 +72,26 @@ def train_emotions(
         output: the model folder, ending in ``<name>/<version>``.
         work: keeps what a broken-off training goes on from.
         published: ImageNet weights, for ``mobilenetv2``.
-        teacher: model folder of one of the classifiers; ``yolo3`` needs one.
+        teachers: model folders of the classifiers; ``yolo3`` needs one.
         photos: folders of photos, for ``yolo3``.
         start: model folder of the same network to go on from.
         gently: whether to go on from there gently, not as boldly as from nothing.
         passes: over the faces; None for as many as the recipe says.
+        rate: of learning, at its highest; None for the recipe's.
         say: is told how it goes, a line at a time.
 
     Raises:
         OSError: a file is missing or cannot be written.
         ValueError: a file is of another form, or what the network needs is not given.
     """
-    if model == "yolo3" and not (teacher and photos):
+    if model == "yolo3" and not (teachers and photos):
         raise ValueError("yolo3 learns on photos and from a teacher: give both")
     if model == "mobilenetv2" and not published:
         raise ValueError("mobilenetv2 begins with published weights: give them")
     known = cleaned(read_split(sheet, labels, split), map(read_sheet, tests))
     if model == "yolo3":
-        assert teacher is not None
-        lasting = _lasting(finder.COURSE, passes)
-        return finder.train_finder(known, photos, output, work, teacher=teacher, start=start, course=lasting, say=say)
+        lasting = _changed(finder.COURSE, passes, rate)
+        return finder.train_finder(known, photos, output, work, teachers=teachers, start=start, course=lasting, say=say)
     plan = mobilenet.Plan(weights=published) if model == "mobilenetv2" else inception.Plan()
     course, teaching = (GOING_ON, GENTLE) if start and gently else (COURSES[model], TEACHINGS[model])
     return train_classifier(
@@ -98,17 +99,17 @@ def train_emotions(
         output,
         work,
         plan=plan,
-        course=_lasting(course, passes),
+        course=_changed(course, passes, rate),
         start=start,
-        teacher=teacher,
+        teachers=teachers,
         teaching=teaching,
         mirrored=True,
         say=say,
     )
 
 
-def _lasting(course: Course, passes: int | None) -> Course:
-    return replace(course, epochs=passes) if passes else course
+def _changed(course: Course, passes: int | None, rate: float | None) -> Course:
+    return replace(course, epochs=passes or course.epochs, rate=rate or course.rate)
 
 
 def train_classifier(
@@ -119,7 +120,7 @@ def train_classifier(
     plan: Plan,
     course: Course,
     start: Path | None = None,
-    teacher: Path | None = None,
+    teachers: Sequence[Path] = (),
     teaching: Teaching | None = None,
     held_out: int = HELD_OUT,
     mirrored: bool = False,
@@ -135,7 +136,7 @@ def train_classifier(
         plan: of the network.
         course: how long and how boldly to learn.
         start: model folder to go on from.
-        teacher: model folder of a classifier that is asked about every face.
+        teachers: model folders of classifiers that are asked about every face.
         teaching: how the labels are told.
         held_out: how many faces.
         mirrored: whether each face's mirror image is looked at, too, where the model serves.
@@ -153,7 +154,7 @@ def train_classifier(
         take_over(network, read(start))
     elif isinstance(plan, mobilenet.Plan) and plan.weights:
         mobilenet.adopt(network, plan)
-    told = asked(teacher)(known.faces) if teacher else None
+    told = asked(teachers)(known.faces) if teachers else None
     dealer = Dealer(known, course.size, course.epochs, teaching or Teaching(), told)
     run = _runner(network)
     learn(network, dealer, loss, course, work, say=say, figures=lambda: _figures(_looks(run, unseen.faces), unseen))
