@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trigger_api.cards import WEIGHTS_FILE, Decision, LogMelFrontEnd, ModelCard, TensorSpec, write_card
 from trigger_api.tasks.log_mel import LogMel
+from trigger_api.training.small import write_small
 from trigger_api.training.trigger import corpus, curves, phrases
 from trigger_api.training.trigger.calibration import calibrate
 from trigger_api.training.trigger.corpus import Bank, Pools
@@ -154,7 +155,7 @@ def _tests(material: Material, recipe: Recipe, seed: int) -> tuple[Bank, Bank]:
 
 
 def _write(out: Path, word: str, network: Any, shape: Shape, decision: Decision) -> ModelCard:
-    network.save(out / WEIGHTS_FILE)
+    write_small(network, out / WEIGHTS_FILE)
     state = TensorSpec(name="state", shape=network.output["state"].shape[1:])
     card = ModelCard(
         task="trigger",
