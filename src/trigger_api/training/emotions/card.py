@@ -47,10 +47,10 @@ _OPTIONS = {
     "yolo3": " --photos DATA/objects/unlabelled --photos DATA/objects/photos --teacher OUT/inception-resnet/1",
 }
 _AGAIN = {
-    name: f"; then twice more with --start OUT/{name}/1, another --out and another --work, the last time with {options}"
-    for name, options in (
-        ("inception-resnet", "--boldly --passes 32 --teacher OUT/mobilenetv2/1"),
-        ("yolo3", "--passes 8 --teacher OUT/mobilenetv2/1"),
+    name: f"; then {times} more with --start OUT/{name}/1, another --out and another --work, {options}"
+    for name, times, options in (
+        ("inception-resnet", "twice", "the last time with --boldly --passes 32 --teacher OUT/mobilenetv2/1"),
+        ("yolo3", "three times", "the last two with --teacher OUT/mobilenetv2/1 and --passes 8, then 25"),
     )
 }
 _FAILURES = (

@@ -42,7 +42,7 @@ _BELIEVED = 0.5  # how much a teacher's word counts against the labels'
 _SMOOTHING = 0.05
 _LOOKED_AT = 240  # faces measured after each epoch
 _THRESHOLDS = np.arange(0.1, 0.99, 0.02)
-_BESIDES = 0.1  # of MTCNN's faces
+_BESIDES = 0.05  # a photo
 
 
 def train_finder(
@@ -136,11 +136,14 @@ class _Look:
         return temperature(np.log(answers[found].clip(1e-9))[None], unseen.labels[found])
 
     def threshold(self, photos: Mapping[str, tuple[NDArray[np.uint8], Boxes]], say: Say) -> float:
-        """The lowest score from which on no more is found besides MTCNN's faces than is allowed."""
+        """The lowest score from which on no more is found besides MTCNN's faces than is allowed.
+
+        That is by the photo: everyday photos show hardly any faces to take a share of.
+        """
         found = find_all([np.stack([x] * 3, axis=-1) for x, _ in photos.values()], self._card, self)
         wanted = [boxes for _, boxes in photos.values()]
         tried = {float(least): agreement(wanted, found, least) for least in _THRESHOLDS}
-        dear = [least for least, one in tried.items() if one.extra > _BESIDES * one.faces]
+        dear = [least for least, one in tried.items() if one.extra > _BESIDES * one.photos]
         best = min((least for least in tried if least > max(dear, default=0)), default=max(tried))
         say(f"threshold {best:.2f}: {tried[best].figures()}")
         return round(best, 2)
