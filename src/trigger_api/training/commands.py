@@ -165,7 +165,7 @@ def emotions(
     start: Annotated[Path | None, typer.Option(help="Model folder to go on from.", exists=True)] = None,
     gently: Annotated[bool, typer.Option("--gently/--boldly", help="How to go on from there.")] = True,
     passes: Annotated[int | None, typer.Option(min=1, help="Passes over the faces.")] = None,
-    rate: Annotated[float | None, typer.Option(min=0, max=1, help="Of learning, at its highest.")] = None,
+    rate: Annotated[float | None, typer.Option(min=1e-6, max=1, help="Of learning, at its highest.")] = None,
 ) -> None:
     """Train emotions of faces. Stopped and started again, it goes on where it was."""
     from trigger_api.training.emotions.recipe import train_emotions  # Keras takes seconds to import
