@@ -49,7 +49,7 @@ _OPTIONS = {
 _AGAIN = {
     name: f"; then {times} more with --start OUT/{name}/1, another --out and another --work, {options}"
     for name, times, options in (
-        ("inception-resnet", "twice", "the last time with --boldly --passes 32 --teacher OUT/mobilenetv2/1"),
+        ("inception-resnet", "three times", "the last two with --boldly --teacher OUT/mobilenetv2/1; see its page"),
         ("yolo3", "three times", "the last two with --teacher OUT/mobilenetv2/1 and --passes 8, then 25"),
     )
 }
