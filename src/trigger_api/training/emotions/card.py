@@ -49,7 +49,12 @@ _OPTIONS = {
 _AGAIN = {
     name: f"; then {times} more with --start OUT/{name}/1, another --out and another --work, {options}"
     for name, times, options in (
-        ("inception-resnet", "three times", "the last two with --boldly --teacher OUT/mobilenetv2/1; see its page"),
+        (
+            "inception-resnet",
+            "three times",
+            "the second time with --boldly --passes 32 --teacher OUT/mobilenetv2/1, the third with --boldly --rate 1.5e-3"
+            " --passes 24 --teacher OUT/mobilenetv2/1 --teacher OUT/inception-resnet/1 (until then with fewer blocks)",
+        ),
         ("yolo3", "three times", "the last two with --teacher OUT/mobilenetv2/1 and --passes 8, then 25"),
     )
 }
