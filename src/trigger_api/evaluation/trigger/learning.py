@@ -21,10 +21,10 @@ from pydantic import JsonValue
 
 from trigger_api.cards import CARD_FILE
 from trigger_api.evaluation.trigger.listening import Spotter, load
-from trigger_api.evaluation.trigger.report import surroundings
+from trigger_api.evaluation.trigger.report import milliseconds, surroundings
 from trigger_api.evaluation.trigger.rounds import part_of, prose
 from trigger_api.evaluation.trigger.sphinx import Sphinx
-from trigger_api.evaluation.trigger.trials import Point, Trial, clips, listen, merged, percentile
+from trigger_api.evaluation.trigger.trials import Point, Trial, clips, listen, merged
 from trigger_api.training.trigger.lookalikes import lookalikes
 from trigger_api.training.trigger.material import Sources, read_all
 from trigger_api.training.trigger.recipe import train_trigger
@@ -203,7 +203,7 @@ def _figures(point: Point) -> dict[str, JsonValue]:
         "false accepts": point.false_accepts,
         "hours": round(point.hours, 2),
         "threshold": round(point.threshold, 4),
-        "delay ms p95": round(1000 * percentile(point.lags, 95)) if point.lags else None,
+        "delay ms p95": milliseconds(point.lags, 95),
     }
 
 

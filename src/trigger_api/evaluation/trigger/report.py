@@ -127,9 +127,9 @@ def _figures(point: Point) -> dict[str, JsonValue]:
         "false accepts": point.false_accepts,
         "hours": round(point.hours, 3),
         "false accepts an hour": _rate(point.false_rate),
-        "delay ms p50": _ms(point.lags, 50),
-        "delay ms p95": _ms(point.lags, 95),
-        "timestamp error ms p95": _ms([abs(error) for error in point.errors], 95),
+        "delay ms p50": milliseconds(point.lags, 50),
+        "delay ms p95": milliseconds(point.lags, 95),
+        "timestamp error ms p95": milliseconds([abs(error) for error in point.errors], 95),
     }
 
 
@@ -139,7 +139,8 @@ def _rate(rate: Rate) -> JsonValue:
     return [round(value, 4) if math.isfinite(value) else None for value in values]
 
 
-def _ms(seconds: Sequence[float], share_below: float) -> JsonValue:
+def milliseconds(seconds: Sequence[float], share_below: float) -> int | None:
+    """A percentile of some seconds, in whole milliseconds; None of none: JSON has no NaN."""
     value = percentile(seconds, share_below)
     return round(1000 * value) if math.isfinite(value) else None
 
@@ -155,4 +156,4 @@ def _alarms(point: Point) -> str:
 
 
 def _delays(point: Point) -> str:
-    return f"{_ms(point.lags, 50)} / {_ms(point.lags, 95)} ms"
+    return f"{milliseconds(point.lags, 50)} / {milliseconds(point.lags, 95)} ms"

@@ -17,8 +17,8 @@ from pydantic import JsonValue
 
 from trigger_api.cards import CARD_FILE
 from trigger_api.evaluation.trigger.listening import load
-from trigger_api.evaluation.trigger.report import draw
-from trigger_api.evaluation.trigger.trials import THRESHOLDS, Clip, Point, Trial, clip, clips, listen, percentile
+from trigger_api.evaluation.trigger.report import draw, milliseconds
+from trigger_api.evaluation.trigger.trials import THRESHOLDS, Clip, Point, Trial, clip, clips, listen
 from trigger_api.training.trigger import phrases
 from trigger_api.training.trigger.lookalikes import NEAREST, lookalikes
 from trigger_api.training.trigger.material import Sources
@@ -227,12 +227,8 @@ def _row(one: Round, threshold: float) -> dict[str, JsonValue]:
         "people found": f"{people.hits} of {people.words}",
         "synthetic voices found": f"{synthetic.hits} of {synthetic.words}",
         "timestamps within 120 ms": f"{within} of {len(errors)}",
-        "median timestamp error, ms": _median_ms(errors),
+        "median timestamp error, ms": milliseconds([abs(error) for error in errors], 50),
     }
-
-
-def _median_ms(errors: Sequence[float]) -> int | None:
-    return round(1000 * percentile([abs(error) for error in errors], 50)) if errors else None
 
 
 def _matching(sources: Sources, held_out: HeldOut) -> list[Path]:
