@@ -53,7 +53,8 @@ _AGAIN = {
             "inception-resnet",
             "three times",
             "the second time with --boldly --passes 32 --teacher OUT/mobilenetv2/1, the third with --boldly --rate"
-            " 1.5e-3 --passes 24 --teacher OUT/mobilenetv2/1 --teacher OUT/inception-resnet/1 (until then with fewer blocks)",
+            " 1.5e-3 --passes 24 --teacher OUT/mobilenetv2/1 --teacher OUT/inception-resnet/1"
+            " (until then with fewer blocks)",
         ),
         ("yolo3", "three times", "the last two with --teacher OUT/mobilenetv2/1 and --passes 8, then 25"),
     )
