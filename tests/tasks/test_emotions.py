@@ -28,6 +28,15 @@ def test_the_surest_first_and_each_once() -> None:
     assert [each.face.score for each in found] == pytest.approx([0.9, 0.8])
 
 
+def test_what_a_face_shows_is_the_mean_of_what_its_boxes_say() -> None:
+    boxes = ((0, 0, 20, 20), (1, 0, 21, 20), (40, 0, 60, 20), (0, 60, 20, 80))
+    said = answer(*boxes, scores=(0.9, 0.3, 0.8, 0.1))
+    said[EMOTIONS] = np.eye(len(LABELS), dtype=np.float32)[:4]
+    first, second = read(said, 0.5, (100, 100), (100, 100))  # the faint box is heard, too
+    assert first.probabilities[:3] == pytest.approx((0.75, 0.25, 0))
+    assert second.probabilities[:3] == pytest.approx((0, 0, 1))
+
+
 def test_boxes_end_with_the_photo_and_have_some_area() -> None:
     boxes = ((-10, -10, 20, 20), (50, 50, 50, 60), (np.nan, 0, 9, 9), (70, 70, 200, np.inf), (120, 0, 130, 9))
     found = read(answer(*boxes, scores=(0.9,) * 5), 0.5, (100, 100), (100, 100))

@@ -97,6 +97,7 @@ def learning(
     recordings: Annotated[list[int] | None, typer.Option(help="How many to learn from; may be given often.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="One training each; may be given often.")] = None,
     hold_out: Annotated[str, typer.Option(help="Synthesiser left out, whose prose is a test.")] = "festival",
+    prose: Annotated[Path | None, typer.Option(help="Its text, a sentence a line.", exists=True, dir_okay=False)] = None,
     baseline: Annotated[bool, typer.Option(help="Measure PocketSphinx too.")] = False,
 ) -> None:
     """Learn words from few recordings of some people, and measure on recordings of others."""
@@ -104,7 +105,7 @@ def learning(
 
     with told(OSError, ValueError):
         names = word or sorted(path.name for path in words.iterdir() if path.is_dir())
-        speech = Speech(words, tuple(others), tuple(noise or ()), hold_out)
+        speech = Speech(words, tuple(others), tuple(noise or ()), hold_out, prose)
         counts = [*(recordings or [0, 10, 30, 100]), *([None] if baseline else [])]
         figures = learn(speech, names, counts, seed or [0, 1, 2], out)
     typer.echo(json.dumps(figures, indent=2))

@@ -17,7 +17,7 @@ from trigger_api.cards import ModelCard
 from trigger_api.inference import Engine, Lane, Tensors
 from trigger_api.media.image import Image, ImageLimits, Pixels, decode
 from trigger_api.registry import Model, Registry
-from trigger_api.tasks.face.boxes import survivors
+from trigger_api.tasks.face.boxes import overlaps, survivors
 from trigger_api.tasks.face.crops import face as cut
 from trigger_api.tasks.faces import Face, Faces
 from trigger_api.tasks.picture.canvas import lay
@@ -30,6 +30,7 @@ BOXES, SCORES, EMOTIONS = "boxes", "scores", "emotions"
 _SAME = 0.45  # overlap from which two boxes of a whole-photo model are one face
 _MOST = 100  # faces in an answer, those of the highest scores
 _CANDIDATES = 4 * _MOST
+_TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,9 @@ def prepare(pixels: Pixels, faces: Sequence[Face], card: ModelCard) -> list[Tens
 def read(answer: Tensors, threshold: float, laid: tuple[int, int], size: tuple[int, int]) -> list[Expression]:
     """The faces that a whole-photo model found, surest first, in the photo's pixels.
 
+    Its boxes see one face from several places and scales, and are mistaken about different things: what the face shows
+    is the mean of what they say, each as much as it is sure of a face.
+
     Args:
         answer: ``boxes (k, 4)`` on its canvas, ``scores (k,)`` and ``emotions (k, labels)``.
         threshold: the least score.
@@ -131,10 +135,13 @@ def read(answer: Tensors, threshold: float, laid: tuple[int, int], size: tuple[i
     boxes = np.minimum(answer[BOXES].clip(0) * np.array([across, down] * 2), [size[1], size[0]] * 2)
     real = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     order = np.argsort(-answer[SCORES], kind="stable")
-    order = order[(answer[SCORES][order] >= threshold) & real[order]][:_CANDIDATES]
-    kept = order[survivors(boxes[order], _SAME)]
-    rows = zip(boxes[kept].tolist(), answer[SCORES][kept].tolist(), answer[EMOTIONS][kept], strict=True)
-    return [Expression(Face(tuple(box), score), _floats(emotions)) for box, score, emotions in rows]
+    order = order[real[order]][:_CANDIDATES]
+    boxes, scores, emotions = boxes[order], answer[SCORES][order], answer[EMOTIONS][order]
+    kept = survivors(boxes[scores >= threshold], _SAME)
+    votes = scores * (overlaps(boxes[kept], boxes) > _SAME)
+    means = votes @ emotions / np.maximum(votes.sum(axis=1, keepdims=True), _TINY)
+    rows = zip(boxes[kept].tolist(), scores[kept].tolist(), means, strict=True)
+    return [Expression(Face(tuple(box), score), _floats(mean)) for box, score, mean in rows]
 
 
 def _sees_photos(card: ModelCard) -> bool:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from trigger_api.evaluation.trigger.listening import Listener
 from trigger_api.tasks.log_mel import LogMel
 from trigger_api.training.trigger.lookalikes import lookalikes
 from trigger_api.training.trigger.material import Sources
+from trigger_api.training.trigger.phrases import kept_prose
 from trigger_api.training.trigger.recordings import RATE, audio_files
 
 from .test_trials import FRONT_END, beeps, card, hears_highs
@@ -98,3 +100,12 @@ def test_a_baseline_learns_nothing(
     found = learn(speech, ["beep"], [None], [0], tmp_path / "out")
     assert trained == []
     assert found["mean missed"] == {"PocketSphinx": MEANS}
+
+
+def test_a_file_is_read_without_the_word(speech: Speech, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(module, "prose", lambda texts, *_: asked.append(tuple(texts)) or [])
+    (tmp_path / "news.txt").write_text("Nothing new today\n\nTwo Beeps were heard\n")
+    replace(speech, prose=tmp_path / "news.txt").running("beep", tmp_path)
+    speech.running("beep", tmp_path)
+    assert asked == [("nothing new today",), tuple(kept_prose("beep"))]

@@ -45,10 +45,31 @@ def test_tiles_are_full_of_faces_that_lie_apart() -> None:
     assert inputs["faces"].max() > 200
     for scene in told:
         faces = scene[scene[:, -1] > 0]
-        assert len(faces) in {4, 9, 16}
+        assert len(faces) in {1, 4, 9, 16}
         middles = (faces[:, :2] + faces[:, 2:4]) / 2
         tiles = np.floor(middles / (128 / np.sqrt(len(faces)))).astype(int)
         assert len(np.unique(tiles, axis=0)) == len(faces)
+
+
+def test_what_few_faces_show_is_drawn_more_often() -> None:
+    emotions = np.eye(7, dtype=np.float32)[[0, 0, 0, 0, 1]]
+    dealer = Dealer(Material(FACES[:5], emotions, [], [photo(0)]), 40, 128, bare=0, tiled=1)
+    told = dealer.batch(list(range(200)), 1)[1]
+    shown = told[told[..., -1] > 0][:, 4:6].mean(axis=0)
+    assert 0.2 < shown[1] / shown.sum() < 0.5
+
+
+def test_a_deeper_network_goes_on_from_what_another_has_learned() -> None:
+    deeper = yolo.Plan(widths=PLAN.widths, blocks=(0, 1, 2, 0, 1))
+    given = yolo.learner(PLAN)
+    model = yolo.stored(given, PLAN, side=64, most=5, temperature=1.0)
+    network = yolo.learner(deeper)
+    yolo.take_over(network, model)
+    scenes = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 1)).astype(np.float32)
+    first, second = (np.asarray(each({"faces": scenes}, training=False)["scores"]) for each in (given, network))
+    assert np.allclose(first, second, atol=1e-5)
+    with pytest.raises(ValueError, match="another network"):
+        yolo.take_over(yolo.learner(yolo.Plan(widths=(8,) * 5, blocks=PLAN.blocks)), model)
 
 
 def test_being_right_costs_least() -> None:

@@ -16,12 +16,13 @@ from trigger_api.evaluation.objects.photos import read_pixels
 from trigger_api.inference import Runner
 from trigger_api.media.image import Pixels
 from trigger_api.runtimes import Options, load
+from trigger_api.tasks.emotions import read
 from trigger_api.tasks.picture.canvas import lay
 
 SURE = 0.95
 """Confidence from which MTCNN's faces must be found; a fainter one may be, and counts neither way."""
-SAME, TWICE = 0.5, 0.45
-"""Overlap from which two boxes are one face; and from which the fainter of two answers is dropped."""
+SAME = 0.5
+"""Overlap from which two boxes are one face."""
 
 Boxes = NDArray[np.float32]
 """``(n, 5)``: left, top, right, bottom in pixels of the photo, and the score."""
@@ -74,7 +75,7 @@ def mtcnn_boxes(faces: Sequence[Mapping[str, Any]]) -> Boxes:
 
 
 def find_all(photos: Sequence[Pixels], card: ModelCard, runner: Runner) -> list[Boxes]:
-    """What is found on each photo, without second answers for one face."""
+    """What is found on each photo, by the way that serves."""
     side = card.inputs[0].shape[0]
     found: list[Boxes] = []
     for start in range(0, len(photos), BATCH):
@@ -82,20 +83,11 @@ def find_all(photos: Sequence[Pixels], card: ModelCard, runner: Runner) -> list[
         part = [lay(photo, side) for photo in some]
         images = np.stack([image for image, _ in part] + [part[-1][0]] * (BATCH - len(part)))
         answer = runner({"image": images})
-        for number, (photo, (_, (_, width))) in enumerate(zip(some, part, strict=True)):
-            boxes, scores = answer["boxes"][number] * photo.shape[1] / width, answer["scores"][number]
-            found.append(undoubled(np.concatenate([boxes, scores[:, None]], axis=1)))
+        for number, (photo, (_, laid)) in enumerate(zip(some, part, strict=True)):
+            seen = read({name: x[number] for name, x in answer.items()}, 0.0, laid, photo.shape[:2])
+            rows = [(*one.face.box, one.face.score) for one in seen]
+            found.append(np.array(rows, np.float32).reshape(-1, 5))
     return found
-
-
-def undoubled(boxes: Boxes) -> Boxes:
-    """Of boxes that overlap, the one of the highest score; surest first."""
-    rest = boxes[np.argsort(-boxes[:, 4], kind="stable")]
-    kept = []
-    while len(rest):
-        kept.append(rest[0])
-        rest = rest[overlap(rest[0, :4], rest[:, :4]) <= TWICE]
-    return np.array(kept, np.float32).reshape(-1, 5)
 
 
 def agreement(wanted: Sequence[Boxes], found: Sequence[Boxes], threshold: float) -> Agreement:

@@ -16,6 +16,7 @@ from trigger_api.evaluation.emotions.calibration import calibration_error
 from trigger_api.evaluation.emotions.material import LABELS, SIDE, SYNONYMS, VOTED, Faces, Split
 from trigger_api.inference import Runner
 from trigger_api.runtimes import Options, load
+from trigger_api.tasks.emotions import Expression, read
 from trigger_api.tasks.picture.canvas import GREY
 
 BATCH = 16
@@ -122,7 +123,8 @@ def _found(faces: Faces, card: ModelCard, runner: Runner) -> Table:
         part = np.stack(pages[start : start + BATCH])
         answer = runner({"image": _filled(part)})
         for number in range(len(part)):
-            rows += [_nearest({name: x[number] for name, x in answer.items()}, corner, size) for corner in corners]
+            seen = read({name: x[number] for name, x in answer.items()}, 0.0, (height, width), (height, width))
+            rows += [_nearest(seen, corner, size) for corner in corners]
     return np.array(rows[: len(faces)]).reshape(-1, len(LABELS))
 
 
@@ -133,14 +135,15 @@ def _page(faces: Faces, corners: NDArray[np.int64], size: int, shape: tuple[int,
     return page
 
 
-def _nearest(answer: dict[str, Any], corner: NDArray[np.int64], size: int) -> Table:
-    """The emotions of the box that overlaps the face most: half at least, else zeros."""
+def _nearest(seen: Sequence[Expression], corner: NDArray[np.int64], size: int) -> Table:
+    """What is said of the face seen that overlaps this one most: half at least, else zeros."""
     down, across = corner + size / 2
     half = np.array([_WIDE, _HIGH]) * size / 2
     wanted = np.array([across - half[0], down - half[1], across + half[0], down + half[1]])
-    overlaps = overlap(wanted, answer["boxes"]) * (answer["scores"] > 0)
-    best = int(overlaps.argmax())
-    return np.asarray(answer["emotions"][best] * (overlaps[best] >= 0.5))
+    overlaps = overlap(wanted, np.array([one.face.box for one in seen]).reshape(-1, 4))
+    best = int(overlaps.argmax()) if len(seen) else 0
+    near = len(seen) > 0 and overlaps[best] >= 0.5
+    return np.array(seen[best].probabilities if near else [0.0] * len(LABELS))
 
 
 def overlap(box: Table, boxes: Table) -> Table:

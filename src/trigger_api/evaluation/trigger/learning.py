@@ -24,7 +24,8 @@ from trigger_api.evaluation.trigger.listening import Spotter, load
 from trigger_api.evaluation.trigger.report import milliseconds, surroundings
 from trigger_api.evaluation.trigger.rounds import part_of, prose
 from trigger_api.evaluation.trigger.sphinx import Sphinx
-from trigger_api.evaluation.trigger.trials import Point, Trial, clips, listen, merged
+from trigger_api.evaluation.trigger.trials import Clip, Point, Trial, clips, listen, merged
+from trigger_api.training.trigger import phrases
 from trigger_api.training.trigger.lookalikes import lookalikes
 from trigger_api.training.trigger.material import Sources, read_all
 from trigger_api.training.trigger.recipe import train_trigger
@@ -41,17 +42,28 @@ Train = Callable[[Sources, Path, int], object]
 
 @dataclass(frozen=True)
 class Speech:
-    """What there is: a folder of clips for each word, other speech, noise, and the synthesiser to leave out."""
+    """What there is: a folder of clips for each word, other speech, noise, and the synthesiser to leave out.
+
+    `prose` is a file with a sentence a line for that synthesiser to read; without it there is some in this package.
+    """
 
     words: Path
     others: tuple[Path, ...]
     noise: tuple[Path, ...]
     program: str
+    prose: Path | None = None
 
     def unsaid(self, word: str) -> list[Path]:
         """Every clip in which people say other things; one that is named after the word says it."""
         paths = audio_files([self.words, *self.others])
         return [path for path in paths if word not in f"{path.parent.name} {path.stem}".lower()]
+
+    def running(self, word: str, cache: Path) -> list[Clip]:
+        """Sentences without the word, read by the synthesiser: the package's few over and over, those of a file once."""
+        if self.prose is None:
+            return prose(phrases.kept_prose(word), self.program, cache, PACES)
+        lines = self.prose.read_text(encoding="utf-8").lower().splitlines()
+        return prose([line for line in lines if line.strip() and word not in line], self.program, cache)
 
 
 @dataclass(frozen=True)
@@ -168,7 +180,7 @@ def heard(spotter: Spotter, speech: Speech, case: Case, out: Path, *, noisy: boo
     odd = [path for path in audio_files([speech.words / case.word]) if number(path) % 2]
     said = listen(spotter, (one for one in clips(odd, said=True) if one.word), change, case.seed)
     unsaid = listen(spotter, clips(case.unknown(speech.unsaid(case.word)), said=False), change, case.seed + 1)
-    running = listen(spotter, prose(case.word, speech.program, out / "speech", PACES), change, case.seed + 2)
+    running = listen(spotter, speech.running(case.word, out / "speech"), change, case.seed + 2)
     return merged([said, unsaid]), running
 
 

@@ -123,7 +123,7 @@ def _round(
     model = load(out)
     people = [one for one in clips(_matching(sources, held_out), said=True) if one.word]
     synthetic = spoken(sources.word, held_out.program, out / "speech")
-    running = prose(sources.word, held_out.program, out / "speech")
+    running = prose(phrases.kept_prose(sources.word), held_out.program, out / "speech")
     near = nearby(sources.word, held_out.program, out / "speech")
     unsaid = clips(part, said=False)
     return Round(held_out, *(listen(model, heard) for heard in (people, synthetic, running, near, unsaid)))
@@ -154,14 +154,13 @@ def spoken(word: str, program: str, cache: Path) -> list[Clip]:
     return [one for one in found if one.word]
 
 
-def prose(word: str, program: str, cache: Path, paces: Sequence[float] = (1.0,)) -> list[Clip]:
-    """Sentences without the word, read by a program's voices in turn; once more, by the next voice, for each pace."""
+def prose(texts: Sequence[str], program: str, cache: Path, paces: Sequence[float] = (1.0,)) -> list[Clip]:
+    """Sentences read by a program's voices in turn; once more, by the next voice, for each pace."""
     readers = [voice for voice in voices() if voice.program == program]
-    texts = list(enumerate(phrases.kept_prose(word))) if readers else []
     lines = [
         Line(readers[(number + shift) % len(readers)], text, pace)
         for shift, pace in enumerate(paces)
-        for number, text in texts
+        for number, text in enumerate(texts if readers else ())
     ]
     return [clip(line.voice.name, sound, said=False) for line, sound in _spoken(lines, cache)]
 

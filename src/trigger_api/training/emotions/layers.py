@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
-from keras import layers, ops
+from keras import Layer, layers, ops
 
 _MOMENTUM = 0.95
 _FLAT = 4.0  # grey levels: a face of less contrast is not brought to full contrast
@@ -122,3 +123,20 @@ def contrasted(faces: Any) -> Any:
     centred = faces - mean
     deviation = ops.sqrt(ops.mean(ops.square(centred), axis=(1, 2, 3), keepdims=True))
     return centred / ops.maximum(deviation, _FLAT)
+
+
+def inherit(own: Iterable[Layer], learned: Iterable[Layer]) -> None:
+    """Give layers what others have learned, in order and by shape.
+
+    There may be more of them: what has no counterpart stays as it is. A residual block that is one more at the end of a
+    row is silent as it begins.
+
+    Raises:
+        ValueError: they are of another network.
+    """
+    given = [layer.get_weights() for layer in learned]
+    for layer in own:
+        if given and [w.shape for w in given[0]] == [tuple(w.shape) for w in layer.weights]:
+            layer.set_weights(given.pop(0))
+    if given:
+        raise ValueError("the model to go on from is another network")

@@ -10,7 +10,7 @@ from keras import layers, ops
 
 from trigger_api.evaluation.emotions.material import LABELS, SIDE
 from trigger_api.training.emotions import inception, mobilenet
-from trigger_api.training.emotions.layers import Blocks, contrasted
+from trigger_api.training.emotions.layers import Blocks, contrasted, inherit
 
 Plan = inception.Plan | mobilenet.Plan
 _DROPPED = 0.15
@@ -57,19 +57,12 @@ def stored(network: keras.Model, plan: Plan, *, temperature: float, mirrored: bo
 
 
 def take_over(network: keras.Model, model: keras.Model) -> None:
-    """Give a learner what a stored model has learned; people's votes are not stored.
-
-    The learner may be deeper: residual blocks that are one more at the end of a row are silent as they begin.
+    """Give a learner, which may be deeper, what a stored model has learned; people's votes are not stored.
 
     Raises:
         ValueError: it is another network.
     """
-    learned = [layer.get_weights() for layer in _weighted(model.get_layer("look"))]
-    for layer in _weighted(network):
-        if learned and [w.shape for w in learned[0]] == [tuple(w.shape) for w in layer.weights]:
-            layer.set_weights(learned.pop(0))
-    if learned:
-        raise ValueError("the model to go on from is another network")
+    inherit(_weighted(network), _weighted(model.get_layer("look")))
 
 
 def _weighted(network: keras.Model) -> Sequence[keras.Layer]:

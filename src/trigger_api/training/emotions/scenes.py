@@ -25,7 +25,8 @@ WIDE, HIGH = 0.78, 1.04
 _SIZES = (14.0, 150.0)  # pixels of a face's picture
 _LARGE = (60.0, 190.0)  # of half of them: on small ones nobody sees what they show
 _ZOOM = (0.7, 2.2)
-_TILES = ((2, 0.5), (3, 0.3), (4, 0.2))  # so many across and down, and how often
+_TILES = ((1, 0.12), (2, 0.4), (3, 0.3), (4, 0.18))  # so many across and down, and how often
+_EVEN = 0.25  # in tiles: 0 for emotions as often as they are, 1 for all of them as often as each other
 _FILLED = (0.65, 1.05)  # of a tile's side
 _HIDDEN = 0.4  # share of a face left in the scene, below which nothing is said of it
 
@@ -67,6 +68,7 @@ class Dealer:
         self._laid = laid
         self._bare = bare
         self._tiled = tiled
+        self._odds = _evened(material.emotions.argmax(axis=1))
 
     def epoch(self, number: int) -> list[list[int]]:
         """The faces of each batch."""
@@ -107,11 +109,11 @@ class Dealer:
         counts, odds = zip(*_TILES, strict=True)
         count = int(random.choice(counts, p=odds))
         tile, rows = self._side / count, []
-        for number in range(count * count):
+        members = random.choice(len(self._odds), count * count, p=self._odds)
+        for number, member in enumerate(members):
             size = tile * random.uniform(*_FILLED)
             left, top = tile * np.array([number % count, number // count]) + random.uniform(0, 1, 2) * (tile - size)
-            member = int(random.integers(len(self._material.faces)))
-            rows.append(self._lay_face(scene, member, (float(left), float(top), float(size)), random))
+            rows.append(self._lay_face(scene, int(member), (float(left), float(top), float(size)), random))
         return _lit(scene, random), _padded(rows)
 
     def _lay_face(
@@ -141,6 +143,12 @@ class Dealer:
         top, left = (int(random.integers(0, length - large + 1)) for length in pixels.shape)
         square = PIL.Image.fromarray(pixels[top : top + large, left : left + large])
         _lay(scene, np.asarray(square.resize((SIDE, SIDE), PIL.Image.Resampling.BILINEAR)), box, random)
+
+
+def _evened(labels: NDArray[np.intp]) -> NDArray[np.float64]:
+    """How often each face is drawn: more often than others if few show what it shows."""
+    odds = np.bincount(labels)[labels] ** -_EVEN
+    return np.asarray(odds / odds.sum())
 
 
 def _size(random: np.random.Generator) -> float:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from trigger_api.evaluation.emotions.material import LABELS
 from trigger_api.runtimes.detection import taken
-from trigger_api.training.emotions.layers import Blocks
+from trigger_api.training.emotions.layers import Blocks, inherit
 
 STRIDES = (8, 16, 32)
 ANCHORS = (
@@ -39,7 +39,7 @@ class Plan:
     """Channels after each step by two, and how many residual blocks follow it."""
 
     widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 192)
-    blocks: tuple[int, int, int, int, int] = (0, 1, 2, 3, 2)
+    blocks: tuple[int, int, int, int, int] = (0, 1, 4, 4, 2)
 
 
 def learner(plan: Plan) -> keras.Model:
@@ -77,7 +77,7 @@ def stored(network: keras.Model, plan: Plan, *, side: int, most: int, temperatur
 
 def give(served: keras.Model, network: keras.Model, temperature: float = 1.0) -> None:
     """Give a network that was built to be stored what a learner has learned."""
-    own, other = ([layer for layer in x.layers if layer.weights] for x in (served.get_layer("look"), network))
+    own, other = _weighted(served.get_layer("look")), _weighted(network)
     scale = np.ones((PER_PLACE, FIELDS), np.float32)
     scale[:, 5:] /= temperature
     for layer, learned in zip(own, other, strict=True):
@@ -86,10 +86,16 @@ def give(served: keras.Model, network: keras.Model, temperature: float = 1.0) ->
 
 
 def take_over(network: keras.Model, model: keras.Model) -> None:
-    """Give a learner what a stored network has learned."""
-    own, other = ([layer for layer in x.layers if layer.weights] for x in (network, model.get_layer("look")))
-    for layer, learned in zip(own, other, strict=True):
-        layer.set_weights(learned.get_weights())
+    """Give a learner, which may be deeper, what a stored network has learned.
+
+    Raises:
+        ValueError: it is another network.
+    """
+    inherit(_weighted(network), _weighted(model.get_layer("look")))
+
+
+def _weighted(model: keras.Model) -> list[keras.Layer]:
+    return [layer for layer in model.layers if layer.weights]
 
 
 def decoded(scores: Any, side: int) -> tuple[Any, Any, Any]:
