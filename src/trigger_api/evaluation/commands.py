@@ -97,7 +97,7 @@ def learning(
     recordings: Annotated[list[int] | None, typer.Option(help="How many to learn from; may be given often.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="One training each; may be given often.")] = None,
     hold_out: Annotated[str, typer.Option(help="Synthesiser left out, whose prose is a test.")] = "festival",
-    prose: Annotated[Path | None, typer.Option(help="Its text, a sentence a line.", exists=True, dir_okay=False)] = None,
+    prose: Annotated[Path | None, typer.Option(help="Its sentences, one a line.", exists=True, dir_okay=False)] = None,
     baseline: Annotated[bool, typer.Option(help="Measure PocketSphinx too.")] = False,
 ) -> None:
     """Learn words from few recordings of some people, and measure on recordings of others."""

@@ -1,8 +1,13 @@
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from trigger_api.training.trigger import material as module
 from trigger_api.training.trigger.material import Sources, gather, read_all
+from trigger_api.training.trigger.recordings import RATE, Spoken
+from trigger_api.training.trigger.splices import Splices
 
 NO_PROGRAMS = ("flite", "festival", "espeak-ng")
 
@@ -32,6 +37,29 @@ def test_words_near_in_sound_may_be_left_out() -> None:
     pytest.importorskip("pocketsphinx")
     assert "captivate" in Sources("activate").near()
     assert "captivate" not in Sources("activate", without=("captivate",)).near()
+
+
+def test_words_that_hold_the_phrase_are_not_spliced() -> None:
+    pytest.importorskip("pocketsphinx")
+    words = Sources("computer", without=("commuter",)).unlike()
+    assert "compute" in words
+    assert not {"computer", "computers", "microcomputer", "commuter"} & set(words)
+
+
+def test_where_no_recording_is_given_the_word_is_spliced(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken, other = Spoken(np.ones(RATE, np.float32), RATE), np.ones(RATE // 2, np.float32)
+    monkeypatch.setattr(module, "pronounced", lambda _: ("B", "IY", "P"))
+    monkeypatch.setattr(module, "labelled", lambda *_: [])
+    monkeypatch.setattr(module, "splices", lambda *_: Splices([spoken], [other]))
+    sources = Sources("beep", None, (folders["other"],), (folders["noise"],), without=("flite", "festival"))
+    material = gather(sources, tmp_path / "cache", 0, steps)
+    assert material.real == [spoken]
+    assert material.rest.others[-1] is other
+    recorded = gather(replace(sources, recordings=folders["word"]), tmp_path / "cache", 0, steps)
+    assert len(recorded.real) == 4
+    assert all(clip is not other for clip in recorded.rest.others)
 
 
 def test_nobody_says_the_word(folders: dict[str, Path], tmp_path: Path) -> None:

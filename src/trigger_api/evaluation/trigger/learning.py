@@ -59,7 +59,7 @@ class Speech:
         return [path for path in paths if word not in f"{path.parent.name} {path.stem}".lower()]
 
     def running(self, word: str, cache: Path) -> list[Clip]:
-        """Sentences without the word, read by the synthesiser: the package's few over and over, those of a file once."""
+        """Sentences without the word, read by the synthesiser: the package's over and over, those of a file once."""
         if self.prose is None:
             return prose(phrases.kept_prose(word), self.program, cache, PACES)
         lines = self.prose.read_text(encoding="utf-8").lower().splitlines()

@@ -22,18 +22,30 @@ def dictionary() -> dict[str, Sounds]:
     return {word: tuple(sounds) for word, *sounds in entries if word.isalpha()}
 
 
-def lookalikes(phrase: str, count: int = 60) -> list[str]:
-    """The words nearest in sound to a phrase, nearest first, but those that begin with it."""
+def pronounced(phrase: str) -> Sounds | None:
+    """The sounds of a phrase; None where a word of it is not known."""
     known = dictionary()
     if not all(word in known for word in phrase.split()):
+        return None
+    return tuple(sound for word in phrase.split() for sound in known[word])
+
+
+def lookalikes(phrase: str, count: int = 60) -> list[str]:
+    """The words nearest in sound to a phrase, nearest first, but those that begin with it."""
+    known, wanted = dictionary(), pronounced(phrase)
+    if wanted is None:
         return []
-    wanted = tuple(sound for word in phrase.split() for sound in known[word])
     near = {
         word: distance(wanted, sounds) / max(len(wanted), len(sounds))
         for word, sounds in known.items()
         if abs(len(sounds) - len(wanted)) <= 3 and sounds[: len(wanted)] != wanted
     }
     return sorted(near, key=near.__getitem__)[:count]
+
+
+def contains(sounds: Sounds, part: Sounds) -> bool:
+    """Whether some sounds are among others, in a row."""
+    return any(sounds[first : first + len(part)] == part for first in range(len(sounds) - len(part) + 1))
 
 
 def distance(one: Sounds, other: Sounds) -> int:

@@ -13,9 +13,11 @@ import numpy as np
 
 from trigger_api.training.trigger import phrases, sentences
 from trigger_api.training.trigger.corpus import Pools, said
-from trigger_api.training.trigger.lookalikes import lookalikes
+from trigger_api.training.trigger.lookalikes import contains, dictionary, lookalikes, pronounced
+from trigger_api.training.trigger.phones import labelled
 from trigger_api.training.trigger.recordings import RATE, Samples, Spoken, audio_files, read
 from trigger_api.training.trigger.speech import Line, Voice, say, voices
+from trigger_api.training.trigger.splices import Splices, splices
 
 _T = TypeVar("_T")
 
@@ -58,13 +60,22 @@ class Sources:
         """The words near in sound that may be used."""
         return [word for word in lookalikes(self.word) if not self._left_out(word)]
 
+    def unlike(self) -> list[str]:
+        """All words of the dictionary that may be used, but those that have the phrase in them."""
+        wanted = pronounced(self.word) or ()
+        others = (word for word, sounds in dictionary().items() if not contains(sounds, wanted))
+        return [word for word in others if not self._left_out(word)]
+
     def _left_out(self, *names: str) -> bool:
         return any(fnmatch.fnmatch(name, pattern) for name in names for pattern in self.without)
 
 
 @dataclass(frozen=True)
 class Material:
-    """The word as people and as programs say it; everything else; and a part of that kept from training."""
+    """The word as people and as programs say it; everything else; and a part of that kept from training.
+
+    Where there is no recording of people, the word is spliced together from what they said.
+    """
 
     real: Sequence[Spoken]
     synthetic: Sequence[Spoken]
@@ -101,9 +112,20 @@ def gather(sources: Sources, cache: Path, seed: int, step: Callable[[str], None]
     noise = [clip for clip in read_all(sources.files(sources.noise)) if len(clip) > RATE]
     if not heard:
         raise ValueError("nothing is said but the word: install a synthesiser, or give recordings of other speech")
+    step("words are spliced from what people said")
+    spliced = Splices() if real else _splices(sources, cache / "labels", seed)
     kept = [clip for number, clip in enumerate(heard) if number % _HELD_OUT]
-    rest = replace(_pools(kept or heard, noise), near=near)
-    return Material(real, synthetic, rest, _pools(heard[::_HELD_OUT], noise))
+    pools = _pools(kept or heard, noise)
+    rest = replace(pools, near=near, others=[*pools.others, *spliced.others])
+    return Material(real or spliced.said, synthetic, rest, _pools(heard[::_HELD_OUT], noise))
+
+
+def _splices(sources: Sources, labels: Path, seed: int) -> Splices:
+    """None where nobody tells what sound is where: without PocketSphinx, or for a word that it does not know."""
+    if pronounced(sources.word) is None:
+        return Splices()
+    people = labelled(sources.files(sources.negatives), labels)
+    return splices(people, sources.word, sources.unlike(), sources.near(), seed)
 
 
 def _pools(heard: Sequence[Samples], noise: Sequence[Samples]) -> Pools:
