@@ -112,18 +112,18 @@ def gather(sources: Sources, cache: Path, seed: int, step: Callable[[str], None]
     noise = [clip for clip in read_all(sources.files(sources.noise)) if len(clip) > RATE]
     if not heard:
         raise ValueError("nothing is said but the word: install a synthesiser, or give recordings of other speech")
-    step("words are spliced from what people said")
-    spliced = Splices() if real else _splices(sources, cache / "labels", seed)
+    spliced = Splices() if real else _splices(sources, cache / "labels", seed, step)
     kept = [clip for number, clip in enumerate(heard) if number % _HELD_OUT]
     pools = _pools(kept or heard, noise)
     rest = replace(pools, near=near, others=[*pools.others, *spliced.others])
     return Material(real or spliced.said, synthetic, rest, _pools(heard[::_HELD_OUT], noise))
 
 
-def _splices(sources: Sources, labels: Path, seed: int) -> Splices:
+def _splices(sources: Sources, labels: Path, seed: int, step: Callable[[str], None]) -> Splices:
     """None where nobody tells what sound is where: without PocketSphinx, or for a word that it does not know."""
     if pronounced(sources.word) is None:
         return Splices()
+    step("words are spliced from what people said")
     people = labelled(sources.files(sources.negatives), labels)
     return splices(people, sources.word, sources.unlike(), sources.near(), seed)
 
