@@ -30,8 +30,8 @@ def test_the_surest_first_and_each_once() -> None:
 
 def test_what_a_face_shows_is_the_mean_of_what_its_boxes_say() -> None:
     boxes = ((0, 0, 20, 20), (1, 0, 21, 20), (40, 0, 60, 20), (0, 60, 20, 80))
-    said = answer(*boxes, scores=(0.9, 0.3, 0.8, 0.1))
-    said[EMOTIONS] = np.eye(len(LABELS), dtype=np.float32)[:4]
+    each_its_own = {EMOTIONS: np.eye(len(LABELS), dtype=np.float32)[:4]}
+    said = {**answer(*boxes, scores=(0.9, 0.3, 0.8, 0.1)), **each_its_own}
     first, second = read(said, 0.5, (100, 100), (100, 100))  # the faint box is heard, too
     assert first.probabilities[:3] == pytest.approx((0.75, 0.25, 0))
     assert second.probabilities[:3] == pytest.approx((0, 0, 1))

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from trigger_api.cards import write_card
 from trigger_api.evaluation.trigger import learning as module
 from trigger_api.evaluation.trigger.learning import Case, Speech, figures, learn, learned, measure, number, picked
 from trigger_api.evaluation.trigger.listening import Listener
+from trigger_api.evaluation.trigger.trials import Clip
 from trigger_api.tasks.log_mel import LogMel
 from trigger_api.training.trigger.lookalikes import lookalikes
 from trigger_api.training.trigger.material import Sources
@@ -104,7 +106,12 @@ def test_a_baseline_learns_nothing(
 
 def test_a_file_is_read_without_the_word(speech: Speech, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(module, "prose", lambda texts, *_: asked.append(tuple(texts)) or [])
+
+    def note(texts: Sequence[str], *_: object) -> list[Clip]:
+        asked.append(tuple(texts))
+        return []
+
+    monkeypatch.setattr(module, "prose", note)
     (tmp_path / "news.txt").write_text("Nothing new today\n\nTwo Beeps were heard\n")
     replace(speech, prose=tmp_path / "news.txt").running("beep", tmp_path)
     speech.running("beep", tmp_path)
