@@ -63,11 +63,11 @@ class Listener(Spotter):
         """Scores ``float32[n]`` of 16 kHz mono samples and the silence after them, from windows chained by state."""
         tail = np.zeros(self.front.front_end.tail_ms * self.front.front_end.sample_rate // 1000, np.float32)
         features = self.front.features(np.concatenate([samples, tail]))
-        window = max(self.card.lengths)
+        step, window = min(self.card.lengths), max(self.card.lengths)
         state, parts = np.zeros((1, self.card.inputs[1].shape[0]), np.float32), []
         for start in range(0, len(features), window):
             piece = features[start : start + window]
-            padded = np.pad(piece, ((0, window - len(piece)), (0, 0)))[None]
+            padded = np.pad(piece, ((0, -len(piece) % step), (0, 0)))[None]
             scores, state = self.network(padded, state)
             parts.append(np.asarray(scores)[0])
         return np.concatenate(parts)[: int(len(features) * 10 / self.frame_ms)]
@@ -92,5 +92,5 @@ def load(folder: Path) -> Listener:
         heard = model({"features": features, "state": state})
         return heard["scores"], heard["state"]
 
-    shape = [tf.TensorSpec((1, max(card.lengths), card.front_end.bands)), tf.TensorSpec((1, card.inputs[1].shape[0]))]
+    shape = [tf.TensorSpec((1, None, card.front_end.bands)), tf.TensorSpec((1, card.inputs[1].shape[0]))]
     return Listener(card, LogMel(card.front_end), tf.function(run, input_signature=shape))
