@@ -36,7 +36,7 @@ from trigger_api.training.emotions.teacher import Teacher, asked, targets
 from trigger_api.training.small import write_small
 
 COURSE = Course(size=8, epochs=12, rate=1.5e-3, decay=0.03, average=0.998, save_every=150)
-CANVAS, MOST = 512, 64
+CANVAS, MOST = 512, 128
 _SCENE = 256  # pixels of a side
 _BELIEVED = 0.5  # how much a teacher's word counts against the labels'
 _SMOOTHING = 0.05

@@ -23,7 +23,7 @@ _WORD_SECONDS = 0.16  # after the word's end the score should be high for this l
 _EARLY_SECONDS = 0.08  # shortly before and after that, either is right
 _LATE_SECONDS = 0.40
 _WARP = 0.12
-_SCORED = 512
+_SCORED = 128  # scenes at a time: what is made of so few stays in a core's own cache
 _EASY = 0.03  # a scene that is heard right is still drawn now and then
 
 
@@ -89,9 +89,10 @@ def fit(
     manager = tf.train.CheckpointManager(saved, str(folder), max_to_keep=1)
     saved.restore(manager.latest_checkpoint)
     step = _step(network, optimizer, shape.bands, schedule.word_weight)
+    look = tf.function(lambda features: network(features, training=False), autograph=False)
     for epoch in range(int(epoch_done), schedule.epochs):
         rng, total = np.random.default_rng([seed, 2, epoch]), 0.0
-        odds = [_odds(network, share) for share in shares]
+        odds = [_odds(look, share) for share in shares]
         for _ in range(schedule.steps):
             total += float(step(*_batch(shares, odds, shape, rng)))
             done(1 / (schedule.epochs * schedule.steps))
@@ -109,12 +110,12 @@ def _freeze(network: Any, layers: int) -> None:
         network.get_layer(f"norm{number}").trainable = False
 
 
-def _odds(network: Any, share: Share) -> NDArray[np.float64]:
+def _odds(look: Callable[[Floats], Any], share: Share) -> NDArray[np.float64]:
     """How likely each scene of a bank is to be drawn: all the same, or by the highest score where none should be."""
     if not share.hard:
         return np.full(len(share.bank), 1 / len(share.bank))
     heard = [
-        np.asarray(network(share.bank.features[k : k + _SCORED].astype(np.float32), training=False)).max(axis=1)
+        np.asarray(look(share.bank.features[k : k + _SCORED].astype(np.float32))).max(axis=1)
         for k in range(0, len(share.bank), _SCORED)
     ]
     odds = _EASY + 1 / (1 + np.exp(-np.concatenate(heard).astype(np.float64)))
