@@ -27,6 +27,22 @@ def test_recordings_are_gathered_without_any_program(folders: dict[str, Path], t
     assert len(material.pools(material.words).words) == 4
 
 
+@pytest.mark.parametrize(("heard", "seconds"), [((0.4, 0.6), 0.2), ((0.3, 0.7), 0.6), (None, 0.6)])
+def test_what_sounds_long_before_or_after_the_word_is_cut_off(
+    folders: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    heard: tuple[float, float] | None,
+    seconds: float,
+) -> None:
+    span = heard and (int(heard[0] * RATE), int(heard[1] * RATE))
+    monkeypatch.setattr(module, "_BEYOND", RATE // 6)
+    monkeypatch.setattr(module, "pronounced", lambda _: ("B", "IY", "P"))
+    monkeypatch.setattr(module, "aligned_span", lambda *_: span)
+    material = gather(Sources("beep", folders["word"], (folders["other"],), without=NO_PROGRAMS), tmp_path, 0, steps)
+    assert [one.end / RATE for one in material.real] == pytest.approx([seconds] * 4, abs=0.05)
+
+
 def test_what_is_left_out_is_not_read(folders: dict[str, Path]) -> None:
     sources = Sources("beep", without=("2_*", "*/other/*"))
     found = sources.files([folders["word"], folders["other"]])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from trigger_api.training.trigger.phones import HOP, SILENCE, SOUNDS, labelled, listened, read_aloud
+from trigger_api.training.trigger.phones import HOP, SILENCE, SOUNDS, aligned_span, labelled, listened, read_aloud
 from trigger_api.training.trigger.recordings import read
 
 pytest.importorskip("pocketsphinx")
@@ -25,8 +25,17 @@ def test_a_word_that_is_known_is_aligned() -> None:
     assert sounds(labels) == ["AE", "K", "T", "AH", "V", "EY", "T"]
 
 
+def test_a_word_is_found_beside_noise() -> None:
+    samples = read(SAMPLE)
+    start, end = aligned_span(samples, "activate") or (0, 0)
+    noisy = samples + 0.02 * np.random.default_rng(0).standard_normal(len(samples)).astype(np.float32)
+    assert aligned_span(noisy, "activate") == pytest.approx((start, end), abs=0.15 * 16_000)  # noise covers the "t"
+    assert 0.2 < (end - start) / 16_000 < 1.2
+
+
 def test_what_no_words_fit_has_no_sounds() -> None:
     assert len(listened(np.zeros(400, np.float32), "activate")) == 0
+    assert aligned_span(np.zeros(400, np.float32), "activate") is None
 
 
 def test_labels_are_kept(tmp_path: Path) -> None:

@@ -56,9 +56,9 @@ class Bank:
         return len(self.ends)
 
 
-def said(samples: Samples) -> Spoken | None:
-    """The stretch of a clip in which somebody speaks, with soft edges; None where nobody does."""
-    span = speech_span(samples)
+def said(samples: Samples, span: tuple[int, int] | None = None) -> Spoken | None:
+    """The stretch of a clip in which somebody speaks (`span`, if known), with soft edges; None where nobody does."""
+    span = span or speech_span(samples)
     if span is None:
         return None
     stretch = faded(samples[max(0, span[0] - _FADE) : span[1]])

@@ -14,8 +14,8 @@ import numpy as np
 from trigger_api.training.trigger import phrases, sentences
 from trigger_api.training.trigger.corpus import Pools, said
 from trigger_api.training.trigger.lookalikes import contains, dictionary, lookalikes, pronounced
-from trigger_api.training.trigger.phones import labelled
-from trigger_api.training.trigger.recordings import RATE, Samples, Spoken, audio_files, read
+from trigger_api.training.trigger.phones import aligned_span, labelled
+from trigger_api.training.trigger.recordings import RATE, Samples, Spoken, audio_files, read, speech_span
 from trigger_api.training.trigger.speech import Line, Voice, say, voices
 from trigger_api.training.trigger.splices import Splices, splices
 
@@ -24,6 +24,7 @@ _T = TypeVar("_T")
 _HELD_OUT = 10  # every tenth clip of other speech is kept for calibration
 _SILENT = 1e-3
 _SHORT = 2 * RATE  # a clip up to this long is a word or two
+_BEYOND = RATE // 4  # samples: what sounds so long before or after a word is something else
 _SENTENCE_TEMPOS = (0.85, 1.0, 1.2)
 # A few voices of flite and festival are made from people; the many of espeak-ng are made from rules.
 _TAKES = {"flite": 30, "festival": 30}
@@ -105,7 +106,8 @@ def gather(sources: Sources, cache: Path, seed: int, step: Callable[[str], None]
     spoken = _present(say(_other_lines(sources, seed), cache))
     near = [one.samples for one in _trimmed(say(_near_lines(sources, seed), cache))]
     step("reading recordings")
-    real = _trimmed(read_all(sources.files([sources.recordings] if sources.recordings else [])))
+    recordings = read_all(sources.files([sources.recordings] if sources.recordings else []))
+    real = _present(_recorded(clip, sources.word) for clip in recordings)
     if not real and not synthetic:
         raise ValueError("nobody says the word: install espeak-ng, flite or festival, or give recordings")
     heard = read_all(sources.files(sources.negatives)) + spoken
@@ -117,6 +119,15 @@ def gather(sources: Sources, cache: Path, seed: int, step: Callable[[str], None]
     pools = _pools(kept or heard, noise)
     rest = replace(pools, near=near, others=[*pools.others, *spliced.others])
     return Material(real or spliced.said, synthetic, rest, _pools(heard[::_HELD_OUT], noise))
+
+
+def _recorded(samples: Samples, word: str) -> Spoken | None:
+    """Where a recording says the word: by its energy, unless there is noise around, as PocketSphinx tells."""
+    loud = speech_span(samples)
+    heard = aligned_span(samples, word) if loud and pronounced(word) else None
+    if loud and heard and (loud[0] < heard[0] - _BEYOND or loud[1] > heard[1] + _BEYOND):
+        return said(samples, heard)
+    return said(samples, loud)
 
 
 def _splices(sources: Sources, labels: Path, seed: int, step: Callable[[str], None]) -> Splices:

@@ -135,6 +135,12 @@ def listened(samples: Samples, text: str | None) -> Labels:
         decoder.activate_search()
 
 
+def aligned_span(samples: Samples, text: str) -> tuple[int, int] | None:
+    """Where 16 kHz samples that say `text` begin and end to say it, in samples; None where the words do not fit."""
+    heard = np.flatnonzero(listened(samples, text) != SILENCE)
+    return (int(heard[0]) * HOP, min(len(samples), int(heard[-1] + 1) * HOP)) if len(heard) else None
+
+
 def _track(alignment: Any, samples: int) -> Labels:
     track = np.full(-(-samples // HOP), SILENCE, np.uint8)
     for sound in (sound for word in alignment for sound in word):
