@@ -62,6 +62,7 @@ def rounds(
     negatives: Annotated[list[Path] | None, typer.Option(help="Other speech for every round.", exists=True)] = None,
     noise: Annotated[list[Path] | None, typer.Option(help="Sounds that are no speech.", exists=True)] = None,
     seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+    prose: Annotated[Path | None, typer.Option(help="Sentences, one a line.", exists=True, dir_okay=False)] = None,
 ) -> None:
     """Train without a speaker and a synthesiser, and measure on them; once for each hold-out."""
     from trigger_api.evaluation.trigger.rounds import HeldOut, leave_one_out
@@ -69,7 +70,8 @@ def rounds(
 
     with told(OSError, ValueError):
         sources = Sources(word, recordings, tuple(negatives or ()), tuple(noise or ()))
-        figures = leave_one_out(sources, tests, [HeldOut.parse(text) for text in hold_out], out, seed=seed)
+        parsed = [HeldOut.parse(text) for text in hold_out]
+        figures = leave_one_out(sources, tests, parsed, out, seed=seed, prose_file=prose)
     typer.echo(json.dumps(figures, indent=2))
 
 

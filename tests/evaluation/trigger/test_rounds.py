@@ -12,12 +12,14 @@ from trigger_api.evaluation.trigger.rounds import (
     Round,
     leave_one_out,
     part_of,
+    read_sentences,
     report,
     rounds,
     shared_threshold,
 )
 from trigger_api.tasks.log_mel import LogMel
 from trigger_api.training.trigger.material import Sources
+from trigger_api.training.trigger.phrases import kept_prose
 from trigger_api.training.trigger.recordings import RATE
 
 from .test_trials import FRONT_END, beeps, card, hears_highs
@@ -44,7 +46,8 @@ def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: list[Sources]) -
         write_card(out, card())
 
     def run() -> list[Round]:
-        return rounds(Sources("beep", tmp_path / "said"), [tmp_path / "unsaid"], HELD_OUT, tmp_path / "out", train)
+        sources = Sources("beep", tmp_path / "said")
+        return rounds(sources, [tmp_path / "unsaid"], HELD_OUT, tmp_path / "out", [], train)
 
     run()
     return run()  # finds the models of the first run
@@ -92,6 +95,12 @@ def test_leaving_one_out_writes_the_figures(tmp_path: Path, monkeypatch: pytest.
     assert json.loads((tmp_path / "rounds.json").read_text()) == figures
     assert {"at most 0 in other speech", "at most 2 in other speech and prose"} <= figures.keys()
     assert (tmp_path / "rounds.png").stat().st_size < 60_000
+
+
+def test_sentences_with_the_word_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "news.txt").write_text("Nothing new today\n\nTwo Beeps were heard\n")
+    assert read_sentences(tmp_path / "news.txt", "beep") == ["nothing new today"]
+    assert read_sentences(None, "beep") == kept_prose("beep")
 
 
 def test_clips_of_one_speaker_stay_together() -> None:

@@ -22,10 +22,9 @@ from pydantic import JsonValue
 from trigger_api.cards import CARD_FILE
 from trigger_api.evaluation.trigger.listening import Spotter, load
 from trigger_api.evaluation.trigger.report import milliseconds, surroundings
-from trigger_api.evaluation.trigger.rounds import part_of, prose
+from trigger_api.evaluation.trigger.rounds import part_of, prose, read_sentences
 from trigger_api.evaluation.trigger.sphinx import Sphinx
 from trigger_api.evaluation.trigger.trials import Clip, Point, Trial, clips, listen, merged
-from trigger_api.training.trigger import phrases
 from trigger_api.training.trigger.lookalikes import lookalikes
 from trigger_api.training.trigger.material import Sources, read_all
 from trigger_api.training.trigger.recipe import train_trigger
@@ -60,10 +59,8 @@ class Speech:
 
     def running(self, word: str, cache: Path) -> list[Clip]:
         """Sentences without the word, read by the synthesiser: the package's over and over, those of a file once."""
-        if self.prose is None:
-            return prose(phrases.kept_prose(word), self.program, cache, PACES)
-        lines = self.prose.read_text(encoding="utf-8").lower().splitlines()
-        return prose([line for line in lines if line.strip() and word not in line], self.program, cache)
+        texts = read_sentences(self.prose, word)
+        return prose(texts, self.program, cache, (1.0,) if self.prose else PACES)
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,13 @@ class Round:
 
 
 def leave_one_out(
-    sources: Sources, tests: Sequence[Path], held_out: Sequence[HeldOut], out: Path, *, seed: int = 0
+    sources: Sources,
+    tests: Sequence[Path],
+    held_out: Sequence[HeldOut],
+    out: Path,
+    *,
+    seed: int = 0,
+    prose_file: Path | None = None,
 ) -> dict[str, JsonValue]:
     """Train and measure all rounds, and write the figures to ``rounds.json`` in `out`.
 
@@ -77,6 +83,7 @@ def leave_one_out(
         held_out: who each round goes without.
         out: folder for the rounds' models; what is already there is used again.
         seed: of the training.
+        prose_file: sentences for the synthesisers to read, one a line; without it there are some in this package.
     """
 
     def train(plan: Sources, folder: Path) -> None:
@@ -91,7 +98,7 @@ def leave_one_out(
             without=plan.without,
         )
 
-    done = rounds(sources, tests, held_out, out, train)
+    done = rounds(sources, tests, held_out, out, read_sentences(prose_file, sources.word), train)
     figures = reports(done)
     (out / "rounds.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     draw([together(done, threshold) for threshold in THRESHOLDS], out / "rounds.png")
@@ -99,22 +106,35 @@ def leave_one_out(
 
 
 def rounds(
-    sources: Sources, tests: Sequence[Path], held_out: Sequence[HeldOut], out: Path, train: Train
+    sources: Sources,
+    tests: Sequence[Path],
+    held_out: Sequence[HeldOut],
+    out: Path,
+    texts: Sequence[str],
+    train: Train,
 ) -> list[Round]:
     """Run every round. Of `tests`, folders of clips without the word, each round trains on all but its own part.
+
+    `texts` are read by the synthesiser that a round goes without.
 
     A model folder that is already there is used again, so a run that was stopped goes on.
     """
     files = audio_files(tests)
     parts = [[path for path in files if part_of(path, len(held_out)) == k] for k in range(len(held_out))]
     return [
-        _round(sources, files, part, one, out / f"round-{k}", train)
+        _round(sources, files, part, one, out / f"round-{k}", texts, train)
         for k, (one, part) in enumerate(zip(held_out, parts, strict=True), 1)
     ]
 
 
 def _round(
-    sources: Sources, files: Sequence[Path], part: Sequence[Path], held_out: HeldOut, out: Path, train: Train
+    sources: Sources,
+    files: Sequence[Path],
+    part: Sequence[Path],
+    held_out: HeldOut,
+    out: Path,
+    texts: Sequence[str],
+    train: Train,
 ) -> Round:
     if not (out / CARD_FILE).exists():
         known = tuple(path for path in files if path not in set(part))
@@ -123,7 +143,7 @@ def _round(
     model = load(out)
     people = [one for one in clips(_matching(sources, held_out), said=True) if one.word]
     synthetic = spoken(sources.word, held_out.program, out / "speech")
-    running = prose(phrases.kept_prose(sources.word), held_out.program, out / "speech")
+    running = prose(texts, held_out.program, out / "speech")
     near = nearby(sources.word, held_out.program, out / "speech")
     unsaid = clips(part, said=False)
     return Round(held_out, *(listen(model, heard) for heard in (people, synthetic, running, near, unsaid)))
@@ -152,6 +172,18 @@ def spoken(word: str, program: str, cache: Path) -> list[Clip]:
     lines = [Line(voice, word, *pace) for voice in voices() if voice.program == program for pace in _TEMPOS]
     found = [clip(f"{line.voice.name}@{line.tempo}", sound, said=True) for line, sound in _spoken(lines, cache)]
     return [one for one in found if one.word]
+
+
+def read_sentences(file: Path | None, word: str) -> list[str]:
+    """The sentences without the word of a file that has one a line; of this package where no file is given.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if file is None:
+        return phrases.kept_prose(word)
+    lines = file.read_text(encoding="utf-8").lower().splitlines()
+    return [line for line in lines if line.strip() and word not in line]
 
 
 def prose(texts: Sequence[str], program: str, cache: Path, paces: Sequence[float] = (1.0,)) -> list[Clip]:
