@@ -230,7 +230,7 @@ class TestFind:
     def test_what_is_not_there_is_unknown(
         self, registry: Registry, task: str, name: str | None, version: str | None
     ) -> None:
-        with pytest.raises(UnknownModel, match=r"there is: (bundled, own|none)"):
+        with pytest.raises(UnknownModel, match=r"there is: (bundled 1, own 1, own 2, own 10|none)$"):
             registry.find(task, name, version)
 
     def test_a_label_means_a_version_and_stable_is_the_default(self, registry: Registry) -> None:

@@ -191,7 +191,8 @@ class Registry:
         versions = [entry for entry in named if entry.card.name == name]
         found = _versions(versions, version)
         if not found:
-            known = ", ".join(sorted({entry.card.name for entry in named})) or "none"
+            there = sorted({(entry.card.name, int(entry.card.version)) for entry in named})
+            known = ", ".join(f"{name} {number}" for name, number in there) or "none"
             raise UnknownModel(f"no such {task or ''} model or version; there is: {known}".replace("  ", " "))
         return max(found, key=lambda entry: (entry.model is not None, int(entry.card.version)))
 

@@ -42,7 +42,7 @@ class Detection(_Schema):
 
     word: str
     time_ms: int = Field(description="end of the word, milliseconds from the start of the recording")
-    score: float = Field(ge=0, le=1)
+    score: float = Field(ge=0, le=1, description="where it first reached the threshold, not the highest of the word")
 
 
 class HeardWord(_Schema):

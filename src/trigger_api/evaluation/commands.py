@@ -33,7 +33,7 @@ _MINILM = BUNDLED / "entities" / "minilm" / "1"
 
 @app.command()
 def trigger(
-    positives: Annotated[list[Path], typer.Option(help="Recordings that say the word once each.", exists=True)],
+    positives: Annotated[list[Path], typer.Option(help="Recordings of the word alone, said once.", exists=True)],
     negatives: Annotated[list[Path], typer.Option(help="Recordings that never say it.", exists=True)],
     model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _ACTIVATE,
     out: Annotated[Path | None, typer.Option(help="Folder for JSON, markdown and the curve.")] = None,
@@ -45,7 +45,7 @@ def trigger(
     """Measure misses and false accepts of a trigger word as it would hear a live stream."""
     from trigger_api.evaluation.trigger.report import evaluate_trigger  # matplotlib takes a second to import
 
-    with told(OSError, ValueError):
+    with told(OSError, RuntimeError, ValueError):
         figures = evaluate_trigger(
             model, positives, negatives, out, noise=tuple(noise or ()), snr_db=snr, reverb=reverb, seed=seed
         )

@@ -66,7 +66,7 @@ class _Stream(soundfile.SoundFile):  # type: ignore[misc]
 
 
 def decode(data: bytes, limits: AudioLimits) -> Audio:
-    """Decode wav (8-64 bit, float too), flac, ogg (Vorbis, Opus) or mp3, and mix it down to mono.
+    """Decode wav (8 to 32 bit, or float), flac, ogg (Vorbis, Opus) or mp3, and mix it down to mono.
 
     Raises:
         UnsupportedMedia: it is no recording of these formats, or has too many channels or an odd rate.

@@ -28,20 +28,22 @@ def trigger(
     noise: Annotated[
         list[Path] | None, typer.Option(help="Sounds that are no speech; may be given often.", exists=True)
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")] = 0,
     synthesizer: Annotated[
         str | None, typer.Option(help="Another speech program: 'COMMAND {text} {out}' writes a wav.")
     ] = None,
 ) -> None:
     """Train a trigger word. Stopped and started again, it goes on where it was."""
     from trigger_api.training.trigger.checks import advice
+    from trigger_api.training.trigger.phrases import checked
     from trigger_api.training.trigger.recipe import train_trigger  # TensorFlow and matplotlib take seconds to import
 
-    for line in advice(recordings) if recordings else ():
-        err.print(line, highlight=False)
-    with told(ValueError):
+    with told(OSError, ValueError):
+        phrase = checked(word)
+        for line in advice(recordings) if recordings else ():
+            err.print(line, highlight=False)
         card = train_trigger(
-            word, out, recordings, tuple(negatives or ()), tuple(noise or ()), seed=seed, synthesizer=synthesizer
+            phrase, out, recordings, tuple(negatives or ()), tuple(noise or ()), seed=seed, synthesizer=synthesizer
         )
     err.print(f"{out}: hears {word!r}; serve it with: trigger-api serve --models {out}", highlight=False)
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters", "decision"}))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from trigger_api.evaluation.trigger.listening import Listener
-from trigger_api.evaluation.trigger.report import at_rates, draw, summary, surroundings, table
+from trigger_api.evaluation.trigger.report import at_rates, draw, evaluate_trigger, summary, surroundings, table
 from trigger_api.evaluation.trigger.trials import Clip, Trial, listen
 from trigger_api.tasks.log_mel import LogMel
 from trigger_api.training.trigger.recordings import RATE
@@ -56,3 +56,8 @@ def test_noise_comes_at_the_ratio_asked_for(reverb: bool) -> None:
     changed = change(sound, np.random.default_rng(1))
     assert len(changed) == len(sound)
     assert np.abs(changed[-RATE:]).mean() > 10 * np.abs(sound[-RATE:]).mean()
+
+
+def test_recordings_of_both_kinds_are_needed(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="both kinds of recordings"):
+        evaluate_trigger(tmp_path, [tmp_path], [tmp_path])

@@ -88,6 +88,15 @@ def test_nobody_says_anything_else(folders: dict[str, Path], tmp_path: Path) -> 
         gather(Sources("beep", folders["word"], without=NO_PROGRAMS), tmp_path, 0, steps)
 
 
+def test_what_was_given_must_be_of_use(folders: dict[str, Path], tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(ValueError, match="none of the recordings"):
+        gather(Sources("beep", empty, (folders["other"],), without=NO_PROGRAMS), tmp_path, 0, steps)
+    with pytest.raises(ValueError, match="no recording that can be read"):
+        gather(Sources("beep", folders["word"], (empty,), without=NO_PROGRAMS), tmp_path, 0, steps)
+
+
 def test_a_broken_file_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "broken.wav").write_bytes(b"no audio")
     assert read_all([tmp_path / "broken.wav"]) == []

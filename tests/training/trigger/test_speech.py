@@ -21,9 +21,18 @@ def test_every_program_has_its_command_line(program: str, first: str) -> None:
 
 
 def test_a_command_of_ones_own_is_filled_in() -> None:
-    voice = Voice("say {text} --to {out}", "custom")
-    assert voice.command("two words", Path("o.wav"), tempo=1, pitch=0.5) == ["say", "two words", "--to", "o.wav"]
-    assert voices("say {text} --to {out}")[-1] == voice
+    voice = Voice("echo {text} --to {out}", "custom")
+    assert voice.command("two words", Path("o.wav"), tempo=1, pitch=0.5) == ["echo", "two words", "--to", "o.wav"]
+    assert voices("echo {text} --to {out}")[-1] == voice
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("echo {text}", "writes {out}"), ("echo {out}", "takes {text}"), ("not-a-program {text} {out}", "not installed")],
+)
+def test_a_command_that_cannot_speak_is_refused(command: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        voices(command)
 
 
 def test_a_program_that_fails_says_nothing(tmp_path: Path) -> None:

@@ -45,7 +45,11 @@ def evaluate_trigger(
 
     Raises:
         OSError: the model cannot be read.
+        RuntimeError: a recording cannot.
+        ValueError: there are no recordings.
     """
+    if not (audio_files(positives) and audio_files(negatives)):
+        raise ValueError("both kinds of recordings are needed, with the word and without: one of them has none")
     change = surroundings(read_all(audio_files(noise)), snr_db, reverb=reverb)
     listener = load(model)
     said = listen(listener, (one for one in clips(positives, said=True) if one.word), change, seed)

@@ -97,20 +97,19 @@ def gather(sources: Sources, cache: Path, seed: int, step: Callable[[str], None]
     """Speak and read everything; `step` is told what is being done.
 
     Raises:
-        ValueError: nobody says the word, or nobody says anything else.
+        ValueError: nobody says the word, or nobody says anything else, or what was given of either is of no use.
     """
+    step("reading recordings")
+    real, people = _real(sources), _people(sources)
     step("synthetic voices say the word")
     synthetic = _trimmed(say(_word_lines(sources, seed), cache))
     synthetic += sentences.speak(sources.voices(), sources.word, _SENTENCE_TEMPOS, cache)
     step("synthetic voices say other things")
     spoken = _present(say(_other_lines(sources, seed), cache))
     near = [one.samples for one in _trimmed(say(_near_lines(sources, seed), cache))]
-    step("reading recordings")
-    recordings = read_all(sources.files([sources.recordings] if sources.recordings else []))
-    real = _present(_recorded(clip, sources.word) for clip in recordings)
     if not real and not synthetic:
         raise ValueError("nobody says the word: install espeak-ng, flite or festival, or give recordings")
-    heard = read_all(sources.files(sources.negatives)) + spoken
+    heard = people + spoken
     noise = [clip for clip in read_all(sources.files(sources.noise)) if len(clip) > RATE]
     if not heard:
         raise ValueError("nothing is said but the word: install a synthesiser, or give recordings of other speech")
@@ -119,6 +118,23 @@ def gather(sources: Sources, cache: Path, seed: int, step: Callable[[str], None]
     pools = _pools(kept or heard, noise)
     rest = replace(pools, near=near, others=[*pools.others, *spliced.others])
     return Material(real or spliced.said, synthetic, rest, _pools(heard[::_HELD_OUT], noise))
+
+
+def _real(sources: Sources) -> list[Spoken]:
+    """The word as people say it. Somebody who gives recordings does not want a model without any."""
+    recordings = read_all(sources.files([sources.recordings] if sources.recordings else []))
+    real = _present(_recorded(clip, sources.word) for clip in recordings)
+    if sources.recordings and not real:
+        raise ValueError(f"none of the recordings in {sources.recordings} is of use: nobody speaks there")
+    return real
+
+
+def _people(sources: Sources) -> list[Samples]:
+    """People saying other things."""
+    people = read_all(sources.files(sources.negatives))
+    if sources.negatives and not people:
+        raise ValueError("there is no recording that can be read in the folders of other speech")
+    return people
 
 
 def _recorded(samples: Samples, word: str) -> Spoken | None:

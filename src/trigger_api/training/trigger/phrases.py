@@ -68,6 +68,7 @@ _KEPT = 500
 
 _LETTERS = re.compile(r"[^\W\d_]")
 _ALLOWED = re.compile(r"[\w' \-]+")
+_CONSONANTS = re.compile(r"[b-df-hj-np-tv-xz]+")
 _LONGEST = 40
 
 
@@ -79,7 +80,7 @@ def checked(word: str) -> str:
     """The phrase in lower case with single spaces.
 
     Raises:
-        PhraseError: it is empty, longer than 40 characters, has no letters, or has signs that are not spoken.
+        PhraseError: it is empty, longer than 40 characters, has no letters, or cannot be spoken.
     """
     phrase = " ".join(word.lower().split())
     if not phrase:
@@ -88,6 +89,8 @@ def checked(word: str) -> str:
         raise PhraseError(f"the word to train is longer than {_LONGEST} characters: a trigger is a word or two")
     if not _ALLOWED.fullmatch(phrase) or len(_LETTERS.findall(phrase)) < 3:
         raise PhraseError(f"{phrase!r} is not something to say: use letters, spaces, ' and -, three letters at least")
+    if _CONSONANTS.fullmatch("".join(_LETTERS.findall(phrase))):
+        raise PhraseError(f"{phrase!r} is not something to say: it has no vowel")
     return phrase
 
 

@@ -69,7 +69,15 @@ class Line:
 
 
 def voices(command: str | None = None) -> list[Voice]:
-    """Every voice of the programs that are installed, and of `command` with ``{text}`` and ``{out}``, if given."""
+    """Every voice of the programs that are installed, and of `command` with ``{text}`` and ``{out}``, if given.
+
+    Raises:
+        ValueError: the command lacks one of them, or its program is not there.
+    """
+    if command and not ("{text}" in command and "{out}" in command):
+        raise ValueError(f"{command!r} is no synthesiser: it takes {{text}} and writes {{out}}")
+    if command and not shutil.which(shlex.split(command)[0]):
+        raise ValueError(f"the synthesiser {shlex.split(command)[0]!r} is not installed")
     found = [Voice("flite", name) for name in _FLITE if shutil.which("flite")]
     if shutil.which("text2wave"):
         found += [Voice("festival", name) for name in _FESTIVAL]
