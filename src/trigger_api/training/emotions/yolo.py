@@ -64,8 +64,9 @@ def server(plan: Plan, side: int, most: int) -> keras.Model:
     image = layers.Input((side, side, 3), name="image", dtype="uint8")
     grey = ops.sum(ops.cast(image, "float32") * np.array(_GREY, np.float32), axis=3, keepdims=True)
     near = decoded(network(grey), side)
-    far = decoded(network(ops.average_pool(ops.flip(grey, 2), 2)), side // 2)
-    boxes, there, emotions = (ops.concatenate(two, axis=1) for two in zip(near, _turned(*far, side), strict=True))
+    turned, *said = decoded(network(ops.average_pool(ops.flip(grey, 2), 2)), side // 2)
+    far = _unturned(turned, side), *said
+    boxes, there, emotions = (ops.concatenate(two, axis=1) for two in zip(near, far, strict=True))
     scores, order = ops.top_k(there, most)
     tables = {"boxes": boxes, "emotions": emotions}
     found = {name: taken(table, order, boxes.shape[1]) for name, table in tables.items()}
@@ -111,10 +112,10 @@ def decoded(scores: Any, side: int) -> tuple[Any, Any, Any]:
     return boxes, ops.sigmoid(scores[:, :, 4]), ops.softmax(scores[:, :, 5:], axis=2)
 
 
-def _turned(boxes: Any, there: Any, emotions: Any, side: int) -> tuple[Any, Any, Any]:
-    """What was seen in the mirror at half the size, as boxes of the picture itself, ``side`` pixels wide."""
+def _unturned(boxes: Any, side: int) -> Any:
+    """Boxes seen in the mirror at half the size, as boxes of the picture itself, ``side`` pixels wide."""
     left, top, right, bottom = ops.split(2 * boxes, 4, axis=2)
-    return ops.concatenate([side - right, top, side - left, bottom], axis=2), there, emotions
+    return ops.concatenate([side - right, top, side - left, bottom], axis=2)
 
 
 Grid = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]

@@ -122,9 +122,11 @@ def gather(sources: Sources, cache: Path, seed: int, step: Callable[[str], None]
 
 def _real(sources: Sources) -> list[Spoken]:
     """The word as people say it. Somebody who gives recordings does not want a model without any."""
-    recordings = read_all(sources.files([sources.recordings] if sources.recordings else []))
+    if sources.recordings is None:
+        return []
+    recordings = read_all(sources.files([sources.recordings]))
     real = _present(_recorded(clip, sources.word) for clip in recordings)
-    if sources.recordings and not real:
+    if not real:
         raise ValueError(f"none of the recordings in {sources.recordings} is of use: nobody speaks there")
     return real
 

@@ -74,10 +74,8 @@ def voices(command: str | None = None) -> list[Voice]:
     Raises:
         ValueError: the command lacks one of them, or its program is not there.
     """
-    if command and not ("{text}" in command and "{out}" in command):
-        raise ValueError(f"{command!r} is no synthesiser: it takes {{text}} and writes {{out}}")
-    if command and not shutil.which(shlex.split(command)[0]):
-        raise ValueError(f"the synthesiser {shlex.split(command)[0]!r} is not installed")
+    if command:
+        _check(command)
     found = [Voice("flite", name) for name in _FLITE if shutil.which("flite")]
     if shutil.which("text2wave"):
         found += [Voice("festival", name) for name in _FESTIVAL]
@@ -85,6 +83,14 @@ def voices(command: str | None = None) -> list[Voice]:
         found += [Voice("espeak-ng", _ESPEAK_ACCENTS[0] + variant) for variant in _ESPEAK_VARIANTS]
         found += [Voice("espeak-ng", accent) for accent in _ESPEAK_ACCENTS[1:]]
     return [*found, Voice(command, "custom")] if command else found
+
+
+def _check(command: str) -> None:
+    if not ("{text}" in command and "{out}" in command):
+        raise ValueError(f"{command!r} is no synthesiser: it takes {{text}} and writes {{out}}")
+    program = shlex.split(command)[0]
+    if not shutil.which(program):
+        raise ValueError(f"the synthesiser {program!r} is not installed")
 
 
 def say(lines: Sequence[Line], cache: Path) -> list[Samples | None]:
