@@ -168,6 +168,9 @@ def emotions(
     gently: Annotated[bool, typer.Option("--gently/--boldly", help="How to go on from there.")] = True,
     passes: Annotated[int | None, typer.Option(min=1, help="Passes over the faces.")] = None,
     rate: Annotated[float | None, typer.Option(min=1e-6, max=1, help="Of learning, at its highest.")] = None,
+    school: Annotated[
+        bool, typer.Option("--school", help="Larger teachers first, for inception-resnet; wants an accelerator.")
+    ] = False,
 ) -> None:
     """Train emotions of faces. Stopped and started again, it goes on where it was."""
     from trigger_api.training.emotions.recipe import train_emotions  # Keras takes seconds to import
@@ -176,6 +179,6 @@ def emotions(
         card = train_emotions(
             model=model, sheet=sheet, labels=labels, split=split, tests=tuple(test or ()), output=out, work=work,
             published=published, teachers=tuple(teacher or ()), photos=tuple(photos or ()), start=start,
-            gently=gently, passes=passes, rate=rate, say=err.print,
+            gently=gently, passes=passes, rate=rate, school=school, say=err.print,
         )  # fmt: skip
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))

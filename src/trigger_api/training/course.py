@@ -61,7 +61,7 @@ def learn(
     import tensorflow as tf
 
     steps = [(epoch, members) for epoch in range(course.epochs) for members in dealer.epoch(epoch)]
-    optimizer = _optimizer(course, len(steps))
+    optimizer = rated(course, len(steps))
     optimizer.build(network.trainable_variables)
     saved = tf.train.CheckpointManager(tf.train.Checkpoint(network=network, optimizer=optimizer), work, 1)
     saved.restore_or_initialize()
@@ -81,7 +81,8 @@ def learn(
         optimizer.finalize_variable_values(network.trainable_variables)
 
 
-def _optimizer(course: Course, steps: int) -> keras.optimizers.Optimizer:
+def rated(course: Course, steps: int) -> keras.optimizers.Optimizer:
+    """AdamW whose rate warms up and falls over so many steps."""
     from keras.optimizers import AdamW
     from keras.optimizers.schedules import CosineDecay
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-import tensorflow as tf
+from keras.random import SeedGenerator
 
 from trigger_api.training.emotions.augment import Disturbance
 
@@ -9,7 +9,7 @@ FACES = np.random.default_rng(0).integers(0, 256, (6, 48, 48), np.uint8)
 
 
 def test_the_same_seed_disturbs_alike() -> None:
-    first, again, other = (Disturbance()(FACES, 32, tf.constant(seed)) for seed in ([1, 2], [1, 2], [1, 3]))
+    first, again, other = (np.asarray(Disturbance()(FACES, 32, SeedGenerator(seed))) for seed in (1, 1, 2))
     assert first.shape == (6, 32, 32, 1)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -18,7 +18,7 @@ def test_the_same_seed_disturbs_alike() -> None:
 
 def test_without_disturbance_a_face_is_at_most_mirrored() -> None:
     still = Disturbance(turn=0, nearer=0, stretch=0, shift=0, light=0, grain=0, coarse=0, covered=0)
-    made = np.asarray(still(FACES, 48, tf.constant([1, 2])))[..., 0]
+    made = np.asarray(still(FACES, 48, SeedGenerator(1)))[..., 0]
     mirrored = 0
     for face, seen in zip(FACES.astype(np.float32), made, strict=True):
         flipped = not np.allclose(face, seen, atol=0.3)

@@ -9,33 +9,18 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from stripes import EASY, PLAN, split
 from trigger_api.cards import WEIGHTS_FILE, read_card
 from trigger_api.cli import app
 from trigger_api.evaluation.emotions.calibration import softmax
-from trigger_api.evaluation.emotions.material import LABELS, Split
+from trigger_api.evaluation.emotions.material import LABELS
 from trigger_api.evaluation.emotions.scores import evaluate_emotions
 from trigger_api.training.course import Course
-from trigger_api.training.emotions import inception, mobilenet, recipe
-from trigger_api.training.emotions.augment import Disturbance
-from trigger_api.training.emotions.dealing import Dealer, Teaching, loss
+from trigger_api.training.emotions import mobilenet, recipe
+from trigger_api.training.emotions.dealing import Dealer
+from trigger_api.training.emotions.lesson import Teaching, loss
 from trigger_api.training.emotions.network import learner, stored, take_over
 from trigger_api.training.emotions.recipe import train_classifier
-
-PLAN = inception.Plan(blocks=(0, 1, 0), stem=(8, 8), widths=(4, 8, 8), inner=4)
-EASY = Teaching(smoothing=0, mixed=0.2, sides=((1.0, 48),), disturbance=Disturbance(turn=0, shift=0, covered=0))
-
-
-def split(count: int) -> Split:
-    """In place of faces: broad and narrow stripes, level and upright, and noise; nobody voted on half of them."""
-    random = np.random.default_rng(0)
-    labels = np.arange(count) % 7
-    places = np.arange(48) + random.uniform(0, 48, (count, 1))
-    waves = np.sin(2 * np.pi * places / np.array([4, 8, 16, 4, 8, 16, 1])[labels, None])
-    stripes = np.where((labels < 3)[:, None, None], waves[:, :, None], waves[:, None])
-    faces = 128 + 80 * stripes + random.integers(0, 40, (count, 48, 48))
-    votes = np.zeros((count, 10), np.float32)
-    votes[: count // 2, 1] = 1
-    return Split(faces.astype(np.uint8), labels, votes)
 
 
 def test_the_recipe_learns_and_resumes(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ VOTED = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fea
 """FER+'s first columns; the others are contempt, unknown and no face."""
 SIDE = 48
 SYNONYMS = {"surprise": "surprised", "happiness": "happy", "sadness": "sad", "anger": "angry"}
+ELECTED = tuple(SYNONYMS.get(name, name) for name in VOTED)
+"""The labels of FER+'s columns."""
 _PIXELS = 120_000_000  # of a sheet
 
 Faces = NDArray[np.uint8]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trigger_api.cards import ModelCard, read_card
 from trigger_api.evaluation.emotions.calibration import calibration_error
-from trigger_api.evaluation.emotions.material import LABELS, SIDE, SYNONYMS, VOTED, Faces, Split
+from trigger_api.evaluation.emotions.material import ELECTED, LABELS, SIDE, Faces, Split
 from trigger_api.inference import Runner
 from trigger_api.runtimes import Options, load
 from trigger_api.tasks.emotions import Expression, read
@@ -65,17 +65,13 @@ class Report:
 
     def _votes(self) -> dict[str, Any]:
         """How often most people who were asked again would agree; nothing where nobody was."""
-        columns = [number for number in _ELECTED if number < self.split.votes.shape[1]]
-        votes = self.split.votes[:, columns]
+        votes = self.split.votes[:, : len(ELECTED)]
         if not votes.size or not votes.any():
             return {}
         clear = votes.max(axis=1, initial=0) > 0.5
-        elected = np.array([LABELS.index(_ELECTED[number]) for number in columns])[votes.argmax(axis=1)]
+        elected = np.array([LABELS.index(name) for name in ELECTED])[votes.argmax(axis=1)]
         agree = self.probabilities.argmax(axis=1)[clear] == elected[clear]
         return {"agreement with a majority of votes": _percent(agree), "faces with such a majority": int(clear.sum())}
-
-
-_ELECTED = {number: SYNONYMS.get(name, name) for number, name in enumerate(VOTED)}
 
 
 def evaluate_emotions(split: Split, model: Path) -> Report:

@@ -22,17 +22,21 @@ Size = int | tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many blocks at 24, 12 and 6 pixels, and the channels of the stem and of a block's branches there."""
+    """How many blocks at 24, 12 and 6 pixels, and the channels of the stem and of a block's branches there.
+
+    ``step`` is the stem's: with 1 a face is seen twice as closely throughout.
+    """
 
     blocks: tuple[int, int, int] = (1, 3, 6)
     stem: tuple[int, int] = (32, 64)
     widths: tuple[int, int, int] = (32, 64, 96)
     inner: int = 48
+    step: int = 2
 
 
 def features(faces: Any, blocks: Blocks, plan: Plan) -> Any:
-    """Faces ``(batch, side, side, 1)`` to what is seen on them at an eighth of the side: 6 x 6 places of 48 x 48."""
-    x = blocks.conv(faces, plan.stem[0], 5, strides=2)
+    """Faces ``(batch, side, side, 1)`` to what is seen on them: at 6 x 6 places of 48 x 48, stepping by 2."""
+    x = blocks.conv(faces, plan.stem[0], 5, strides=plan.step)
     x = blocks.conv(x, plan.stem[1])
     fine, middle, coarse = plan.widths
     for _ in range(plan.blocks[0]):

@@ -2,97 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import tensorflow as tf
+import keras
 from keras import Layer, layers, ops
 
 _MOMENTUM = 0.95
 _FLAT = 4.0  # grey levels: a face of less contrast is not brought to full contrast
 
 
-class FusedNormalisation(layers.BatchNormalization):  # type: ignore[misc]
-    """Batch normalisation by one operation of TensorFlow's: a third of the time of Keras's own in bfloat16.
-
-    It is for learning only; its weights are those of Keras's own layer, which is what is stored.
-    """
-
-    def call(self, x: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """As Keras's layer."""
-        fused = tf.compat.v1.nn.fused_batch_norm
-        scales = {"scale": tf.cast(self.gamma, tf.float32), "offset": tf.cast(self.beta, tf.float32)}
-        if not training or not self.trainable:
-            mean, variance = tf.cast(self.moving_mean, tf.float32), tf.cast(self.moving_variance, tf.float32)
-            return fused(x, **scales, mean=mean, variance=variance, epsilon=self.epsilon, is_training=False)[0]
-        y, mean, variance = fused(x, **scales, epsilon=self.epsilon, is_training=True)
-        for kept, seen in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            kept.assign(kept * self.momentum + tf.cast(seen, kept.dtype) * (1 - self.momentum))
-        return y
+@contextmanager
+def computing_in(policy: str) -> Iterator[None]:
+    """Layers made meanwhile compute by another of Keras's dtype policies."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
-class QuickConv(layers.Conv2D):  # type: ignore[misc]
-    """A convolution that is a product of matrices if it is of 1 x 1: its gradient then takes half as long.
+def faster(kind: type[Layer]) -> type[Layer]:
+    """The layer to learn with in place of Keras's own: on TensorFlow there are faster ones."""
+    if keras.backend.backend() != "tensorflow":
+        return kind
+    from trigger_api.training.emotions.quick import QUICK
 
-    It is for learning only.
-    """
-
-    def call(self, x: Any) -> Any:
-        """As Keras's layer."""
-        if self.kernel_size != (1, 1) or self.strides != (1, 1):
-            return super().call(x)
-        flat = tf.reshape(x, [-1, x.shape[-1]])
-        y = tf.matmul(flat, tf.cast(self.kernel, x.dtype)[0, 0])
-        y = tf.reshape(y, tf.concat([tf.shape(x)[:3], [self.filters]], 0))
-        return y if self.bias is None else y + tf.cast(self.bias, x.dtype)
-
-
-class QuickDepthwise(layers.DepthwiseConv2D):  # type: ignore[misc]
-    """A depthwise convolution whose gradient towards its input is one as well: TensorFlow's own takes much longer.
-
-    It is for learning only, of 3 x 3 kernels without a bias; what steps by two must be padded before.
-    """
-
-    def call(self, x: Any) -> Any:
-        """As Keras's layer."""
-        return quick_depthwise(self.strides[0], self.padding.upper())(x, tf.cast(self.kernel, x.dtype))
-
-
-def quick_depthwise(step: int, padding: str) -> Any:
-    """The function of pictures ``(batch, height, width, channels)`` and kernels ``(3, 3, channels, 1)``."""
-    strides = [1, step, step, 1]
-
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def convolved(x: Any, kernel: Any) -> Any:
-        return tf.nn.depthwise_conv2d(x, kernel, strides, padding), lambda slope: gradient(x, kernel, slope)
-
-    def gradient(x: Any, kernel: Any, slope: Any) -> tuple[Any, Any]:
-        placed = _placed(slope if step == 1 else _spread(slope), tf.shape(x), 1 if padding == "SAME" else 2)
-        towards = tf.nn.depthwise_conv2d(placed, tf.reverse(kernel, [0, 1]), [1, 1, 1, 1], "VALID")
-        native = tf.raw_ops.DepthwiseConv2dNativeBackpropFilter
-        sizes = {"input": x, "filter_sizes": tf.shape(kernel), "out_backprop": slope}
-        return tf.ensure_shape(towards, x.shape), native(**sizes, strides=strides, padding=padding)
-
-    return convolved
-
-
-def _spread(slope: Any) -> Any:
-    """Every other row and column is of zeros."""
-    apart = tf.pad(slope[:, :, None, :, None], [[0, 0], [0, 0], [0, 1], [0, 0], [0, 1], [0, 0]])
-    shape = tf.shape(slope)
-    return tf.reshape(apart, [shape[0], 2 * shape[1], 2 * shape[2], slope.shape[3]])
-
-
-def _placed(slope: Any, wanted: Any, before: int) -> Any:
-    """Among zeros, so that a 3 x 3 kernel leaves the size wanted."""
-    after = wanted[1:3] + 2 - before - tf.shape(slope)[1:3]
-    return tf.pad(slope, [[0, 0], [before, after[0]], [before, after[1]], [0, 0]])
+    return QUICK.get(kind, kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """Convolutions, normalised; ``learning`` chooses the layer that is fast to learn with."""
+    """Convolutions, normalised; ``learning`` chooses the layers that are fast to learn with."""
 
     learning: bool
 
@@ -101,8 +45,7 @@ class Blocks:
     ) -> Any:
         """A convolution, normalised, and rectified unless it is to be linear."""
         kernel = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}
-        kind = QuickConv if self.learning else layers.Conv2D
-        x = kind(channels, size, strides=strides, **kernel)(x)
+        x = self._kind(layers.Conv2D)(channels, size, strides=strides, **kernel)(x)
         x = self.normalised(x, silent=linear)
         return x if linear else layers.ReLU()(x)
 
@@ -112,8 +55,11 @@ class Blocks:
 
     def normalised(self, x: Any, *, silent: bool = False) -> Any:
         """Batch normalisation; a silent one begins as zero, so that what it is added to passes unchanged."""
-        kind = FusedNormalisation if self.learning else layers.BatchNormalization
+        kind = self._kind(layers.BatchNormalization)
         return kind(momentum=_MOMENTUM, gamma_initializer="zeros" if silent else "ones")(x)
+
+    def _kind(self, kind: type[Layer]) -> type[Layer]:
+        return faster(kind) if self.learning else kind
 
 
 def contrasted(faces: Any) -> Any:

@@ -16,17 +16,12 @@ from typing import Any
 import keras
 from keras import layers
 
-from trigger_api.training.emotions.layers import FusedNormalisation, QuickConv, QuickDepthwise
+from trigger_api.training.emotions.layers import faster
 
 _MOMENTUM = 0.95
 _BRIGHT = 0.5  # a deviation of one, after normalisation, to the -1..1 that the published weights know
 _BACKBONE, _STEM = "backbone", "Conv1"
 _UNSTEPPED: dict[str, dict[str, Any]] = {"block_1_pad": {"padding": 1}, "block_1_depthwise": {"strides": 1}}
-_FAST: tuple[tuple[Any, Any], ...] = (
-    (layers.BatchNormalization, FusedNormalisation),
-    (layers.Conv2D, QuickConv),
-    (layers.DepthwiseConv2D, QuickDepthwise),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +44,7 @@ def features(faces: Any, plan: Plan, *, learning: bool) -> Any:
 
 def _changed(layer: Any, *, learning: bool) -> Any:
     """The same layer, computing as the policy of this moment says."""
-    kind = next((fast for slow, fast in _FAST if learning and type(layer) is slow), type(layer))
+    kind = faster(type(layer)) if learning else type(layer)
     changes = (
         {"momentum": _MOMENTUM} if isinstance(layer, layers.BatchNormalization) else _UNSTEPPED.get(layer.name, {})
     )

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
+from numpy.typing import NDArray
 
-from trigger_api.evaluation.emotions.material import LABELS, SIDE
+from trigger_api.evaluation.emotions.material import ELECTED, LABELS, SIDE
 from trigger_api.training.emotions import inception, mobilenet
 from trigger_api.training.emotions.layers import Blocks, contrasted, inherit
 
 Plan = inception.Plan | mobilenet.Plan
 _DROPPED = 0.15
 _SCORES, _VOTES = "scores", "votes"
+_COLUMNS = [ELECTED.index(label) for label in LABELS]
 
 
 def learner(plan: Plan, *, votes: int) -> keras.Model:
@@ -45,15 +48,28 @@ def server(plan: Plan, *, mirrored: bool) -> keras.Model:
     return keras.Model({"image": image}, {"probabilities": (look(picture) + look(ops.flip(picture, 2))) / 2})
 
 
-def stored(network: keras.Model, plan: Plan, *, temperature: float, mirrored: bool) -> keras.Model:
-    """What a learner has learned, to be stored; its scores are divided by the temperature."""
+def stored(network: keras.Model, plan: Plan, *, temperature: float, mirrored: bool, votes: float = 0.0) -> keras.Model:
+    """What a learner has learned, to be stored; its scores are ``answered`` and divided by the temperature."""
     served = server(plan, mirrored=mirrored)
     look = served.get_layer("look")
     own, other = _weighted(look), _weighted(network)
     for layer, learned in zip(own, other, strict=False):  # the votes' layer is the learner's last
-        values = learned.get_weights()
-        layer.set_weights([value / temperature for value in values] if layer.name == _SCORES else values)
+        layer.set_weights(learned.get_weights())
+    last = [layer.get_weights() for layer in other if layer.name in (_SCORES, _VOTES)]
+    both = (np.concatenate(values, axis=-1) for values in zip(*last, strict=True))
+    look.get_layer(_SCORES).set_weights([answered(values, votes) / temperature for values in both])
     return served
+
+
+def answered(scores: NDArray[np.float32], votes: float = 0.0) -> NDArray[np.float32]:
+    """A learner's scores ``(..., 7 + votes)`` to those of the labels ``(..., 7)``.
+
+    By the share ``votes`` they are those of people's votes on the same emotions. It is the same for scores and for the
+    weights of what makes them.
+    """
+    count = len(LABELS)
+    labels = scores[..., :count]
+    return labels if not votes else (1 - votes) * labels + votes * scores[..., count:][..., _COLUMNS]
 
 
 def take_over(network: keras.Model, model: keras.Model) -> None:

@@ -6,29 +6,27 @@ out of training. A training that was broken off goes on from what it kept in ``w
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from trigger_api.cards import WEIGHTS_FILE, ModelCard, write_card
-from trigger_api.evaluation.emotions.calibration import softmax, temperature
-from trigger_api.evaluation.emotions.material import LABELS, SIDE, Faces, Split, read_sheet, read_split
+from trigger_api.cards import ModelCard
+from trigger_api.evaluation.emotions.material import SIDE, Split, read_sheet, read_split
 from trigger_api.runtimes.reading import read
 from trigger_api.training.course import Course, Say, learn
 from trigger_api.training.emotions import finder, inception, mobilenet
-from trigger_api.training.emotions.card import classifier_card
-from trigger_api.training.emotions.dealing import Dealer, Teaching, loss
+from trigger_api.training.emotions.answers import figures, looks
+from trigger_api.training.emotions.dealing import Dealer
+from trigger_api.training.emotions.finishing import finish
+from trigger_api.training.emotions.layers import computing_in
+from trigger_api.training.emotions.lesson import Teaching, loss
 from trigger_api.training.emotions.material import cleaned, parted
-from trigger_api.training.emotions.network import Plan, learner, stored, take_over
+from trigger_api.training.emotions.network import Plan, learner, take_over
+from trigger_api.training.emotions.school import Term, train_at_school
 from trigger_api.training.emotions.teacher import asked
-from trigger_api.training.small import write_small
 
 COURSES = {
     "inception-resnet": Course(size=64, epochs=30, rate=2.5e-3, decay=0.05, average=0.999),
@@ -40,7 +38,6 @@ TEACHINGS = {"inception-resnet": Teaching(calm=0.8), "mobilenetv2": Teaching(cal
 GENTLE = Teaching(calm=0.0, sides=((1.0, SIDE),))
 HELD_OUT = 1_000
 _RENORMALISED = 80  # batches: more than normalisation remembers
-_PART = 500  # faces measured at a time
 
 
 def train_emotions(
@@ -59,6 +56,7 @@ def train_emotions(
     gently: bool = True,
     passes: int | None = None,
     rate: float | None = None,
+    school: bool = False,
     say: Say = lambda _: None,
 ) -> ModelCard:
     """Train ``inception-resnet``, ``mobilenetv2`` or ``yolo3``; see ``train_classifier`` and ``train_finder``.
@@ -78,6 +76,7 @@ def train_emotions(
         gently: whether to go on from there gently, not as boldly as from nothing.
         passes: over the faces; None for as many as the recipe says.
         rate: of learning, at its highest; None for the recipe's.
+        school: whether ``inception-resnet`` first gets larger teachers of its own; see ``train_at_school``.
         say: is told how it goes, a line at a time.
 
     Raises:
@@ -88,10 +87,17 @@ def train_emotions(
         raise ValueError("yolo3 learns on photos and from a teacher: give both")
     if model == "mobilenetv2" and not published:
         raise ValueError("mobilenetv2 begins with published weights: give them")
+    if school and (model != "inception-resnet" or teachers):
+        raise ValueError("school is for inception-resnet, and brings its own teachers")
     known = cleaned(read_split(sheet, labels, split), map(read_sheet, tests))
     if model == "yolo3":
         lasting = _changed(finder.COURSE, passes, rate)
         return finder.train_finder(known, photos, output, work, teachers=teachers, start=start, course=lasting, say=say)
+    if school:
+        term = Term()
+        term = replace(term, learned=_changed(term.learned, passes, rate))
+        begun = read(start) if start else None
+        return train_at_school(known, output, work, plan=inception.Plan(), term=term, start=begun, say=say)
     plan = mobilenet.Plan(weights=published) if model == "mobilenetv2" else inception.Plan()
     course, teaching = (GOING_ON, GENTLE) if start and gently else (COURSES[model], TEACHINGS[model])
     return train_classifier(
@@ -148,7 +154,7 @@ def train_classifier(
     """
     known, unseen = parted(split, held_out)
     say(f"{len(known.labels)} faces to learn from, {len(unseen.labels)} held out")
-    with _Policy(precision):
+    with computing_in(precision):
         network = learner(plan, votes=split.votes.shape[1])
     if start:
         take_over(network, read(start))
@@ -156,20 +162,10 @@ def train_classifier(
         mobilenet.adopt(network, plan)
     told = asked(teachers)(known.faces) if teachers else None
     dealer = Dealer(known, course.size, course.epochs, teaching or Teaching(), told)
-    run = _runner(network)
-    learn(network, dealer, loss, course, work, say=say, figures=lambda: _figures(_looks(run, unseen.faces), unseen))
+    learn(network, dealer, loss, course, work, say=say, figures=lambda: figures(looks(network, unseen.faces), unseen))
     if course.average:
         _renormalise(network, dealer)
-    looks = _looks(run, unseen.faces)
-    say(f"with the mean of the weights: {_figures(looks, unseen)}")
-    heat = temperature(looks if mirrored else looks[:1], unseen.labels)
-    output.mkdir(parents=True, exist_ok=True)
-    final = stored(network, plan, temperature=heat, mirrored=mirrored)
-    write_small(final, output / WEIGHTS_FILE)
-    digest = hashlib.sha256((output / WEIGHTS_FILE).read_bytes()).hexdigest()
-    card = classifier_card(output, final.count_params(), digest, heat, mirrored=mirrored)
-    write_card(output, card)
-    return card
+    return finish(network, plan, unseen, output, mirrored=mirrored, say=say)
 
 
 def _renormalise(network: keras.Model, dealer: Dealer) -> None:
@@ -177,39 +173,3 @@ def _renormalise(network: keras.Model, dealer: Dealer) -> None:
     look = tf.function(lambda faces: network({"faces": faces}, training=True), autograph=False)
     for number, members in enumerate(dealer.epoch(0)[:_RENORMALISED]):
         look(dealer.batch(members, dealer.last - number)[0]["faces"])
-
-
-class _Policy:
-    """Another dtype policy for a while."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        self._before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(self._name)
-
-    def __exit__(self, *_: object) -> None:
-        keras.config.set_dtype_policy(self._before)
-
-
-def _looks(run: Callable[[Faces], NDArray[np.float32]], faces: Faces) -> NDArray[np.float32]:
-    """Scores of the faces and of their mirror images, ``(2, n, 7)``."""
-    return np.stack([run(faces), run(faces[:, :, ::-1])])
-
-
-def _runner(network: keras.Model) -> Callable[[Faces], NDArray[np.float32]]:
-    look = tf.function(lambda faces: network({"faces": faces}, training=False)["scores"], autograph=False)
-    count = len(LABELS)
-
-    def run(faces: Faces) -> NDArray[np.float32]:
-        parts = [np.asarray(faces[i : i + _PART, ..., None], np.float32) for i in range(0, len(faces), _PART)]
-        return np.concatenate([look(tf.constant(part)).numpy()[:, :count] for part in parts])
-
-    return run
-
-
-def _figures(looks: Any, unseen: Split) -> str:
-    once, twice = softmax(looks[0]), softmax(looks).mean(axis=0)
-    right = [float((answer.argmax(axis=1) == unseen.labels).mean()) for answer in (once, twice)]
-    return f"held out: {right[0]:.2%} right, {right[1]:.2%} with the mirror image"

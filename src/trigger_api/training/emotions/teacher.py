@@ -38,11 +38,3 @@ def asked(folders: Sequence[Path]) -> Teacher:
 def _look(model: Any) -> Callable[[Any], Any]:
     faces = tf.TensorSpec((None, SIDE, SIDE, 1), tf.uint8)
     return tf.function(lambda x: model({"image": x})["probabilities"], input_signature=[faces], autograph=False)  # type: ignore[no-any-return]
-
-
-def targets(
-    labels: NDArray[np.int64], smoothing: float, told: NDArray[np.float32] | None, believed: float
-) -> NDArray[np.float32]:
-    """What is to be learned of faces: their labels, ``smoothing`` unsure, and by ``believed`` what was told of them."""
-    wanted = np.eye(len(LABELS), dtype=np.float32)[labels] * (1 - smoothing) + smoothing / len(LABELS)
-    return wanted if told is None else (1 - believed) * wanted + believed * told

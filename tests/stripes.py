@@ -1,0 +1,26 @@
+"""Stripes to learn in place of emotions, a network small enough for them, and a mild teaching."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trigger_api.evaluation.emotions.material import Split
+from trigger_api.training.emotions import inception
+from trigger_api.training.emotions.augment import Disturbance
+from trigger_api.training.emotions.lesson import Teaching
+
+PLAN = inception.Plan(blocks=(0, 1, 0), stem=(8, 8), widths=(4, 8, 8), inner=4)
+EASY = Teaching(smoothing=0, mixed=0.2, sides=((1.0, 48),), disturbance=Disturbance(turn=0, shift=0, covered=0))
+
+
+def split(count: int) -> Split:
+    """In place of faces: broad and narrow stripes, level and upright, and noise; nobody voted on half of them."""
+    random = np.random.default_rng(0)
+    labels = np.arange(count) % 7
+    places = np.arange(48) + random.uniform(0, 48, (count, 1))
+    waves = np.sin(2 * np.pi * places / np.array([4, 8, 16, 4, 8, 16, 1])[labels, None])
+    stripes = np.where((labels < 3)[:, None, None], waves[:, :, None], waves[:, None])
+    faces = 128 + 80 * stripes + random.integers(0, 40, (count, 48, 48))
+    votes = np.zeros((count, 10), np.float32)
+    votes[: count // 2, 1] = 1
+    return Split(faces.astype(np.uint8), labels, votes)
