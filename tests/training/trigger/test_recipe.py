@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +7,9 @@ import pytest
 
 from trigger_api.cards import read_card
 from trigger_api.evaluation.trigger.listening import load
+from trigger_api.training.trigger.material import Material, Sources, gather
 from trigger_api.training.trigger.phrases import PhraseError
-from trigger_api.training.trigger.recipe import WORK_FOLDER, Recipe, train_trigger
+from trigger_api.training.trigger.recipe import WORK_FOLDER, Recipe, Step, train_trigger
 from trigger_api.training.trigger.recordings import RATE
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -53,3 +55,20 @@ def test_nonsense_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(PhraseError):
         train_trigger("42", tmp_path / "model")
     assert not (tmp_path / "model" / WORK_FOLDER).exists()
+
+
+def test_where_nobody_says_the_word_a_model_is_trained_in_turns(
+    tmp_path: Path, folders: dict[str, Path], recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = list[int]()
+
+    def gathered(sources: Sources, cache: Path, seed: int, step: Step) -> Material:
+        seeds.append(seed)
+        return gather(replace(sources, recordings=folders["word"]), cache, seed, step)
+
+    monkeypatch.setattr("trigger_api.training.trigger.recipe.gather", gathered)
+    others = (folders["other"],)
+    train_trigger("beep", tmp_path / "beep", None, others, (folders["noise"],), without=NO_PROGRAMS, recipe=recipe)
+    networks = recipe.turns * len(recipe.members)
+    assert len(set(seeds)) == recipe.turns > 1
+    assert read_card(tmp_path / "beep").inputs[1].shape == (networks * recipe.shape.state,)

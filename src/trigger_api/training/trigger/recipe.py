@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -24,7 +24,16 @@ from trigger_api.training.trigger.material import Material, Sources, gather
 from trigger_api.training.trigger.network import Shape, folded, together
 
 WORK_FOLDER = ".training"
+Trained = tuple[Any, list[float]]
+_APART = 2  # between the seeds of two turns
 TRUNK = Path(__file__).with_name("trunk.weights.h5")  # as `trigger-api train speech` writes it
+
+
+class Step(Protocol):
+    """Is told what is being done, and which part of a network has just been trained."""
+
+    def __call__(self, what: str, part: float = 0.0) -> None:
+        """Say it."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,11 @@ class Member:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Sizes of a run: scenes to build, scenes of each kind in a batch, and the schedule; and the model's networks."""
+    """Sizes of a run: scenes to build, scenes of each kind in a batch, and the schedule; and the model's networks.
+
+    Where nobody real says the word, they are trained in several `turns`, each with synthetic speech, splices and scenes
+    of its own: one turn's networks share what they are mistaken about, two turns' do not.
+    """
 
     real: int = 2_500
     synthetic: int = 3_000
@@ -53,6 +66,7 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
     shape: Shape = field(default_factory=Shape)
     members: tuple[Member, ...] = (Member(TRUNK, 2, near=True), Member())
+    turns: int = 2
 
 
 def train_trigger(
@@ -79,40 +93,49 @@ def train_trigger(
     sources = Sources(phrases.checked(word), recordings, negatives, noise, synthesizer, without)
     work = out / WORK_FOLDER
     work.mkdir(parents=True, exist_ok=True)
-    with _progress(sources.word) as progress:
-        task = progress.add_task("", total=1.0)
-        material = gather(sources, work / "speech", seed, lambda what: progress.update(task, description=what))
-        progress.update(task, description="building scenes")
-        shares, tests = _shares(material, recipe, seed), _tests(material, recipe, seed)
-        progress.update(task, description="training")
-        parts = len(recipe.members)
-        trained = [
-            fit(
-                given,
-                recipe.shape,
-                recipe.schedule,
-                seed,
-                work / f"checkpoint-{number}",
-                lambda part: progress.advance(task, part / parts),
-                member.start,
-                member.frozen,
-            )
-            for number, (member, given) in enumerate(zip(recipe.members, shares, strict=True))
-        ]
-    networks = [network for network, _ in trained]
-    decision, costs = calibrate(together(networks), *tests, recipe.shape.stride * 10)
-    curves.learning([losses for _, losses in trained], out / "learning.png")
+    turns = 1 if recordings else recipe.turns
+    with _progress(sources.word, turns * len(recipe.members)) as step:
+        done = [_turn(sources, recipe, seed + _APART * turn, work, f"{turn}", step) for turn in range(turns)]
+    networks = [network for trained, _ in done for network, _ in trained]
+    decision, costs = calibrate(together(networks), *done[0][1], recipe.shape.stride * 10)
+    curves.learning([losses for trained, _ in done for _, losses in trained], out / "learning.png")
     curves.tradeoff(costs, out / "tradeoff.png")
     card = _write(out, sources.word, folded(networks, recipe.shape), recipe.shape, decision)
     shutil.rmtree(work)
     return card
 
 
+def _turn(
+    sources: Sources, recipe: Recipe, seed: int, work: Path, name: str, step: Step
+) -> tuple[list[Trained], tuple[Bank, Bank]]:
+    """Gather material, build scenes, and train all members; and scenes to calibrate on."""
+    material = gather(sources, work / "speech", seed, step)
+    step("building scenes")
+    shares, tests = _shares(material, recipe, seed), _tests(material, recipe, seed)
+    step("training")
+    trained = [
+        fit(
+            given,
+            recipe.shape,
+            recipe.schedule,
+            seed,
+            work / f"checkpoint-{name}-{number}",
+            lambda part: step("training", part),
+            member.start,
+            member.frozen,
+        )
+        for number, (member, given) in enumerate(zip(recipe.members, shares, strict=True))
+    ]
+    return trained, tests
+
+
 @contextmanager
-def _progress(word: str) -> Iterator[Progress]:
+def _progress(word: str, networks: int) -> Iterator[Step]:
+    """A bar that is full when so many networks are trained."""
     columns = (TextColumn(f"[bold]{word}[/]"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns) as progress:
-        yield progress
+        task = progress.add_task("", total=float(networks))
+        yield lambda what, part=0.0: progress.update(task, description=what, advance=part)
 
 
 def _shares(material: Material, recipe: Recipe, seed: int) -> list[list[Share]]:
