@@ -6,6 +6,7 @@ import pytest
 
 from trigger_api.training.trigger import material as module
 from trigger_api.training.trigger.material import Sources, gather, read_all
+from trigger_api.training.trigger.phones import Utterance
 from trigger_api.training.trigger.recordings import RATE, Spoken
 from trigger_api.training.trigger.splices import Splices
 
@@ -76,6 +77,28 @@ def test_where_no_recording_is_given_the_word_is_spliced(
     recorded = gather(replace(sources, recordings=folders["word"]), tmp_path / "cache", 0, steps)
     assert len(recorded.real) == 4
     assert all(clip is not other for clip in recorded.rest.others)
+
+
+def test_no_more_is_listened_to_than_takes_minutes(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = list[list[Path]]()
+
+    def listened(paths: list[Path], folder: Path) -> list[Utterance]:
+        heard.append(paths)
+        return []
+
+    (folders["other"] / "broken.wav").write_bytes(b"no audio")
+    monkeypatch.setattr(module, "pronounced", lambda _: ("B", "IY", "P"))
+    monkeypatch.setattr(module, "labelled", listened)
+    monkeypatch.setattr(module, "splices", lambda *_: Splices())
+    sources = Sources("beep", None, (folders["other"],), (folders["noise"],), without=("flite", "festival"))
+    for most in (3_600.0, 1e-3):
+        monkeypatch.setattr(module, "_LISTENED", most)
+        gather(sources, tmp_path / "cache", 0, steps)
+    good = [path for path in sources.files(sources.negatives) if path.stem != "broken"]
+    assert heard[0] == good
+    assert len(heard[1]) == 1
 
 
 def test_nobody_says_the_word(folders: dict[str, Path], tmp_path: Path) -> None:

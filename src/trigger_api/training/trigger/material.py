@@ -15,7 +15,7 @@ from trigger_api.training.trigger import phrases, sentences
 from trigger_api.training.trigger.corpus import Pools, said
 from trigger_api.training.trigger.lookalikes import contains, dictionary, lookalikes, pronounced
 from trigger_api.training.trigger.phones import aligned_span, labelled
-from trigger_api.training.trigger.recordings import RATE, Samples, Spoken, audio_files, read, speech_span
+from trigger_api.training.trigger.recordings import RATE, Samples, Spoken, audio_files, read, seconds, speech_span
 from trigger_api.training.trigger.speech import Line, Voice, say, voices
 from trigger_api.training.trigger.splices import Splices, splices
 
@@ -23,6 +23,7 @@ _T = TypeVar("_T")
 
 _HELD_OUT = 10  # every tenth clip of other speech is kept for calibration
 _SILENT = 1e-3
+_LISTENED = 90 * 60.0  # seconds of other speech that words are spliced from: PocketSphinx takes minutes for that
 _SHORT = 2 * RATE  # a clip up to this long is a word or two
 _BEYOND = RATE // 4  # samples: what sounds so long before or after a word is something else
 _SENTENCE_TEMPOS = (0.85, 1.0, 1.2)
@@ -153,8 +154,16 @@ def _splices(sources: Sources, labels: Path, seed: int, step: Callable[[str], No
     if pronounced(sources.word) is None:
         return Splices()
     step("words are spliced from what people said")
-    people = labelled(sources.files(sources.negatives), labels)
+    people = labelled(_some(sources.files(sources.negatives)), labels)
     return splices(people, sources.word, sources.unlike(), sources.near(), seed)
+
+
+def _some(files: Sequence[Path]) -> list[Path]:
+    """Any of the files, as many as are listened to, in their order; none that is not audio."""
+    lengths = np.array([seconds(path) for path in files])
+    order = np.random.default_rng(0).permutation(len(files))
+    enough = order[np.cumsum(lengths[order]) - lengths[order] < _LISTENED]
+    return [files[number] for number in sorted(enough) if lengths[number]]
 
 
 def _pools(heard: Sequence[Samples], noise: Sequence[Samples]) -> Pools:

@@ -45,6 +45,16 @@ def read(path: Path) -> Samples:
     return np.asarray(mono if rate == RATE else soxr.resample(mono, rate, RATE), np.float32)
 
 
+def seconds(path: Path) -> float:
+    """How long a file says that it is; 0 if it is not audio."""
+    import soundfile
+
+    try:
+        return float(soundfile.info(path).duration)
+    except RuntimeError:
+        return 0.0
+
+
 def audio_files(folders: Iterable[Path]) -> list[Path]:
     """Every audio file in or below the folders (or the files themselves), in a stable order."""
     found: list[Path] = []
