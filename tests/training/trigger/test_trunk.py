@@ -67,6 +67,24 @@ def test_sounds_are_learned_and_a_word_can_start_from_them(tmp_path: Path, peopl
     np.testing.assert_array_equal(word.get_layer("conv2").get_weights()[0], names.get_layer("conv2").get_weights()[0])
 
 
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path, people: list[Utterance]) -> None:
+    plan = Plan(scenes=16, epochs=3, steps=10, batch=8, rate=0.01, average=0.9, shape=SMALL)
+    bank = build(plan.scenes, people, [], SMALL.bands, seed=0)
+    parts: list[float] = []
+
+    def killed(part: float) -> None:
+        parts.append(part)
+        if sum(parts) > 2 / plan.epochs:
+            raise KeyboardInterrupt
+
+    _, whole = learn(bank, plan, 0, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        learn(bank, plan, 0, tmp_path / "killed", killed)
+    _, resumed = learn(bank, plan, 0, tmp_path / "killed")
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
 def test_the_bundled_weights_fit_the_network() -> None:
     network = training_network(Recipe().shape)
     before = network.get_layer("conv0").get_weights()[0]

@@ -93,40 +93,50 @@ def train_trigger(
     sources = Sources(phrases.checked(word), recordings, negatives, noise, synthesizer, without)
     work = out / WORK_FOLDER
     work.mkdir(parents=True, exist_ok=True)
-    turns = 1 if recordings else recipe.turns
-    with _progress(sources.word, turns * len(recipe.members)) as step:
-        done = [_turn(sources, recipe, seed + _APART * turn, work, f"{turn}", step) for turn in range(turns)]
-    networks = [network for trained, _ in done for network, _ in trained]
-    decision, costs = calibrate(together(networks), *done[0][1], recipe.shape.stride * 10)
-    curves.learning([losses for trained, _ in done for _, losses in trained], out / "learning.png")
+    seeds = [seed + _APART * turn for turn in range(1 if recordings else recipe.turns)]
+    with _progress(sources.word, len(seeds) * len(recipe.members)) as step:
+        trained, tests = _in_turns(sources, recipe, seeds, work, step)
+    networks = [network for network, _ in trained]
+    decision, costs = calibrate(together(networks), *tests, recipe.shape.stride * 10)
+    curves.learning([losses for _, losses in trained], out / "learning.png")
     curves.tradeoff(costs, out / "tradeoff.png")
     card = _write(out, sources.word, folded(networks, recipe.shape), recipe.shape, decision)
     shutil.rmtree(work)
     return card
 
 
-def _turn(
-    sources: Sources, recipe: Recipe, seed: int, work: Path, name: str, step: Step
+def _in_turns(
+    sources: Sources, recipe: Recipe, seeds: Sequence[int], work: Path, step: Step
 ) -> tuple[list[Trained], tuple[Bank, Bank]]:
-    """Gather material, build scenes, and train all members; and scenes to calibrate on."""
-    material = gather(sources, work / "speech", seed, step)
+    """Gather material and train all members for every seed; and scenes to calibrate on, of the first."""
+    trained: list[Trained] = []
+    tests: tuple[Bank, Bank] | None = None
+    for turn, seed in enumerate(seeds):
+        material = gather(sources, work / "speech", seed, step)
+        trained += _trained(material, recipe, seed, work / f"turn-{turn}", step)
+        tests = tests or _tests(material, recipe, seed)
+    assert tests is not None
+    return trained, tests
+
+
+def _trained(material: Material, recipe: Recipe, seed: int, folder: Path, step: Step) -> list[Trained]:
+    """Build scenes, and train all members; `folder` keeps their checkpoints."""
     step("building scenes")
-    shares, tests = _shares(material, recipe, seed), _tests(material, recipe, seed)
+    shares = _shares(material, recipe, seed)
     step("training")
-    trained = [
+    return [
         fit(
             given,
             recipe.shape,
             recipe.schedule,
             seed,
-            work / f"checkpoint-{name}-{number}",
+            folder / f"{number}",
             lambda part: step("training", part),
             member.start,
             member.frozen,
         )
         for number, (member, given) in enumerate(zip(recipe.members, shares, strict=True))
     ]
-    return trained, tests
 
 
 @contextmanager
