@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,18 +59,29 @@ def test_folding_changes_no_score(trained: Any, served: Any) -> None:
     np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), atol=1e-5)
 
 
-def test_several_networks_are_served_as_the_mean_of_their_logits(trained: Any) -> None:
+@pytest.mark.parametrize("recent", [1, 5])
+def test_several_networks_are_served_as_the_mean_of_their_logits(trained: Any, recent: int) -> None:
     import keras
 
-    pair = [trained, training_network(SMALL)]
-    model, empty = folded(pair, SMALL), np.zeros((2, 2 * SMALL.state), np.float32)
-    logits = keras.ops.convert_to_numpy(together(pair)(features(64)))
+    pair, shape = [trained, training_network(SMALL)], replace(SMALL, recent=recent)
+    model, empty = folded(pair, shape), np.zeros((2, 2 * SMALL.state + recent - 1), np.float32)
+    logits = keras.ops.convert_to_numpy(together(pair, shape)(features(64)))
     whole, last = run(model, features(64), empty)
     np.testing.assert_allclose(whole, 1 / (1 + np.exp(-logits)), atol=1e-5)
     first, state = run(model, features(64)[:, :32], empty)
     second, state = run(model, features(64)[:, 32:], state)
     np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, atol=1e-5)
     np.testing.assert_allclose(state, last, atol=1e-5)
+
+
+def test_of_recent_logits_the_latest_count_most(trained: Any) -> None:
+    import keras
+
+    shape = replace(SMALL, recent=3)
+    plain, recent = (keras.ops.convert_to_numpy(together([trained], plan)(features(64))) for plan in (SMALL, shape))
+    np.testing.assert_allclose(recent[:, 2:], plain[:, 2:] / 2 + plain[:, 1:-1] / 3 + plain[:, :-2] / 6, atol=1e-5)
+    assert (recent[:, 0] < plain[:, 0]).all()  # there is silence before
+    assert shape.context == SMALL.context + 2
 
 
 @pytest.mark.parametrize("hop", [4, 8, 20])

@@ -9,7 +9,7 @@ from trigger_api.cards import read_card
 from trigger_api.evaluation.trigger.listening import load
 from trigger_api.training.trigger.material import Material, Sources, gather
 from trigger_api.training.trigger.phrases import PhraseError
-from trigger_api.training.trigger.recipe import WORK_FOLDER, Recipe, Step, train_trigger
+from trigger_api.training.trigger.recipe import UNHEARD, WORK_FOLDER, Recipe, Step, train_trigger
 from trigger_api.training.trigger.recordings import RATE
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -66,9 +66,12 @@ def test_where_nobody_says_the_word_a_model_is_trained_in_turns(
         seeds.append(seed)
         return gather(replace(sources, recordings=folders["word"]), cache, seed, step)
 
+    unheard = replace(recipe, turns=UNHEARD.turns, shape=replace(recipe.shape, recent=UNHEARD.shape.recent))
     monkeypatch.setattr("trigger_api.training.trigger.recipe.gather", gathered)
-    others = (folders["other"],)
-    train_trigger("beep", tmp_path / "beep", None, others, (folders["noise"],), without=NO_PROGRAMS, recipe=recipe)
-    networks = recipe.turns * len(recipe.members)
-    assert len(set(seeds)) == recipe.turns > 1
-    assert read_card(tmp_path / "beep").inputs[1].shape == (networks * recipe.shape.state,)
+    monkeypatch.setattr("trigger_api.training.trigger.recipe.UNHEARD", unheard)
+    train_trigger("beep", tmp_path / "beep", None, (folders["other"],), (folders["noise"],), without=NO_PROGRAMS)
+    card = read_card(tmp_path / "beep")
+    assert len(set(seeds)) == 2
+    assert card.inputs[1].shape == (2 * len(recipe.members) * recipe.shape.state + UNHEARD.shape.recent - 1,)
+    assert card.context == unheard.shape.context
+    assert load(tmp_path / "beep").scores(np.zeros(RATE, np.float32)).shape == (1.5 * RATE / 640 // 1,)

@@ -1,7 +1,7 @@
 """The trigger network: small, causal, convolutional, ``f(features, state) -> (scores, state)``.
 
 A model is one such network or several, whose logits are averaged: networks that learned otherwise are mistaken about
-other sounds.
+other sounds. The latest logits may be averaged, too.
 
 Trained as plain causal convolutions with batch normalisation; saved as the same arithmetic with the normalisation
 folded into the weights and every layer's past handed in and out as a slice of the state. A zero state is the silence
@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_SILENT = -10.0  # the logit of silence
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,15 @@ class Layer:
 
 @dataclass(frozen=True)
 class Shape:
-    """The network's plan. Two strided layers, residual ones at the slow rate, and one output."""
+    """The network's plan. Two strided layers, residual ones at the slow rate, and one output.
+
+    A score comes of so many `recent` logits, the latest of which counts most.
+    """
 
     bands: int = 40
     stem: tuple[Layer, ...] = (Layer(5, 2, 40), Layer(5, 2, 48))
     body: tuple[Layer, ...] = (Layer(7, 1, 48, residual=True),) * 5
+    recent: int = 1
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -57,13 +64,19 @@ class Shape:
         frames, stride = 0, 1
         for layer in self.layers:
             frames, stride = frames + layer.past * stride, stride * layer.stride
-        return -(-frames // self.stride)
+        return -(-frames // self.stride) + self.recent - 1
 
     @property
     def state(self) -> int:
         """Numbers that a stream carries, for one network."""
         widths = [self.bands, *(layer.channels for layer in self.layers)]
         return sum(layer.past * width for layer, width in zip(self.layers, widths, strict=False))
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """Of the recent logits, from the oldest to the latest; their sum is 1."""
+        rising = np.arange(1, self.recent + 1, dtype=np.float32)
+        return rising / rising.sum()
 
 
 def training_network(shape: Shape) -> Any:
@@ -81,30 +94,53 @@ def training_network(shape: Shape) -> Any:
     return keras.Model(inputs, keras.layers.Reshape((-1,))(x), name="trigger_training")
 
 
-def together(networks: Sequence[Any]) -> Callable[..., Any]:
-    """Networks as they are trained, asked as one: the mean of their logits."""
-    return lambda features, training=False: sum(net(features, training=training) for net in networks) / len(networks)
+def together(networks: Sequence[Any], shape: Shape) -> Callable[..., Any]:
+    """Networks as they are trained, asked as one: the mean of their logits, and of the recent ones."""
+    from keras import ops
+
+    def logits(features: NDArray[np.float32], *, training: bool = False) -> Any:
+        mean = sum(net(features, training=training) for net in networks) / len(networks)
+        heard = ops.pad(mean, ((0, 0), (shape.recent - 1, 0)), constant_values=_SILENT)
+        return sum(weight * heard[:, k : k + mean.shape[1]] for k, weight in enumerate(shape.weights))
+
+    return logits
 
 
 def folded(networks: Sequence[Any], shape: Shape) -> Any:
     """The model to serve: what trained networks do together at inference.
 
-    Inputs: `features` and `state`; outputs: `scores` in 0..1 and `state`, each network's part after the other's.
+    Inputs: `features` and `state`; outputs: `scores` in 0..1 and `state`, each network's part after the other's and
+    then the recent logits.
     """
     import keras
 
+    ends = [number * shape.state for number in range(len(networks) + 1)]
     features = keras.Input((None, shape.bands), name="features")
-    state = keras.Input((len(networks) * shape.state,), name="state")
+    state = keras.Input((ends[-1] + shape.recent - 1,), name="state")
     answers = [
-        _member(network, shape, number)(
-            {"features": features, "state": state[:, number * shape.state : (number + 1) * shape.state]}
-        )
-        for number, network in enumerate(networks)
+        _member(network, shape, number)({"features": features, "state": state[:, start:end]})
+        for number, (network, (start, end)) in enumerate(zip(networks, pairwise(ends), strict=True))
     ]
+    carried = [answer["state"] for answer in answers]
     logits = keras.layers.Average()([answer["logits"] for answer in answers])
+    if shape.recent > 1:
+        logits, past = _smoothed(logits, state[:, ends[-1] :], shape)
+        carried.append(past)
     scores = keras.layers.Reshape((-1,))(keras.layers.Activation("sigmoid")(logits))
-    carried = keras.layers.Concatenate()([answer["state"] for answer in answers])
-    return keras.Model({"features": features, "state": state}, {"scores": scores, "state": carried}, name="trigger")
+    outputs = {"scores": scores, "state": keras.layers.Concatenate()(carried)}
+    return keras.Model({"features": features, "state": state}, outputs, name="trigger")
+
+
+def _smoothed(logits: Any, state: Any, shape: Shape) -> tuple[Any, Any]:
+    """Logits ``(B, T, 1)`` averaged with those before them, and the state to carry. A state of zero is silence."""
+    import keras
+
+    past = keras.layers.Reshape((shape.recent - 1, 1))(state + _SILENT)
+    heard = keras.layers.Concatenate(axis=1)([past, logits])
+    recent = keras.layers.Conv1D(1, shape.recent, use_bias=False, name="recent")
+    smooth = recent(heard)
+    recent.set_weights([shape.weights[:, None, None]])
+    return smooth, keras.layers.Reshape((shape.recent - 1,))(heard[:, 1 - shape.recent :]) - _SILENT
 
 
 def _member(trained: Any, shape: Shape, number: int) -> Any:

@@ -52,8 +52,8 @@ class Member:
 class Recipe:
     """Sizes of a run: scenes to build, scenes of each kind in a batch, and the schedule; and the model's networks.
 
-    Where nobody real says the word, they are trained in several `turns`, each with synthetic speech, splices and scenes
-    of its own: one turn's networks share what they are mistaken about, two turns' do not.
+    They are trained in several `turns`, each with synthetic speech, splices and scenes of its own: one turn's networks
+    share what they are mistaken about, two turns' do not.
     """
 
     real: int = 2_500
@@ -66,7 +66,11 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
     shape: Shape = field(default_factory=Shape)
     members: tuple[Member, ...] = (Member(TRUNK, 2, near=True), Member())
-    turns: int = 2
+    turns: int = 1
+
+
+# Where nobody real says the word: what sounds like a part of it is taken for it, too, but not for as long.
+UNHEARD = Recipe(turns=2, shape=Shape(recent=10))
 
 
 def train_trigger(
@@ -89,15 +93,14 @@ def train_trigger(
         PhraseError: the word cannot be spoken.
         ValueError: there is nobody to say it: no synthesiser is installed and no recordings were given.
     """
-    recipe = recipe or Recipe()
+    recipe = recipe or (Recipe() if recordings else UNHEARD)
     sources = Sources(phrases.checked(word), recordings, negatives, noise, synthesizer, without)
     work = out / WORK_FOLDER
     work.mkdir(parents=True, exist_ok=True)
-    seeds = [seed + _APART * turn for turn in range(1 if recordings else recipe.turns)]
-    with _progress(sources.word, len(seeds) * len(recipe.members)) as step:
-        trained, tests = _in_turns(sources, recipe, seeds, work, step)
+    with _progress(sources.word, recipe.turns * len(recipe.members)) as step:
+        trained, tests = _in_turns(sources, recipe, seed, work, step)
     networks = [network for network, _ in trained]
-    decision, costs = calibrate(together(networks), *tests, recipe.shape.stride * 10)
+    decision, costs = calibrate(together(networks, recipe.shape), *tests, recipe.shape.stride * 10)
     curves.learning([losses for _, losses in trained], out / "learning.png")
     curves.tradeoff(costs, out / "tradeoff.png")
     card = _write(out, sources.word, folded(networks, recipe.shape), recipe.shape, decision)
@@ -106,15 +109,16 @@ def train_trigger(
 
 
 def _in_turns(
-    sources: Sources, recipe: Recipe, seeds: Sequence[int], work: Path, step: Step
+    sources: Sources, recipe: Recipe, seed: int, work: Path, step: Step
 ) -> tuple[list[Trained], tuple[Bank, Bank]]:
-    """Gather material and train all members for every seed; and scenes to calibrate on, of the first."""
+    """Gather material and train all members, turn after turn; and scenes to calibrate on, of the first turn's."""
     trained: list[Trained] = []
     tests: tuple[Bank, Bank] | None = None
-    for turn, seed in enumerate(seeds):
-        material = gather(sources, work / "speech", seed, step)
-        trained += _trained(material, recipe, seed, work / f"turn-{turn}", step)
-        tests = tests or _tests(material, recipe, seed)
+    for turn in range(recipe.turns):
+        own = seed + _APART * turn
+        material = gather(sources, work / "speech", own, step)
+        trained += _trained(material, recipe, own, work / f"turn-{turn}", step)
+        tests = tests or _tests(material, recipe, own)
     assert tests is not None
     return trained, tests
 
