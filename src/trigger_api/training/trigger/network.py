@@ -76,7 +76,7 @@ class Shape:
     def weights(self) -> NDArray[np.float32]:
         """Of the recent logits, from the oldest to the latest; their sum is 1."""
         rising = np.arange(1, self.recent + 1, dtype=np.float32)
-        return rising / rising.sum()
+        return np.asarray(rising / rising.sum(), np.float32)
 
 
 def training_network(shape: Shape) -> Any:
