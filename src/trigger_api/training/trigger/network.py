@@ -73,8 +73,8 @@ class Shape:
         return sum(layer.past * width for layer, width in zip(self.layers, widths, strict=False))
 
     @property
-    def weights(self) -> NDArray[np.float32]:
-        """Of the recent logits, from the oldest to the latest; their sum is 1."""
+    def recency(self) -> NDArray[np.float32]:
+        """Weights of the recent logits, from the oldest to the latest; their sum is 1."""
         rising = np.arange(1, self.recent + 1, dtype=np.float32)
         return np.asarray(rising / rising.sum(), np.float32)
 
@@ -101,7 +101,7 @@ def together(networks: Sequence[Any], shape: Shape) -> Callable[..., Any]:
     def logits(features: NDArray[np.float32], *, training: bool = False) -> Any:
         mean = sum(net(features, training=training) for net in networks) / len(networks)
         heard = ops.pad(mean, ((0, 0), (shape.recent - 1, 0)), constant_values=_SILENT)
-        return sum(weight * heard[:, k : k + mean.shape[1]] for k, weight in enumerate(shape.weights))
+        return sum(weight * heard[:, k : k + mean.shape[1]] for k, weight in enumerate(shape.recency))
 
     return logits
 
@@ -139,7 +139,7 @@ def _smoothed(logits: Any, state: Any, shape: Shape) -> tuple[Any, Any]:
     heard = keras.layers.Concatenate(axis=1)([past, logits])
     recent = keras.layers.Conv1D(1, shape.recent, use_bias=False, name="recent")
     smooth = recent(heard)
-    recent.set_weights([shape.weights[:, None, None]])
+    recent.set_weights([shape.recency[:, None, None]])
     return smooth, keras.layers.Reshape((shape.recent - 1,))(heard[:, 1 - shape.recent :]) - _SILENT
 
 
