@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form
 
-from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served
+from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served, WholeForm
 from trigger_api.schemas import DigitsAnswer, FoundDigit
 from trigger_api.tasks.digits import Digit, Reading
 
-router = APIRouter(prefix="/v1", tags=["digits"])
+router = APIRouter(prefix="/v1", tags=["digits"], dependencies=[WholeForm])
 
 
 @router.post("/digits")

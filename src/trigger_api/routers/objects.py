@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form
 
-from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served
+from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served, WholeForm
 from trigger_api.schemas import FoundObject, FractionBox, ObjectsAnswer, PixelBox
 from trigger_api.tasks.objects import Thing, View, Wanted
 
-router = APIRouter(prefix="/v1", tags=["objects"])
+router = APIRouter(prefix="/v1", tags=["objects"], dependencies=[WholeForm])
 
 _DEFAULT = Wanted()
 

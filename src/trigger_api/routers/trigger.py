@@ -9,12 +9,12 @@ from fastapi import APIRouter, File, Form, UploadFile
 from pydantic import StringConstraints
 
 from trigger_api.errors import Unprocessable
-from trigger_api.routers.deps import ModelName, ModelVersion, Served
+from trigger_api.routers.deps import ModelName, ModelVersion, Served, WholeForm
 from trigger_api.schemas import Detection, HeardWord, Sensitivity, TriggerAnswer
 from trigger_api.service import Service
 from trigger_api.tasks.trigger import Hearing
 
-router = APIRouter(prefix="/v1", tags=["trigger"])
+router = APIRouter(prefix="/v1", tags=["trigger"], dependencies=[WholeForm])
 
 _WORDS = "instead of a model: a word or a model's name, may be given often, or `*` for every word that is known"
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64)]
