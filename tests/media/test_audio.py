@@ -90,6 +90,13 @@ def test_chunks_after_the_samples_do_no_harm() -> None:
     assert decode(data, LIMITS).seconds == 0.5
 
 
+@pytest.mark.parametrize("unknown", [2**32 - 1, 2**31 - 1, 0x7FFFF048])
+def test_a_wav_that_came_through_a_pipe_lasts_as_long_as_it_does(unknown: int) -> None:
+    data = with_field(with_field(wav(), 4, "<I", unknown), 40, "<I", unknown - 36)
+    assert decode(data, LIMITS).seconds == 0.5
+    assert decode(data[:-8_001], LIMITS).seconds == pytest.approx(0.25, abs=1e-4)
+
+
 def test_float_samples_beyond_full_scale_are_brought_back() -> None:
     audio = decode(encode(tone() * 1e30, subtype="FLOAT"), LIMITS)
     assert np.abs(audio.samples).max() == pytest.approx(1)

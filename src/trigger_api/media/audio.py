@@ -22,6 +22,7 @@ MIN_RATE, MAX_RATE = 4_000, 192_000
 _FORMATS = {"WAV", "WAVEX", "FLAC", "OGG", "MP3", "MPEG"}
 _BLOCK = 262_144  # sample frames decoded at a time
 _MOST_CHUNKS = 1_000
+_PIPED = 0x7FFF_0000  # bytes that a wav header promises, or more, where whoever wrote it could not know
 _INT16_SCALE = np.float32(1 / 32_768)
 _OPUS_RATE = 48_000
 _OGG_SLACK_S = 0.1  # lead-in that is not played
@@ -146,7 +147,7 @@ def _check_riff(data: bytes) -> None:
     """The library quietly mends a wav header that says something else than the file holds: say so instead."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         return
-    offset = 12
+    offset, piped = 12, struct.unpack_from("<I", data, 4)[0] >= _PIPED
     for _ in range(_MOST_CHUNKS):
         if offset + 8 > len(data):
             return
@@ -154,7 +155,7 @@ def _check_riff(data: bytes) -> None:
         if not all(0x20 <= byte < 0x7F for byte in kind):
             raise UnreadableMedia("the recording holds more than its header says")
         offset += 8 + size + size % 2
-        if kind == b"data" and offset > len(data) + size % 2:
+        if kind == b"data" and not piped and offset > len(data) + size % 2:
             held = len(data) - (offset - size - size % 2)
             raise UnreadableMedia(f"the recording is truncated: its header promises {size} bytes, {held} are there")
     raise UnreadableMedia(f"the recording has more than {_MOST_CHUNKS} chunks")
