@@ -1,4 +1,5 @@
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from trigger_api.training.trigger.material import Material, Sources, gather
 from trigger_api.training.trigger.phrases import PhraseError
 from trigger_api.training.trigger.recipe import UNHEARD, WORK_FOLDER, Recipe, Step, train_trigger
 from trigger_api.training.trigger.recordings import RATE
+from trigger_api.training.trigger.workers import Fitted, Task
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -49,6 +51,23 @@ def test_the_same_seed_gives_the_same_model(tmp_path: Path, folders: dict[str, P
     sound = np.random.default_rng(0).standard_normal(2 * RATE).astype(np.float32)
     first, again = (load(tmp_path / name).scores(sound) for name in ("first", "again"))
     np.testing.assert_allclose(first, again, atol=1e-5)
+
+
+def test_a_stopped_run_goes_on_for_the_same_word_only(
+    tmp_path: Path, folders: dict[str, Path], recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints = list[Path]()
+
+    def noted(tasks: Sequence[Task], done: Callable[[float], None]) -> list[Fitted]:
+        checkpoints.append(tasks[0].folder)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trigger_api.training.trigger.recipe.fit_all", noted)
+    given = folders["word"], (folders["other"],), (folders["noise"],)
+    for word in ("beep", "beep", "boop"):
+        with pytest.raises(KeyboardInterrupt):
+            train_trigger(word, tmp_path / "model", *given, without=NO_PROGRAMS, recipe=recipe)
+    assert checkpoints[0] == checkpoints[1] != checkpoints[2]
 
 
 def test_nonsense_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -19,12 +19,12 @@ from trigger_api.training.small import write_small
 from trigger_api.training.trigger import corpus, curves, phrases
 from trigger_api.training.trigger.calibration import calibrate
 from trigger_api.training.trigger.corpus import Bank, Pools
-from trigger_api.training.trigger.fitting import Schedule, Share, fit
+from trigger_api.training.trigger.fitting import Schedule, Share
 from trigger_api.training.trigger.material import Material, Sources, gather
 from trigger_api.training.trigger.network import Shape, folded, together
+from trigger_api.training.trigger.workers import Fitted, Task, fit_all
 
 WORK_FOLDER = ".training"
-Trained = tuple[Any, list[float]]
 _APART = 2  # between the seeds of two turns
 TRUNK = Path(__file__).with_name("trunk.weights.h5")  # as `trigger-api train speech` writes it
 
@@ -110,37 +110,37 @@ def train_trigger(
 
 def _in_turns(
     sources: Sources, recipe: Recipe, seed: int, work: Path, step: Step
-) -> tuple[list[Trained], tuple[Bank, Bank]]:
+) -> tuple[list[Fitted], tuple[Bank, Bank]]:
     """Gather material and train all members, turn after turn; and scenes to calibrate on, of the first turn's."""
-    trained: list[Trained] = []
+    trained: list[Fitted] = []
     tests: tuple[Bank, Bank] | None = None
+    checkpoints = work / _digest(sources, recipe, seed)
     for turn in range(recipe.turns):
         own = seed + _APART * turn
         material = gather(sources, work / "speech", own, step)
-        trained += _trained(material, recipe, own, work / f"turn-{turn}", step)
+        trained += _trained(material, recipe, own, checkpoints / f"turn-{turn}", step)
         tests = tests or _tests(material, recipe, own)
     assert tests is not None
     return trained, tests
 
 
-def _trained(material: Material, recipe: Recipe, seed: int, folder: Path, step: Step) -> list[Trained]:
+def _digest(sources: Sources, recipe: Recipe, seed: int) -> str:
+    """A name for what is trained: with another word, another clip or another voice, checkpoints are of no use."""
+    folders = [*sources.negatives, *sources.noise, *([sources.recordings] if sources.recordings else [])]
+    clips = [(path.as_posix(), path.stat().st_size) for path in sources.files(folders)]
+    return hashlib.sha256(repr((sources, sources.voices(), clips, recipe, seed)).encode()).hexdigest()[:16]
+
+
+def _trained(material: Material, recipe: Recipe, seed: int, folder: Path, step: Step) -> list[Fitted]:
     """Build scenes, and train all members; `folder` keeps their checkpoints."""
     step("building scenes")
     shares = _shares(material, recipe, seed)
     step("training")
-    return [
-        fit(
-            given,
-            recipe.shape,
-            recipe.schedule,
-            seed,
-            folder / f"{number}",
-            lambda part: step("training", part),
-            member.start,
-            member.frozen,
-        )
+    tasks = [
+        Task(given, recipe.shape, recipe.schedule, seed, folder / f"{number}", member.start, member.frozen)
         for number, (member, given) in enumerate(zip(recipe.members, shares, strict=True))
     ]
+    return fit_all(tasks, lambda part: step("training", part))
 
 
 @contextmanager
