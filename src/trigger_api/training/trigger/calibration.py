@@ -1,7 +1,7 @@
 """From scores to a decision: the threshold, the words' usual lag, and what each threshold would cost.
 
-Measured on new scenes made from clips of other speech that training did not see. The words in them are those it did
-see: misses are therefore flattering, false accepts are not.
+Measured on new scenes made from clips of other speech that training did not see, but for single sounds of them where
+words are spliced. The words in them are those it did see: misses are therefore flattering, false accepts are not.
 """
 
 from __future__ import annotations

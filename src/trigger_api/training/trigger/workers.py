@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -88,8 +89,9 @@ def _work(task: Task, parent: Connection) -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    network, losses = task.fitted(parent.send)
-    parent.send((network.get_weights(), losses))
+    with suppress(BrokenPipeError):
+        network, losses = task.fitted(parent.send)
+        parent.send((network.get_weights(), losses))
 
 
 def _network(task: Task, weights: Sequence[Any]) -> Any:
