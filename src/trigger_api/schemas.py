@@ -126,7 +126,9 @@ class StreamQuery(_Schema):
     vad_dbfs: float | None = Field(None, ge=-96, le=0, description="hear nothing while it is quieter than this")
 
     @model_validator(mode="after")
-    def _one_threshold(self) -> StreamQuery:
+    def _says_one_thing(self) -> Self:
+        if self.word and self.model:
+            raise ValueError("give a model or a word, not both")
         if self.sensitivity is not None and self.threshold is not None:
             raise ValueError("give a sensitivity or a threshold, not both")
         return self

@@ -54,6 +54,24 @@ async def test_scores_for_a_meter(server: Server) -> None:
     assert max(tick["level_dbfs"] for tick in ticks) == pytest.approx(-13.5, abs=0.5)
 
 
+@pytest.mark.parametrize("said", ["hey-jarvis", "hey%20jarvis", "jarvis"])
+async def test_the_word_is_told_as_the_card_has_it_however_it_was_asked_for(
+    serve: Make, models: Path, said: str
+) -> None:
+    add_model(models, trigger_card("hey-jarvis").model_copy(update={"labels": ("hey jarvis", "jarvis")}))
+    async with serve() as server, server.stream(f"word={said}") as socket:
+        ready = await answer(socket)
+        assert (ready["word"], ready["model"]) == ("hey jarvis", "hey-jarvis")
+
+
+@pytest.mark.parametrize("seconds", [0, 0.05, 0.5])
+async def test_no_more_is_heard_than_was_sent(server: Server, seconds: float) -> None:
+    async with server.stream() as socket:
+        await answer(socket)
+        await say(socket, silence(seconds))
+        assert await stop(socket) == [{"type": "stopped", "detections": 0, "heard_ms": 1000 * seconds}]
+
+
 async def test_a_word_at_the_very_end_is_heard(server: Server) -> None:
     async with server.stream() as socket:
         await answer(socket)
@@ -103,6 +121,8 @@ async def test_a_gate_keeps_silence_from_the_network(server: Server, network: Be
         ("wrod=beep", "unprocessable", "wrod"),
         ("threshold=nan", "unprocessable", "threshold"),
         ("threshold=0.5&sensitivity=low", "unprocessable", "give a sensitivity or a threshold, not both"),
+        ("model=beep&word=beep", "unprocessable", "give a model or a word, not both"),
+        ("word=beep&word=beep", "unprocessable", "word: there may be one only"),
         ("sensitivity=high", "unprocessable", "medium"),
         ("word=nix", "unknown_model", "beep"),
         ("model=nix", "unknown_model", "beep"),

@@ -83,7 +83,7 @@ class Board:
             version=card.version,
             rate=stream.session.rate,
             since=stream.since,
-            heard_ms=last.time_ms if last else 0,
+            heard_ms=stream.heard_ms,
             level_dbfs=last.level_dbfs if last else None,
             detections=stream.detections,
             last_detection=event,

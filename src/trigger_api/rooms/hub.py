@@ -105,7 +105,7 @@ class Hub:
             paced=paced,
             gate_dbfs=query.vad_dbfs,
         )
-        return Stream(session, query.room, query.word or word_of(card), conductor.fed, scores=query.scores)
+        return Stream(session, query.room, word_of(card), conductor.fed, scores=query.scores)
 
     @asynccontextmanager
     async def _conducted(self, model: Model) -> AsyncIterator[Conductor]:

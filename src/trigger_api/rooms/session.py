@@ -137,10 +137,16 @@ class Session:
         self._decider = Decider(decision, ear.frame_ms)
         self._resampler = _resampler(rate, ear.front_end.sample_rate)
         self._unread = bytearray()
+        self._sent = 0
         self._samples: Samples = np.zeros(ear.overlap, np.float32)
         self._hops = 0
         self._backlog_s = backlog_s
         self._pace = _Pace(backlog_s, clock) if paced else None
+
+    @property
+    def sent_ms(self) -> int:
+        """Whole milliseconds of audio that came."""
+        return 1000 * self._sent // (SAMPLE_BYTES * self.rate)
 
     @property
     def waiting_s(self) -> float:
@@ -165,6 +171,7 @@ class Session:
         if self.waiting_s > self._backlog_s:
             raise Overloaded(f"the server is more than {self._backlog_s:g} s behind")
         self._unread += pcm
+        self._sent += len(pcm)
 
     def finish(self) -> None:
         """No more audio comes: let silence follow, in which a word at the very end is decided on."""

@@ -132,8 +132,7 @@ class Socket:
                 await self._send(
                     StreamScore(time_ms=heard.time_ms, score=round(heard.score, 4), level_dbfs=heard.level_dbfs)
                 )
-        heard_ms = stream.last.time_ms if stream.last else 0
-        await self._send(StreamStopped(detections=stream.detections, heard_ms=heard_ms))
+        await self._send(StreamStopped(detections=stream.detections, heard_ms=stream.heard_ms))
         await self._websocket.close(DONE)
         return False
 
@@ -165,8 +164,12 @@ def close_code(error: ServiceError) -> int:
 
 
 def _query(websocket: WebSocket) -> StreamQuery:
+    params = websocket.query_params
+    repeated = [name for name in params if len(params.getlist(name)) > 1]
+    if repeated:  # the last would win, and nobody would know
+        raise Unprocessable("; ".join(f"{name}: there may be one only" for name in repeated))
     try:
-        return StreamQuery.model_validate(dict(websocket.query_params))
+        return StreamQuery.model_validate(dict(params))
     except ValidationError as error:
         raise Unprocessable(in_words(error.errors())) from None
 

@@ -43,6 +43,11 @@ class Stream:
         self.scores = scores
         self._outbox: asyncio.Queue[News] = asyncio.Queue(_OUTBOX)
 
+    @property
+    def heard_ms(self) -> int:
+        """Milliseconds of the audio that were heard; the silence put after its end is none of it."""
+        return min(self.last.time_ms, self.session.sent_ms) if self.last else 0
+
     def feed(self, pcm: bytes) -> None:
         """Take audio; see ``Session.feed``.
 
