@@ -68,16 +68,17 @@ class SpectrogramFrontEnd(_Frozen):
 
 
 FrontEnd = Annotated[LogMelFrontEnd | SpectrogramFrontEnd, Field(discriminator="kind")]
+Threshold = Annotated[float, Field(ge=0, le=1)]
 
 
 class Decision(_Frozen):
     """How scores become detections."""
 
-    threshold: float = Field(default=0.5, ge=0, le=1)
+    threshold: Threshold = 0.5
     patience: int = Field(default=1, ge=1, description="consecutive scores at or above the threshold")
     refractory_ms: int = Field(default=1_000, ge=0, description="after a detection, none for this long")
     delay_ms: int = Field(default=0, ge=0, description="median lag from the word's end to its detection, subtracted")
-    sensitivities: dict[str, float] = Field(default_factory=dict, description="low / medium / high: thresholds")
+    sensitivities: dict[str, Threshold] = Field(default_factory=dict, description="low / medium / high: thresholds")
 
 
 class Limits(_Frozen):
