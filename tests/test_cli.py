@@ -125,6 +125,20 @@ class TestDetect:
         assert code == 1
         assert "error" in run("detect", recordings[2], "--models", str(models))[1]
 
+    @pytest.mark.parametrize("name", ["[red]a.wav", "x[b].wav", ":cat:.wav"])
+    def test_names_of_files_are_printed_as_they_are(
+        self, name: str, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path(name).write_bytes(b"text")
+        assert name in run("detect", name, "--models", str(models))[1]
+
+    def test_a_name_that_looks_like_the_end_of_a_colour(self, models: Path, tmp_path: Path) -> None:
+        (tmp_path / "x[").mkdir()
+        path = tmp_path / "x[" / "b].wav"
+        path.write_bytes(b"text")
+        assert "x[/b].wav" in run("detect", str(path), "--models", str(models))[1]
+
     def test_says_what_is_wrong_with_the_model(self, models: Path, recordings: list[str]) -> None:
         add_model(models, trigger_card("broken"))
         for options, words in (
@@ -143,6 +157,10 @@ class TestModels:
         code, output = run("models", "--models", str(models))
         assert code == 0
         assert "beep" in output
+
+    def test_what_is_said_about_one_is_printed_as_it_is(self, models: Path) -> None:
+        add_model(models, trigger_card("chime").model_copy(update={"description": "hears [/] and [bold]"}))
+        assert "hears [/] and [bold]" in run("models", "--models", str(models))[1]
 
 
 class TestServe:

@@ -50,7 +50,7 @@ app.add_typer(evaluation.app, name="evaluate")
 app.command()(live.listen)
 app.command()(live.wyoming)
 app.command()(training.record)
-_out = Console()
+_out = Console(markup=False, emoji=False)  # names of files are told as they are: "[red]a.wav", ":cat:.wav"
 
 _WORKER_PATIENCE_S = 120  # a worker that imports TensorFlow on a busy machine answers late
 
