@@ -84,8 +84,15 @@ class TestLoad:
         assert "model failed to load" in [line["event"] for line in logs]
         with registry.acquire("trigger", "beep"):
             pass
-        with pytest.raises(NotReady, match="trigger/alarm/1 is failed"), registry.acquire("trigger", "alarm"):
+        with pytest.raises(NotReady, match="trigger/alarm/1 failed to load"), registry.acquire("trigger", "alarm"):
             pass
+
+    def test_until_it_is_loaded_it_says_that_it_is_not(self, tmp_path: Path, scheduler: Scheduler) -> None:
+        add_model(tmp_path, trigger_card())
+        registry = make_registry(tmp_path, scheduler)
+        with pytest.raises(NotReady, match="trigger/beep/1 is not loaded yet") as refused, registry.acquire("trigger"):
+            pass
+        assert refused.value.retry_after == 2
 
     def test_weights_must_be_the_ones_on_the_card(self, tmp_path: Path, scheduler: Scheduler) -> None:
         digest = hashlib.sha256(b"weights").hexdigest()

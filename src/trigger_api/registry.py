@@ -35,6 +35,9 @@ class State(StrEnum):
     UNLOADED = "unloaded"
 
 
+_IN_WORDS = {State.FOUND: "is not loaded yet", State.FAILED: "failed to load"}
+
+
 @dataclass(eq=False)
 class Model:
     """A version in memory: its card and, by window length (0 where nothing varies), a lane of the engine."""
@@ -201,7 +204,8 @@ class Registry:
         with self._lock:
             if entry.model is None:
                 soon = entry.state in (State.FOUND, State.LOADING)
-                raise NotReady(f"{_name(entry)} is {entry.state}", retry_after=2 if soon else None)
+                state = _IN_WORDS.get(entry.state, f"is {entry.state}")
+                raise NotReady(f"{_name(entry)} {state}", retry_after=2 if soon else None)
             entry.model.handles += 1
             return entry.model
 
