@@ -97,6 +97,15 @@ def test_a_wav_that_came_through_a_pipe_lasts_as_long_as_it_does(unknown: int) -
     assert decode(data[:-8_001], LIMITS).seconds == pytest.approx(0.25, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("whole", "samples"),
+    [(2**32 - 1, 0), (2**32 - 1, 16_000), (0, 2**32 - 1), (36, 0x7FFF0000), (2**31 - 1, 2**31 - 1)],
+)
+def test_a_writer_into_a_pipe_may_leave_one_of_two_lengths_open(whole: int, samples: int) -> None:
+    data = with_field(with_field(wav(), 4, "<I", whole), 40, "<I", samples)
+    np.testing.assert_array_equal(decode(data, LIMITS).samples, decode(wav(), LIMITS).samples)
+
+
 def test_float_samples_beyond_full_scale_are_brought_back() -> None:
     audio = decode(encode(tone() * 1e30, subtype="FLOAT"), LIMITS)
     assert np.abs(audio.samples).max() == pytest.approx(1)
@@ -112,6 +121,13 @@ def test_float_samples_beyond_full_scale_are_brought_back() -> None:
         pytest.param(lambda data: data[:44], UnreadableMedia, "promises", id="header alone"),
         pytest.param(lambda data: encode(tone()[:0]), UnreadableMedia, "no samples", id="no samples"),
         pytest.param(lambda data: with_field(data, 40, "<I", 2**32 - 1), UnreadableMedia, "promises", id="long lie"),
+        pytest.param(
+            lambda data: with_field(data, 40, "<I", 2**32 - 1)[:4000], UnreadableMedia, "promises", id="truncated lie"
+        ),
+        pytest.param(lambda data: with_field(data, 40, "<I", 0), UnreadableMedia, "more than its", id="no length"),
+        pytest.param(
+            lambda data: with_field(data, 4, "<I", 2**32 - 1)[:44], UnreadableMedia, "no samples", id="silent pipe"
+        ),
         pytest.param(lambda data: with_field(data, 24, "<I", 0), UnreadableMedia, "decoded", id="zero rate"),
         pytest.param(lambda data: with_field(data, 24, "<I", 2**31 - 1), UnsupportedMedia, "Hz", id="absurd rate"),
         pytest.param(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
@@ -76,7 +77,7 @@ def decode(data: bytes, limits: AudioLimits) -> Audio:
     """
     if not data:
         raise UnreadableMedia("the recording is empty: 0 bytes")
-    _check_riff(data)
+    data = _mend_riff(data)
     _check_ogg(data)
     try:
         with _Stream(BytesIO(data)) as file:
@@ -143,21 +144,41 @@ def _bounded(samples: Samples) -> Samples:
     return samples if peak <= 1 else np.asarray(samples / peak, np.float32)
 
 
-def _check_riff(data: bytes) -> None:
-    """The library quietly mends a wav header that says something else than the file holds: say so instead."""
+def _mend_riff(data: bytes) -> bytes:
+    """A wav whose header says how long it is.
+
+    The library quietly mends one that says something else than the file holds: say so instead. But who writes into a
+    pipe cannot know, and leaves open how long the file is, or its samples: they last as long as the file does.
+    """
+    for kind, start, size in _chunks(data):
+        held = len(data) - start
+        if kind != b"data" or 0 < size <= held:
+            continue
+        if _is_piped(data, size):
+            return data[: start - 4] + struct.pack("<I", held) + data[start:]
+        if size:
+            raise UnreadableMedia(f"the recording is truncated: its header promises {size} bytes, {held} are there")
+    return data
+
+
+def _is_piped(data: bytes, size: int) -> bool:
+    (whole,) = struct.unpack_from("<I", data, 4)
+    return whole >= _PIPED or (size >= _PIPED and whole + 8 < len(data))
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and size of every chunk of a wav."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         return
-    offset, piped = 12, struct.unpack_from("<I", data, 4)[0] >= _PIPED
+    offset = 12
     for _ in range(_MOST_CHUNKS):
         if offset + 8 > len(data):
             return
         kind, size = struct.unpack_from("<4sI", data, offset)
         if not all(0x20 <= byte < 0x7F for byte in kind):
             raise UnreadableMedia("the recording holds more than its header says")
+        yield kind, offset + 8, size
         offset += 8 + size + size % 2
-        if kind == b"data" and not piped and offset > len(data) + size % 2:
-            held = len(data) - (offset - size - size % 2)
-            raise UnreadableMedia(f"the recording is truncated: its header promises {size} bytes, {held} are there")
     raise UnreadableMedia(f"the recording has more than {_MOST_CHUNKS} chunks")
 
 
