@@ -29,7 +29,7 @@ def speech(tmp_path: Path) -> Speech:
         **{f"words/hum/{n:03}": () for n in range(8)},
         **{f"others/{n}": () for n in range(8)},
         "others/hey-beep-1": (1.0,),
-        **{f"noise/{n}": () for n in range(4)},
+        **{f"noise/{n}": () for n in range(8)},
     }.items():
         path = tmp_path / f"{name}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +73,15 @@ def test_a_model_that_is_there_is_used_again(speech: Speech, trained: list[Sourc
     assert trained[0].recordings is None
     assert found["mean missed"] == {"0": MEANS, "1": MEANS}
     assert (tmp_path / "out" / "learning.json").exists()
+
+
+def test_nothing_is_said_of_noise_without_any(speech: Speech, trained: list[Sources], tmp_path: Path) -> None:
+    found = learn(replace(speech, noise=()), ["beep"], [0], [0], tmp_path / "out")
+    assert found["mean missed"] == {"0": {"clean": CLEAR, "clean, people alone": CLEAR, "cases": 1}}
+
+
+def test_a_capital_hides_no_clip_of_the_word(speech: Speech) -> None:
+    assert speech.unsaid("Beep") == speech.unsaid("beep")
 
 
 def test_the_same_seed_picks_the_same_recordings(speech: Speech, tmp_path: Path) -> None:

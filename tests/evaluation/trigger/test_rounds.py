@@ -100,7 +100,9 @@ def test_leaving_one_out_writes_the_figures(tmp_path: Path, monkeypatch: pytest.
 def test_sentences_with_the_word_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "news.txt").write_text("Nothing new today\n\nTwo Beeps were heard\n")
     assert read_sentences(tmp_path / "news.txt", "beep") == ["nothing new today"]
+    assert read_sentences(tmp_path / "news.txt", "Beep") == ["nothing new today"]
     assert read_sentences(None, "beep") == kept_prose("beep")
+    assert len(read_sentences(None, "The")) == len(kept_prose("the")) < len(kept_prose("beep"))
 
 
 def test_clips_of_one_speaker_stay_together() -> None:

@@ -1,3 +1,5 @@
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +108,29 @@ def test_changes_are_drawn_from_the_seed(listener: Listener) -> None:
     assert len(merged([first, again]).takes) == 2
 
 
+def test_the_cost_is_of_the_scores_alone(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count()  # a second passes whenever somebody looks, and a hundred while a clip is read
+    monkeypatch.setattr("time.process_time", lambda: float(next(clock)))
+
+    def heard(count: int) -> Iterator[Clip]:
+        for name in "abc"[:count]:
+            list(itertools.islice(clock, 100))
+            yield Clip(name, beeps())
+
+    trials = [listen(listener, heard(count)) for count in (1, 3)]
+    assert [trial.work for trial in trials] == [1, 3]
+    assert merged(trials).cost == pytest.approx(4 / 12)
+    assert listen(listener, []).cost == 0
+
+
 def test_clips_of_a_folder(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "one.wav", beeps(1.0), RATE)
     (said,) = clips([tmp_path], said=True)
     (unsaid,) = clips([tmp_path], said=False)
     assert said.word == pytest.approx((0.8, 1.0), abs=0.02)
     assert unsaid.word is None
-    assert clip("short", np.zeros(10, np.float32), said=True).word is None
+    for length in (0, 10, RATE):
+        assert clip("silent", np.zeros(length, np.float32), said=True).word is None
 
 
 def test_a_percentile_of_nothing_is_not_a_number() -> None:

@@ -21,12 +21,12 @@ from pydantic import JsonValue
 
 from trigger_api.cards import CARD_FILE
 from trigger_api.evaluation.trigger.listening import Spotter, load
-from trigger_api.evaluation.trigger.report import milliseconds, surroundings
+from trigger_api.evaluation.trigger.report import milliseconds, read_noise, surroundings
 from trigger_api.evaluation.trigger.rounds import part_of, prose, read_sentences
 from trigger_api.evaluation.trigger.sphinx import Sphinx
 from trigger_api.evaluation.trigger.trials import Clip, Point, Trial, clips, listen, merged
 from trigger_api.training.trigger.lookalikes import lookalikes
-from trigger_api.training.trigger.material import Sources, read_all
+from trigger_api.training.trigger.material import Sources
 from trigger_api.training.trigger.recipe import train_trigger
 from trigger_api.training.trigger.recordings import audio_files
 
@@ -55,7 +55,7 @@ class Speech:
     def unsaid(self, word: str) -> list[Path]:
         """Every clip in which people say other things; one that is named after the word says it."""
         paths = audio_files([self.words, *self.others])
-        return [path for path in paths if word not in f"{path.parent.name} {path.stem}".lower()]
+        return [path for path in paths if word.lower() not in f"{path.parent.name} {path.stem}".lower()]
 
     def running(self, word: str, cache: Path) -> list[Clip]:
         """Sentences without the word, read by the synthesiser: the package's over and over, those of a file once."""
@@ -136,12 +136,12 @@ def learned(speech: Speech, case: Case, out: Path, train: Train) -> Spotter:
 
 
 def measure(speech: Speech, case: Case, spotter: Spotter, out: Path) -> Outcome:
-    """Let it listen, in silence and in noise: to everything, and to people alone.
+    """Let it listen, in silence and, where there is some, in noise: to everything, and to people alone.
 
     Prose has words near in sound over and over, whose price a rate over all hides.
     """
     points: dict[str, Point] = {}
-    for name, noisy in (("clean", False), ("noisy", True)):
+    for name, noisy in {"clean": False, **({"noisy": True} if speech.noise else {})}.items():
         people, running = heard(spotter, speech, case, out, noisy=noisy)
         points |= {name: _point(merged([people, running])), f"{name}, people alone": _point(people)}
     return Outcome(case, points)
@@ -172,7 +172,7 @@ def number(path: Path) -> int:
 
 def heard(spotter: Spotter, speech: Speech, case: Case, out: Path, *, noisy: bool) -> tuple[Trial, Trial]:
     """What a model makes of the word and other speech by people, and of a synthesiser's prose, all of it new to it."""
-    noise = read_all(case.unknown(audio_files(speech.noise))) if noisy else []
+    noise = read_noise(case.unknown(audio_files(speech.noise))) if noisy else []
     change = surroundings(noise, SNR_DB, reverb=False)
     odd = [path for path in audio_files([speech.words / case.word]) if number(path) % 2]
     said = listen(spotter, (one for one in clips(odd, said=True) if one.word), change, case.seed)

@@ -7,11 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
-from trigger_api.cards import WEIGHTS_FILE, Decision, LogMelFrontEnd, ModelCard, read_card
+from trigger_api.cards import CARD_FILE, WEIGHTS_FILE, Decision, LogMelFrontEnd, ModelCard, read_card
+from trigger_api.errors import in_words
+from trigger_api.runtimes import digest
 from trigger_api.streaming import Decider, Detection
 from trigger_api.tasks.log_mel import LogMel
 
@@ -76,21 +80,58 @@ class Listener(Spotter):
 def load(folder: Path) -> Listener:
     """The listener of a model folder with a log-mel front end.
 
+    It has listened once: what can be read may still not run, and what TensorFlow prepares is not the model's work.
+
     Raises:
-        ValueError: the card names another front end.
+        ValueError: the card names another front end or is none, or the weights are not its own or cannot be used.
         OSError: the folder holds no model.
     """
+    card, front_end = _card(folder)
+    _check_weights(folder, card)
+    try:
+        listener = Listener(card, LogMel(front_end), _network(folder / WEIGHTS_FILE, card, front_end))
+        listener.scores(np.zeros(front_end.sample_rate, np.float32))
+    except ImportError:  # no fault of the folder
+        raise
+    except Exception as error:  # Keras and TensorFlow raise whatever a damaged file leads them to
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(f"{folder}: the model cannot be used: {type(error).__name__}: {reason}") from error
+    return listener
+
+
+def _card(folder: Path) -> tuple[ModelCard, LogMelFrontEnd]:
+    """The card of a model that listens to a stream, and its front end."""
+    try:
+        card = read_card(folder)
+    except ValidationError as error:
+        raise ValueError(f"{folder / CARD_FILE}: {in_words(error.errors())}") from error
+    if not isinstance(card.front_end, LogMelFrontEnd):
+        raise ValueError("only log-mel models are evaluated")
+    if [spec.name for spec in card.inputs] != ["features", "state"] or not card.lengths:
+        raise ValueError(f"{folder / CARD_FILE}: a stream needs the inputs features and state, and lengths")
+    return card, card.front_end
+
+
+def _check_weights(folder: Path, card: ModelCard) -> None:
+    """As the service does, refuse weights that are not the ones the card was written for."""
+    if not (folder / WEIGHTS_FILE).is_file():
+        raise FileNotFoundError(f"{folder} holds no {WEIGHTS_FILE}")
+    if card.sha256 and digest(folder) != card.sha256:
+        raise ValueError(f"{folder}: the weights file is not the one that the card describes (sha256 differs)")
+    if not is_zipfile(folder / WEIGHTS_FILE):  # of which Keras says that it is not there
+        raise ValueError(f"{folder / WEIGHTS_FILE} is no Keras file, or not a whole one")
+
+
+def _network(path: Path, card: ModelCard, front_end: LogMelFrontEnd) -> Callable[[Any, Any], tuple[Any, Any]]:
     import keras
     import tensorflow as tf
 
-    card = read_card(folder)
-    if not isinstance(card.front_end, LogMelFrontEnd):
-        raise ValueError("only log-mel models are evaluated")
-    model = keras.models.load_model(folder / WEIGHTS_FILE, safe_mode=True, compile=False)
+    model = keras.models.load_model(path, safe_mode=True, compile=False)
 
     def run(features: Any, state: Any) -> tuple[Any, Any]:
         heard = model({"features": features, "state": state})
         return heard["scores"], heard["state"]
 
-    shape = [tf.TensorSpec((1, None, card.front_end.bands)), tf.TensorSpec((1, card.inputs[1].shape[0]))]
-    return Listener(card, LogMel(card.front_end), tf.function(run, input_signature=shape))
+    shape = [tf.TensorSpec((1, None, front_end.bands)), tf.TensorSpec((1, card.inputs[1].shape[0]))]
+    function: Callable[[Any, Any], tuple[Any, Any]] = tf.function(run, input_signature=shape)
+    return function

@@ -15,9 +15,10 @@ from trigger_api.evaluation.trigger.rates import Rate
 from trigger_api.evaluation.trigger.trials import Change, Point, Trial, clips, listen, merged, percentile
 from trigger_api.training.trigger import augment
 from trigger_api.training.trigger.material import read_all
-from trigger_api.training.trigger.recordings import Samples, audio_files
+from trigger_api.training.trigger.recordings import RATE, Samples, audio_files
 
 RATES = (0.1, 0.5, 1.0)  # false accepts an hour
+LONGEST_WORD_S = 2.5  # what is longer is something else as well; training warns of it, too
 
 
 def evaluate_trigger(
@@ -46,22 +47,38 @@ def evaluate_trigger(
     Raises:
         OSError: the model cannot be read.
         RuntimeError: a recording cannot.
-        ValueError: there are no recordings.
+        ValueError: there are no recordings, nobody speaks in those of the word, or there is no such noise.
     """
+    if not math.isfinite(snr_db):
+        raise ValueError(f"speech cannot be {snr_db} dB over noise: a finite number is needed")
     if not (audio_files(positives) and audio_files(negatives)):
         raise ValueError("both kinds of recordings are needed, with the word and without: one of them has none")
-    change = surroundings(read_all(audio_files(noise)), snr_db, reverb=reverb)
+    change = surroundings(read_noise(noise) if noise else [], snr_db, reverb=reverb)
     listener = load(model)
     said = listen(listener, (one for one in clips(positives, said=True) if one.word), change, seed)
+    if not said.takes:
+        raise ValueError("nobody speaks in any of the recordings of the word")
     unsaid = listen(listener, clips(negatives, said=False), change, seed + 1)
-    trial = merged([said, unsaid])
-    figures = summary(trial)
+    trial, left_out = merged([said, unsaid]), len(audio_files(positives)) - len(said.takes)
+    figures = summary(trial, left_out)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "evaluation.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        (out / "evaluation.md").write_text(table(trial), encoding="utf-8")
+        (out / "evaluation.md").write_text(table(trial, left_out), encoding="utf-8")
         draw(trial.curve(), out / "evaluation.png")
     return figures
+
+
+def read_noise(places: Sequence[Path]) -> list[Samples]:
+    """Every recording of noise, in folders or files, that is longer than a second and not silent.
+
+    Raises:
+        ValueError: there is none. What would be measured is silence, under the name of noise.
+    """
+    found = [clip for clip in read_all(audio_files(places)) if len(clip) > RATE and clip.any()]
+    if not found:
+        raise ValueError("there is no noise to mix in: no recording that can be read, lasts a second and is not silent")
+    return found
 
 
 def surroundings(noises: Sequence[Samples], snr_db: float, *, reverb: bool) -> Change | None:
@@ -86,18 +103,28 @@ def at_rates(trial: Trial) -> list[tuple[float, Point]]:
     return [(rate, trial.allowing(math.floor(rate * hours))) for rate in RATES]
 
 
-def summary(trial: Trial) -> dict[str, JsonValue]:
-    """All figures of a trial."""
+def doubts(trial: Trial, left_out: int) -> dict[str, JsonValue]:
+    """How many recordings of the word may not be what they should: anything counts as a hit in a word that is long."""
+    lengths = [take.word[1] - take.word[0] for take in trial.takes if take.word]
+    return {
+        "recordings of the word left out, without speech": left_out,
+        f"words that seem longer than {LONGEST_WORD_S} s": sum(length > LONGEST_WORD_S for length in lengths),
+    }
+
+
+def summary(trial: Trial, left_out: int = 0) -> dict[str, JsonValue]:
+    """All figures of a trial, for which so many recordings were left out."""
     own = trial.at(trial.listener.decision.threshold)
     return {
         "at the card's threshold": _figures(own),
         **{f"at {rate} false accepts an hour": _figures(point) for rate, point in at_rates(trial)},
+        **doubts(trial, left_out),
         "real-time factor": round(trial.cost, 5),
     }
 
 
-def table(trial: Trial) -> str:
-    """The figures as a markdown table."""
+def table(trial: Trial, left_out: int = 0) -> str:
+    """The figures as a markdown table, and below it what may be wrong with the recordings."""
     own = trial.at(trial.listener.decision.threshold)
     rows = [("card", own), *((f"{rate} / h", point) for rate, point in at_rates(trial))]
     lines = [
@@ -107,6 +134,8 @@ def table(trial: Trial) -> str:
             f"| {name} | {point.threshold:.4f} | {_misses(point)} | {_alarms(point)} | {_delays(point)} |"
             for name, point in rows
         ),
+        "",
+        "; ".join(f"{what}: {count}" for what, count in doubts(trial, left_out).items()),
     ]
     return "\n".join(lines) + "\n"
 

@@ -85,6 +85,7 @@ def leave_one_out(
         seed: of the training.
         prose_file: sentences for the synthesisers to read, one a line; without it there are some in this package.
     """
+    sources = replace(sources, word=phrases.checked(sources.word))  # as the training does
 
     def train(plan: Sources, folder: Path) -> None:
         train_trigger(
@@ -177,13 +178,15 @@ def spoken(word: str, program: str, cache: Path) -> list[Clip]:
 def read_sentences(file: Path | None, word: str) -> list[str]:
     """The sentences without the word of a file that has one a line; of this package where no file is given.
 
+    Of a file, those with the word inside another ("Alexandria") are left out, too: somebody may take it for the word.
+
     Raises:
         OSError: the file cannot be read.
     """
     if file is None:
-        return phrases.kept_prose(word)
+        return phrases.kept_prose(word.lower())
     lines = file.read_text(encoding="utf-8").lower().splitlines()
-    return [line for line in lines if line.strip() and word not in line]
+    return [line for line in lines if line.strip() and word.lower() not in line]
 
 
 def prose(texts: Sequence[str], program: str, cache: Path, paces: Sequence[float] = (1.0,)) -> list[Clip]:

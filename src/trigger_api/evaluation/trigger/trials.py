@@ -74,7 +74,12 @@ class Trial:
 
     listener: Spotter
     takes: tuple[Take, ...]
-    cost: float  # seconds of work for a second of audio
+    work: float  # seconds of processor time that the scores took
+
+    @property
+    def cost(self) -> float:
+        """Seconds of work for a second of audio."""
+        return self.work / max(sum(take.seconds for take in self.takes), 1e-9)
 
     def at(self, threshold: float) -> Point:
         """Hits and false accepts at a threshold."""
@@ -116,17 +121,20 @@ def clip(name: str, samples: Samples, *, said: bool) -> Clip:
 
 def listen(listener: Spotter, heard: Iterable[Clip], change: Change | None = None, seed: int = 0) -> Trial:
     """Let a model hear clips, each put into noise or a room by `change` first, which draws from `seed`."""
-    begun, takes = time.process_time(), []
+    takes, work = [], 0.0
     for number, one in enumerate(heard):
         samples = one.samples if change is None else change(one.samples, np.random.default_rng([seed, number]))
-        takes.append(Take(one.name, listener.scores(samples), len(samples) / RATE, one.word))
-    seconds = sum(take.seconds for take in takes)
-    return Trial(listener, tuple(takes), (time.process_time() - begun) / max(seconds, 1e-9))
+        begun = time.process_time()  # reading and mixing are not the model's work
+        scores = listener.scores(samples)
+        work += time.process_time() - begun
+        takes.append(Take(one.name, scores, len(samples) / RATE, one.word))
+    return Trial(listener, tuple(takes), work)
 
 
 def merged(trials: Sequence[Trial]) -> Trial:
     """All takes of several trials with the same model."""
-    return replace(trials[0], takes=tuple(take for trial in trials for take in trial.takes))
+    takes = tuple(take for trial in trials for take in trial.takes)
+    return replace(trials[0], takes=takes, work=sum(trial.work for trial in trials))
 
 
 def _hit(take: Take, found: Sequence[Detection]) -> Detection | None:
