@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.markup import escape
 
 from trigger_api.console import err, told
 from trigger_api.errors import ServiceError
@@ -34,19 +35,33 @@ def trigger(
     ] = None,
 ) -> None:
     """Train a trigger word. Stopped and started again, it goes on where it was."""
-    from trigger_api.training.trigger.checks import advice
     from trigger_api.training.trigger.phrases import checked
     from trigger_api.training.trigger.recipe import train_trigger  # TensorFlow and matplotlib take seconds to import
 
     with told(OSError, ValueError):
         phrase = checked(word)
-        for line in advice(recordings) if recordings else ():
-            err.print(line, highlight=False)
+        _advise(phrase, recordings)
         card = train_trigger(
             phrase, out, recordings, tuple(negatives or ()), tuple(noise or ()), seed=seed, synthesizer=synthesizer
         )
-    err.print(f"{out}: hears {word!r}; serve it with: trigger-api serve --models {out}", highlight=False)
+    _tell(f"{out}: hears {word!r}; serve it with: trigger-api serve --models {out}")
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters", "decision"}))
+
+
+def _advise(phrase: str, recordings: Path | None) -> None:
+    """What somebody should know before minutes of training."""
+    from trigger_api.training.trigger.checks import advice
+    from trigger_api.training.trigger.lookalikes import pronounced
+
+    for line in advice(recordings) if recordings else ():
+        _tell(line)
+    if pronounced(phrase) is None:
+        _tell(f"how {phrase!r} is pronounced is not known: no words near in sound and no splices are used")
+
+
+def _tell(line: str) -> None:
+    """Say it as it is: the console would take what is in brackets in a file's name for a colour."""
+    err.print(escape(line), highlight=False)
 
 
 @app.command()
@@ -54,12 +69,12 @@ def speech(
     speech: Annotated[list[Path], typer.Option(help="People speaking; may be given often.", exists=True)],
     out: Annotated[Path, typer.Option(help="File to write, NAME.weights.h5.", dir_okay=False)],
     noise: Annotated[list[Path] | None, typer.Option(help="Sounds that are no speech.", exists=True)] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same weights.")] = 0,
 ) -> None:
     """Train the layers below any trigger word. Stopped and started again, it goes on where it was."""
     from trigger_api.training.trigger.trunk import train_trunk  # TensorFlow takes seconds to import
 
-    with told(ImportError, ValueError):
+    with told(ImportError, OSError, ValueError):
         right = train_trunk(speech, noise or [], out, seed=seed)
     typer.echo(f"{100 * right:.1f} % of the sounds in new clips are named right")
 
@@ -70,15 +85,15 @@ def record(
     count: Annotated[int, typer.Option(min=1, max=1_000, help="How many to record.")] = 10,
 ) -> None:
     """Record a word from the microphone, for training it. Needs the extra listen."""
-    from trigger_api.listen import microphone
     from trigger_api.training.trigger.phrases import checked
+    from trigger_api.training.trigger.recorder import microphone
     from trigger_api.training.trigger.recorder import record as collect
-    from trigger_api.training.trigger.recordings import RATE
 
     with told(ImportError, OSError, ValueError):
-        microphone(RATE)  # if there is none, nobody need speak
-        collect(checked(word), out, count, lambda: microphone(RATE), err.print)
-    err.print(f"{out}: train with: trigger-api train trigger --word {word!r} --recordings {out}", highlight=False)
+        phrase = checked(word)
+        microphone()  # if there is none, nobody need speak
+        collect(phrase, out, count, microphone, _tell)
+    _tell(f"{out}: train with: trigger-api train trigger --word {word!r} --recordings {out}")
 
 
 @app.command()
@@ -92,7 +107,7 @@ def entities(
     from trigger_api.training.entities.recipe import train_entities  # Keras takes seconds to import
 
     with told(OSError, ValueError):
-        train_entities(data=data, published=published, output=out, work=work, say=err.print)
+        train_entities(data=data, published=published, output=out, work=work, say=_tell)
 
 
 @app.command()
@@ -107,7 +122,7 @@ def digits(
     from trigger_api.training.digits.recipe import train_digits  # Keras takes seconds to import
 
     with told(OSError, ValueError):
-        card = train_digits(images=images, labels=labels, output=out, work=work, start=start, say=err.print)
+        card = train_digits(images=images, labels=labels, output=out, work=work, start=start, say=_tell)
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))
 
 
@@ -126,7 +141,7 @@ def objects(
     with told(OSError, ValueError, ServiceError):
         card = train_objects(
             photos=photos, labels=labels, unlabelled=unlabelled, published=published, output=out, work=work,
-            say=err.print,
+            say=_tell,
         )  # fmt: skip
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))
 
@@ -141,7 +156,7 @@ def faces(
     from trigger_api.training.faces.recipe import train_faces  # TensorFlow takes seconds to import
 
     with told(ImportError, OSError, ValueError, ServiceError):
-        train_faces(output=out, photos=photos, boxes=boxes, say=err.print)
+        train_faces(output=out, photos=photos, boxes=boxes, say=_tell)
 
 
 @app.command()
@@ -179,6 +194,6 @@ def emotions(
         card = train_emotions(
             model=model, sheet=sheet, labels=labels, split=split, tests=tuple(test or ()), output=out, work=work,
             published=published, teachers=tuple(teacher or ()), photos=tuple(photos or ()), start=start,
-            gently=gently, passes=passes, rate=rate, school=school, say=err.print,
+            gently=gently, passes=passes, rate=rate, school=school, say=_tell,
         )  # fmt: skip
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))

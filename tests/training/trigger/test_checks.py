@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trigger_api.training.trigger.checks import advice, check
-from trigger_api.training.trigger.recordings import RATE, Samples
+from trigger_api.training.trigger.recordings import RATE, Samples, speech_span
 
 
 def voiced(seconds: float, peak: float = 0.3, around: float = 0.5) -> Samples:
@@ -42,8 +42,9 @@ def test_faults_are_told_apart(samples: Samples, fault: str) -> None:
     assert found.usable
 
 
-@pytest.mark.parametrize("samples", [np.zeros(RATE), np.zeros(0), np.full(9, np.nan)])
+@pytest.mark.parametrize("samples", [np.zeros(2 * RATE), np.zeros(0), np.full(9, np.nan), voiced(0.7, peak=3e-4)])
 def test_silence_is_of_no_use(samples: np.ndarray) -> None:
+    assert speech_span(samples.astype(np.float32)) is None  # nor is it trained on
     assert check(samples.astype(np.float32)).faults == ("nobody speaks",)
     assert not check(samples.astype(np.float32)).usable
 

@@ -1,7 +1,7 @@
 import pytest
 
 from trigger_api.training.trigger import lookalikes as module
-from trigger_api.training.trigger.lookalikes import dictionary, distance, lookalikes
+from trigger_api.training.trigger.lookalikes import dictionary, distance, lookalikes, pronounced
 
 
 def test_words_near_in_sound_come_first() -> None:
@@ -12,15 +12,24 @@ def test_words_near_in_sound_come_first() -> None:
     assert not {"activate", "activated"} & set(near)
 
 
+def test_words_with_an_apostrophe_or_a_hyphen_are_known_but_not_near() -> None:
+    pytest.importorskip("pocketsphinx")
+    assert pronounced("don't wake-up") == ("D", "OW", "N", "T", "W", "EY", "K", "AH", "P")
+    assert all(word.isalpha() for word in lookalikes("don't"))
+    assert pronounced("xqzt") is None
+
+
 def test_a_phrase_of_unknown_words_has_none() -> None:
     assert lookalikes("xqzt") == []
 
 
 def test_without_a_dictionary_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    dictionary.cache_clear()
+    for known in (dictionary, module._entries):
+        known.cache_clear()
     assert lookalikes("activate") == []
-    dictionary.cache_clear()
+    for known in (dictionary, module._entries):
+        known.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from trigger_api.training.trigger import material as module
 from trigger_api.training.trigger.material import Sources, gather, read_all
@@ -120,6 +121,17 @@ def test_what_was_given_must_be_of_use(folders: dict[str, Path], tmp_path: Path)
         gather(Sources("beep", folders["word"], (empty,), without=NO_PROGRAMS), tmp_path, 0, steps)
 
 
+def test_silence_is_not_the_word(folders: dict[str, Path], tmp_path: Path) -> None:
+    silent = np.random.default_rng(0).integers(-1, 2, 2 * RATE) / 32_768
+    soundfile.write(folders["word"] / "dithered.wav", silent, RATE)
+    soundfile.write(folders["word"] / "zeros.wav", np.zeros(2 * RATE), RATE)
+    sources = Sources("beep", folders["word"], (folders["other"],), without=NO_PROGRAMS)
+    assert len(gather(sources, tmp_path / "cache", 0, steps).real) == 4
+    with pytest.raises(ValueError, match="nobody speaks there"):
+        gather(replace(sources, without=(*NO_PROGRAMS, "*_word")), tmp_path / "cache", 0, steps)
+
+
 def test_a_broken_file_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "broken.wav").write_bytes(b"no audio")
-    assert read_all([tmp_path / "broken.wav"]) == []
+    soundfile.write(tmp_path / "infinite.wav", np.full(RATE, np.inf), RATE, subtype="FLOAT")
+    assert read_all([tmp_path / "broken.wav", tmp_path / "infinite.wav"]) == []

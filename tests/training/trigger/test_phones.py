@@ -5,8 +5,18 @@ import numpy as np
 import pytest
 import soundfile
 
-from trigger_api.training.trigger.phones import HOP, SILENCE, SOUNDS, aligned_span, labelled, listened, read_aloud
-from trigger_api.training.trigger.recordings import read
+from trigger_api.training.trigger import phones as module
+from trigger_api.training.trigger.phones import (
+    HOP,
+    SILENCE,
+    SOUNDS,
+    Labels,
+    aligned_span,
+    labelled,
+    listened,
+    read_aloud,
+)
+from trigger_api.training.trigger.recordings import Samples, read, seconds
 
 pytest.importorskip("pocketsphinx")
 
@@ -47,6 +57,60 @@ def test_labels_are_kept(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.load(kept), said.labels)
     np.save(kept, np.ones(3, np.uint8))
     assert labelled([clip], tmp_path / "labels", processes=1)[0].labels.tolist() == [1, 1, 1]
+
+
+def test_what_differs_is_not_mistaken_for_one_another(tmp_path: Path) -> None:
+    clips = [tmp_path / name / "activate" / "0.wav" for name in ("one", "two")]
+    for clip, samples in zip(clips, (read(SAMPLE), np.roll(read(SAMPLE), 1_600)), strict=True):
+        clip.parent.mkdir(parents=True)
+        soundfile.write(clip, samples, 16_000)
+    one, two = labelled(clips, tmp_path / "labels", processes=1)
+    assert len(list((tmp_path / "labels").iterdir())) == 2
+    assert one.labels.tolist() != two.labels.tolist()
+
+
+def test_what_cannot_be_read_is_skipped(tmp_path: Path) -> None:
+    damaged, infinite = tmp_path / "damaged.flac", tmp_path / "infinite.wav"
+    soundfile.write(damaged, read(SAMPLE), 16_000)
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) // 2))
+    soundfile.write(infinite, np.full(16_000, np.inf), 16_000, subtype="FLOAT")
+    assert seconds(damaged) > 0
+    assert labelled([damaged, infinite], tmp_path / "labels", processes=1) == []
+    assert not list((tmp_path / "labels").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("alexa/alexa_001.ogg", "alexa"),
+        ("precise/athena_en_athena-1.ogg", "athena"),
+        ("activate/0ff728b5_nohash_0.ogg", "activate"),
+        ("go/1.ogg", "go"),
+        ("clips/common_voice_en_1.wav", None),
+        ("news/recording_2.wav", None),
+        ("xqzt/take-3.wav", None),
+    ],
+)
+def test_a_clip_may_be_named_after_its_word(path: str, word: str | None) -> None:
+    assert module._named(Path(path)) == word
+
+
+@pytest.mark.parametrize(("length", "text"), [(2, "alice"), (5, None)])
+def test_whoever_speaks_for_long_does_not_say_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, text: str | None
+) -> None:
+    told: list[str | None] = []
+
+    def heard(_: Samples, said: str | None) -> Labels:
+        told.append(said)
+        return np.zeros(0, np.uint8)
+
+    monkeypatch.setattr(module, "listened", heard)
+    (tmp_path / "alice").mkdir()
+    soundfile.write(tmp_path / "alice" / "1.wav", np.resize(read(SAMPLE), length * 16_000), 16_000)
+    module._labels(tmp_path / "alice" / "1.wav", tmp_path)
+    assert told == [text]
 
 
 @pytest.mark.skipif(not shutil.which("flite"), reason="flite is not installed")

@@ -4,7 +4,8 @@ from trigger_api.training.trigger.phrases import SENTENCES, WORDS, PhraseError, 
 
 
 @pytest.mark.parametrize(
-    ("word", "phrase"), [("activate", "activate"), ("  Hey   Jarvis ", "hey jarvis"), ("o'clock", "o'clock")]
+    ("word", "phrase"),
+    [("activate", "activate"), ("  Hey   Jarvis ", "hey jarvis"), ("o'clock", "o'clock"), ("Café", "café")],
 )
 def test_phrases_are_tidied(word: str, phrase: str) -> None:
     assert checked(word) == phrase
@@ -13,6 +14,15 @@ def test_phrases_are_tidied(word: str, phrase: str) -> None:
 @pytest.mark.parametrize("word", ["", "   ", "123", "a", "go!", "---", "x" * 41, "rm -rf /; ls", "xqzptk"])
 def test_nonsense_is_refused(word: str) -> None:
     with pytest.raises(PhraseError):
+        checked(word)
+
+
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [("привет", "not English"), ("日本語", "not English"), ("hey алекса", "not English"), ("-help", "-")],
+)
+def test_what_synthesisers_cannot_say_is_refused(word: str, why: str) -> None:
+    with pytest.raises(PhraseError, match=why):
         checked(word)
 
 

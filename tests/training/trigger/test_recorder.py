@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from trigger_api import listen as ears
 from trigger_api.cli import app
 from trigger_api.training.trigger.recorder import TAKE_SECONDS, RecorderError, record
 from trigger_api.training.trigger.recordings import RATE, Samples, read
@@ -19,6 +20,10 @@ SILENCE = np.zeros(int(TAKE_SECONDS * RATE), np.float32)
 
 def pcm(samples: Samples) -> bytes:
     return (np.resize(np.concatenate([samples, SILENCE]), len(SILENCE)) * 32_767).astype("<i2").tobytes()
+
+
+def without_portaudio(_: int) -> None:
+    raise OSError("PortAudio library not found")
 
 
 def heard(*takes: Samples) -> Callable[[], AsyncIterator[bytes]]:
@@ -72,3 +77,17 @@ def test_the_command_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_command_refuses_nonsense(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["record", "--word", "42", "--out", str(tmp_path)]).exit_code == 2
+
+
+def test_the_word_is_looked_at_before_the_microphone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ears, "microphone", without_portaudio)
+    result = CliRunner().invoke(app, ["record", "--word", "42", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "not something to say" in result.stderr
+
+
+def test_it_is_told_what_the_microphone_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ears, "microphone", without_portaudio)
+    result = CliRunner().invoke(app, ["record", "--word", "beep", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "libportaudio2" in result.stderr

@@ -1,10 +1,11 @@
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 import soundfile
 
-from trigger_api.training.trigger.recordings import RATE, audio_files, read, speech_span
+from trigger_api.training.trigger.recordings import RATE, audio_files, keep, peak_dbfs, read, readable, speech_span
 
 
 def burst(before: float, length: float, after: float, noise: float = 1e-4) -> np.ndarray:
@@ -38,6 +39,18 @@ def test_too_short_is_no_speech(length: int) -> None:
     assert speech_span(np.ones(length, np.float32)) is None
 
 
+@pytest.mark.parametrize("peak", [0.0, 1e-5, 2e-4, np.nan])
+def test_nobody_speaks_in_silence(peak: float) -> None:
+    """Nothing, dither, and a word far too quiet."""
+    assert speech_span(burst(0.5, 0.4, 0.7) * np.float32(peak)) is None
+    assert speech_span(burst(0.5, 0.4, 0.7) * np.float32(1e-2)) is not None
+
+
+def test_loudness_is_that_of_the_loudest_sample() -> None:
+    assert peak_dbfs(np.array([0.01, -0.1], np.float32)) == pytest.approx(-20, abs=0.01)
+    assert peak_dbfs(np.zeros(0, np.float32)) < -100
+
+
 def test_reading_mixes_and_resamples(tmp_path: Path) -> None:
     tone = np.sin(np.arange(44_100) * 2 * np.pi * 440 / 44_100)
     soundfile.write(tmp_path / "stereo.wav", np.stack([tone, tone], axis=1), 44_100)
@@ -53,3 +66,27 @@ def test_files_are_found_in_order_below_folders(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     found = audio_files([tmp_path, tmp_path / "b.wav"])
     assert [path.name for path in found] == ["a.ogg", "b.wav", "c.flac", "b.wav"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_numbers_cannot_be_read(tmp_path: Path, value: float) -> None:
+    soundfile.write(tmp_path / "bad.wav", np.array([0.1, value, 0.1]), RATE, subtype="FLOAT")
+    with pytest.raises(RuntimeError, match="no numbers"):
+        read(tmp_path / "bad.wav")
+    assert readable(tmp_path / "bad.wav") is None
+    assert readable(tmp_path / "absent.wav") is None
+
+
+def test_a_file_is_kept_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(tmp_path / "a.npy", np.arange(3))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
+    assert np.load(tmp_path / "a.npy").tolist() == [0, 1, 2]
+
+    def killed(file: BinaryIO, _: np.ndarray) -> None:
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        keep(tmp_path / "b.npy", np.arange(3))
+    assert not (tmp_path / "b.npy").exists()

@@ -1,7 +1,9 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from trigger_api.training.trigger import sentences
 from trigger_api.training.trigger.recordings import RATE
@@ -28,7 +30,14 @@ def test_a_command_of_ones_own_is_filled_in() -> None:
 
 @pytest.mark.parametrize(
     ("command", "words"),
-    [("echo {text}", "writes {out}"), ("echo {out}", "takes {text}"), ("not-a-program {text} {out}", "not installed")],
+    [
+        ("echo {text}", "writes {out}"),
+        ("echo {out}", "takes {text}"),
+        ("not-a-program {text} {out}", "not installed"),
+        ("espeak-ng {text} {out} {rate}", "is no synthesiser"),
+        ("echo {text} {out} {}", "is no synthesiser"),
+        ("echo {text} {out} {", "is no synthesiser"),
+    ],
 )
 def test_a_command_that_cannot_speak_is_refused(command: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
@@ -42,10 +51,21 @@ def test_a_program_that_fails_says_nothing(tmp_path: Path) -> None:
 
 def test_what_was_said_is_remembered(tmp_path: Path) -> None:
     tally = tmp_path / "tally"
-    voice = Voice(f"sh -c 'echo once >> {tally}'", "counting")
+    soundfile.write(tmp_path / "said.wav", np.ones(RATE) / 2, RATE)
+    voice = Voice(f"sh -c 'echo once >> {tally}; cp {tmp_path}/said.wav {{out}}'", "counting")
     for _ in range(2):
-        say([Line(voice, "x")], tmp_path / "cache")
+        (spoken,) = say([Line(voice, "x")], tmp_path / "cache")
+        assert spoken is not None
     assert tally.read_text().count("once") == 1
+
+
+def test_what_failed_is_tried_again(tmp_path: Path) -> None:
+    tally = tmp_path / "tally"
+    voice = Voice(f"sh -c 'echo once >> {tally}'", "mute")
+    for _ in range(2):
+        assert say([Line(voice, "x")], tmp_path / "cache") == [None]
+    assert tally.read_text().count("once") == 2
+    assert not list((tmp_path / "cache").iterdir())
 
 
 @needs_espeak

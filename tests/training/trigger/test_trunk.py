@@ -3,7 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from trigger_api.cli import app
 from trigger_api.training.trigger.corpus import SCENE, Pools
 from trigger_api.training.trigger.network import Layer, Shape, training_network
 from trigger_api.training.trigger.phones import HOP, SILENCE, Utterance
@@ -104,3 +106,15 @@ def test_a_folder_of_speech_becomes_a_file_of_weights(tmp_path: Path) -> None:
     assert 0 <= right <= 1
     training_network(SMALL).load_weights(out)
     assert not out.with_suffix(".training").exists()
+
+
+def test_a_name_that_weights_cannot_have_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="named NAME"):
+        train_trunk([tmp_path / "absent"], [], tmp_path / "trunk.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_refuses_what_cannot_be(tmp_path: Path) -> None:
+    command = ["train", "speech", "--speech", str(tmp_path), "--out"]
+    assert CliRunner().invoke(app, [*command, str(tmp_path / "trunk.h5")]).exit_code == 2
+    assert CliRunner().invoke(app, [*command, str(tmp_path / "trunk.weights.h5"), "--seed", "-1"]).exit_code == 2

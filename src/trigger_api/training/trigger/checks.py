@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from trigger_api.training.trigger.recordings import RATE, Samples, audio_files, read, speech_span
+from trigger_api.training.trigger.recordings import RATE, Samples, audio_files, peak_dbfs, readable, speech_span
 
-_SILENT_DBFS = -70.0
 _QUIET_DBFS = -45.0
 _FULL_SCALE = 0.999
 _CLIPPED = 0.002  # of the samples: a few at full scale are a loud syllable, more are a flattened one
@@ -37,17 +36,16 @@ class Check:
 
 def check(samples: Samples) -> Check:
     """Look at 16 kHz mono samples that should hold the word once."""
-    peak = 20 * float(np.log10(np.abs(samples).max(initial=0.0) + 1e-9))
-    span = speech_span(samples) if peak > _SILENT_DBFS else None  # NaN is not
+    peak, span = peak_dbfs(samples), speech_span(samples)
     if span is None:
         return Check(("nobody speaks",), usable=False)
     seconds = (span[1] - span[0]) / RATE
     return Check(tuple(_faults(samples, seconds, peak)), usable=True, seconds=seconds, peak_dbfs=peak)
 
 
-def _faults(samples: Samples, seconds: float, peak_dbfs: float) -> Iterator[str]:
-    if peak_dbfs < _QUIET_DBFS:
-        yield f"very quiet ({peak_dbfs:.0f} dBFS)"
+def _faults(samples: Samples, seconds: float, peak: float) -> Iterator[str]:
+    if peak < _QUIET_DBFS:
+        yield f"very quiet ({peak:.0f} dBFS)"
     if (np.abs(samples) >= _FULL_SCALE).mean() > _CLIPPED:
         yield "clipped: too loud for the microphone"
     if seconds < _SHORTEST_S:
@@ -58,10 +56,8 @@ def _faults(samples: Samples, seconds: float, peak_dbfs: float) -> Iterator[str]
 
 def check_file(path: Path) -> Check:
     """Look at a file; one that is no audio is of no use."""
-    try:
-        return check(read(path))
-    except RuntimeError:
-        return Check(("not audio that can be read",), usable=False)
+    samples = readable(path)
+    return Check(("not audio that can be read",), usable=False) if samples is None else check(samples)
 
 
 def advice(folder: Path) -> list[str]:

@@ -14,17 +14,22 @@ Sounds = tuple[str, ...]
 
 @cache
 def dictionary() -> dict[str, Sounds]:
-    """The sounds of each word; empty where there is no dictionary."""
+    """The sounds of each word that is nothing but letters; empty where there is no dictionary."""
+    return {word: sounds for word, sounds in _entries().items() if word.isalpha()}
+
+
+@cache
+def _entries() -> dict[str, Sounds]:
+    """Words with an apostrophe or a hyphen (o'clock, wake-up), too."""
     if not find_spec("pocketsphinx"):
         return {}
     lines = (files("pocketsphinx") / _DICTIONARY).read_text(encoding="utf-8").splitlines()
-    entries = (line.split() for line in lines)
-    return {word: tuple(sounds) for word, *sounds in entries if word.isalpha()}
+    return {word: tuple(sounds) for word, *sounds in (line.split() for line in lines)}
 
 
 def pronounced(phrase: str) -> Sounds | None:
     """The sounds of a phrase; None where a word of it is not known."""
-    known = dictionary()
+    known = _entries()
     if not all(word in known for word in phrase.split()):
         return None
     return tuple(sound for word in phrase.split() for sound in known[word])

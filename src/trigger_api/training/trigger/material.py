@@ -15,7 +15,7 @@ from trigger_api.training.trigger import phrases, sentences
 from trigger_api.training.trigger.corpus import Pools, said
 from trigger_api.training.trigger.lookalikes import contains, dictionary, lookalikes, pronounced
 from trigger_api.training.trigger.phones import aligned_span, labelled
-from trigger_api.training.trigger.recordings import RATE, Samples, Spoken, audio_files, read, seconds, speech_span
+from trigger_api.training.trigger.recordings import RATE, Samples, Spoken, audio_files, readable, seconds, speech_span
 from trigger_api.training.trigger.speech import Line, Voice, say, voices
 from trigger_api.training.trigger.splices import Splices, splices
 
@@ -175,13 +175,7 @@ def _pools(heard: Sequence[Samples], noise: Sequence[Samples]) -> Pools:
 
 def read_all(paths: Sequence[Path]) -> list[Samples]:
     """Every file that can be read."""
-    clips = []
-    for path in paths:
-        try:
-            clips.append(read(path))
-        except RuntimeError:
-            continue
-    return clips
+    return _present(map(readable, paths))
 
 
 def _word_lines(sources: Sources, seed: int) -> list[Line]:

@@ -1,7 +1,7 @@
 """Which speech sound is heard when: PocketSphinx's alignments of recordings, and what flite tells of its own voices.
 
-Needs pocketsphinx, whose model has heard many people. A clip that is named after the word it says is aligned with that
-word; of any other one, PocketSphinx first writes down what it hears. Its mistakes sound like what was said.
+Needs pocketsphinx, whose model has heard many people. A short clip that is named after the word it says is aligned with
+that word; of any other one, PocketSphinx first writes down what it hears. Its mistakes sound like what was said.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.training.trigger.recordings import RATE, Samples, read
+from trigger_api.training.trigger.recordings import RATE, Samples, keep, read, readable
 from trigger_api.training.trigger.sentences import segments
 from trigger_api.training.trigger.speech import voices
 
@@ -37,7 +37,15 @@ HOP = RATE // 100
 _NUMBER = {sound: number for number, sound in enumerate(SOUNDS)}
 _VARIANT = re.compile(r"\(\d+\)$")
 _SHORTEST_NAME = 4  # letters; fewer may be a number in base 16
-_UNSAID = frozenset({"unknown", "silence", "noise", "commands", "negatives", "backgrounds"})
+_NAMED = 4 * RATE  # a clip of more samples mostly says more than the word that it is named after
+_GENERIC = """
+    all audio background backgrounds chapter clip clips command commands common corpus data dataset dev english female
+    file files male microphone mono negative negatives new news noise other others part people person positive positives
+    raw reader record recorded recorder recording recordings sample samples sentence sentences session silence sound
+    sounds speaker speakers speech spoken stereo take takes test testing tests track train training unknown user
+    utterance validation voice voices wav wave word words
+"""
+_UNSAID = frozenset(_GENERIC.split())
 _AT_ONCE = 16
 _FLITE = {"ax": "AH", "axr": "ER"}  # what flite calls otherwise
 
@@ -53,7 +61,7 @@ class Utterance:
 def labelled(
     paths: Sequence[Path], folder: Path, processes: int = 2, done: Callable[[float], None] = lambda part: None
 ) -> list[Utterance]:
-    """Clips with the sounds in them; those in which PocketSphinx finds no words are left out.
+    """Clips with the sounds in them; left out are those that cannot be read or in which PocketSphinx finds no words.
 
     Args:
         paths: audio files.
@@ -103,15 +111,18 @@ def _utterance(path: Path, labels: Labels, done: Callable[[float], None], count:
 
 def _labels(path: Path, folder: Path) -> Labels:
     """What is kept of a clip's sounds, or else what is heard now; empty where no words are."""
-    name = f"{path.parent.name}/{path.name}|{path.stat().st_size}"
-    kept = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.npy"
+    samples = readable(path)
+    if samples is None:
+        return np.zeros(0, np.uint8)
+    name = f"{path.parent.name}/{path.name}|".encode()  # it may tell what is said
+    kept = folder / f"{hashlib.sha256(name + samples.tobytes()).hexdigest()[:24]}.npy"
     if not kept.exists():
-        np.save(kept, listened(read(path), _named(path)))
+        keep(kept, listened(samples, _named(path) if len(samples) <= _NAMED else None))
     return np.asarray(np.load(kept), np.uint8)
 
 
 def _named(path: Path) -> str | None:
-    """The word that a clip is named after, by itself or by its folder; None if there is none."""
+    """The word that a short clip is named after, by itself or by its folder; None if there is none."""
     first, folder = re.split(r"[^a-z]", path.stem)[0], path.parent.name
     known = [name for name in (first, folder) if len(name) >= _SHORTEST_NAME or name == folder]
     return next((name for name in known if name not in _UNSAID and _decoder().lookup_word(name)), None)

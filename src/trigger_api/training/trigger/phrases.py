@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from pydoc_data.topics import topics
+from unicodedata import name
 
 _WORDS = """
     about action active address after again agree already animal answer apple april attack august autumn away back
@@ -80,13 +81,17 @@ def checked(word: str) -> str:
     """The phrase in lower case with single spaces.
 
     Raises:
-        PhraseError: it is empty, longer than 40 characters, has no letters, or cannot be spoken.
+        PhraseError: it is empty, longer than 40 characters, not in Latin letters, or cannot be spoken.
     """
     phrase = " ".join(word.lower().split())
     if not phrase:
         raise PhraseError("the word to train is empty")
     if len(phrase) > _LONGEST:
         raise PhraseError(f"the word to train is longer than {_LONGEST} characters: a trigger is a word or two")
+    if phrase.startswith("-"):  # a synthesiser would take it for an option
+        raise PhraseError(f"{phrase!r} is not something to say: it begins with -")
+    if not all(name(letter, "").startswith("LATIN ") for letter in _LETTERS.findall(phrase)):
+        raise PhraseError(f"{phrase!r} is not English: write it in Latin letters")
     if not _ALLOWED.fullmatch(phrase) or len(_LETTERS.findall(phrase)) < 3:
         raise PhraseError(f"{phrase!r} is not something to say: use letters, spaces, ' and -, three letters at least")
     if _CONSONANTS.fullmatch("".join(_LETTERS.findall(phrase))):

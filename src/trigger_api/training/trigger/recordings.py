@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".opus"})
 Samples = NDArray[np.float32]
 
 _HOP = RATE // 100
+_SILENT_DBFS = -70.0
 _BELOW_PEAK_DB = 32.0
 _ABOVE_NOISE_DB = 9.0
 _PAUSE_FRAMES = 20  # a closure inside a word is shorter than 200 ms
@@ -35,14 +38,24 @@ def read(path: Path) -> Samples:
     """Samples of any file that libsndfile knows, mixed to mono, at 16 kHz.
 
     Raises:
-        RuntimeError: it is not audio (soundfile's LibsndfileError is one).
+        RuntimeError: it is not audio (soundfile's LibsndfileError is one), or holds what is no number.
     """
     import soundfile
     import soxr
 
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     mono = samples.mean(axis=1)
+    if not np.isfinite(mono).all():
+        raise RuntimeError(f"{path} holds values that are infinite or no numbers")
     return np.asarray(mono if rate == RATE else soxr.resample(mono, rate, RATE), np.float32)
+
+
+def readable(path: Path) -> Samples | None:
+    """As `read`; None where the file cannot be read."""
+    try:
+        return read(path)
+    except (OSError, RuntimeError):
+        return None
 
 
 def seconds(path: Path) -> float:
@@ -55,6 +68,13 @@ def seconds(path: Path) -> float:
         return 0.0
 
 
+def keep(path: Path, array: NDArray[Any]) -> None:
+    """Write an array to a file that is either whole or not there, whenever the run is killed."""
+    with NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
+        np.save(part, array)
+    Path(part.name).replace(path)
+
+
 def audio_files(folders: Iterable[Path]) -> list[Path]:
     """Every audio file in or below the folders (or the files themselves), in a stable order."""
     found: list[Path] = []
@@ -64,15 +84,20 @@ def audio_files(folders: Iterable[Path]) -> list[Path]:
     return found
 
 
+def peak_dbfs(samples: Samples) -> float:
+    """The loudest sample."""
+    return 20 * float(np.log10(np.abs(samples).max(initial=0.0) + 1e-9))
+
+
 def speech_span(samples: Samples) -> tuple[int, int] | None:
-    """Where the loudest stretch of speech begins and ends, in samples; None where nothing stands out.
+    """Where the loudest stretch of speech begins and ends, in samples; None in silence or where nothing stands out.
 
     Frames count as speech when they are within 32 dB of the loudest and 9 dB above the noise; stretches closer than
     200 ms are one, so that the closures inside a word do not cut it. High frequencies weigh more than low ones: a
     final "t" or "s" belongs to the word, hum does not.
     """
     energies = _frame_db(samples)
-    if len(energies) < _SHORTEST_FRAMES:
+    if len(energies) < _SHORTEST_FRAMES or not peak_dbfs(samples) > _SILENT_DBFS:  # NaN is not
         return None
     active = np.flatnonzero(_lasting(energies > _threshold_db(energies)))
     stretches = np.split(active, np.flatnonzero(np.diff(active) > _PAUSE_FRAMES) + 1)

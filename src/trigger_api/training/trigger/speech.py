@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 
 import numpy as np
 
-from trigger_api.training.trigger.recordings import Samples, read
+from trigger_api.training.trigger.recordings import Samples, keep, read
 
 _SAY_SECONDS = 60
 _FLITE = ("kal", "kal16", "rms", "slt", "awb")
@@ -72,7 +73,7 @@ def voices(command: str | None = None) -> list[Voice]:
     """Every voice of the programs that are installed, and of `command` with ``{text}`` and ``{out}``, if given.
 
     Raises:
-        ValueError: the command lacks one of them, or its program is not there.
+        ValueError: the command lacks one of them or wants something else, or its program is not there.
     """
     if command:
         _check(command)
@@ -86,11 +87,19 @@ def voices(command: str | None = None) -> list[Voice]:
 
 
 def _check(command: str) -> None:
-    if not ("{text}" in command and "{out}" in command):
+    if _blanks(command) != {"text", "out"}:
         raise ValueError(f"{command!r} is no synthesiser: it takes {{text}} and writes {{out}}")
     program = shlex.split(command)[0]
     if not shutil.which(program):
         raise ValueError(f"the synthesiser {program!r} is not installed")
+
+
+def _blanks(command: str) -> set[str]:
+    """What a command wants to be told; nothing if its braces do not match."""
+    try:
+        return {name for _, name, _, _ in Formatter().parse(command) if name is not None}
+    except ValueError:
+        return set()
 
 
 def say(lines: Sequence[Line], cache: Path) -> list[Samples | None]:
@@ -107,7 +116,8 @@ def _say(line: Line, cache: Path) -> Samples | None:
         spoken: Samples = np.load(target)
     else:
         spoken = _run(line, target.with_suffix(".wav"))
-        np.save(target, spoken)
+        if len(spoken):  # a failure is not kept: the program may be mended before the next run
+            keep(target, spoken)
     return spoken if len(spoken) else None
 
 

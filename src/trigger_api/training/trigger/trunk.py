@@ -29,6 +29,7 @@ from trigger_api.training.trigger.network import Shape, training_network
 from trigger_api.training.trigger.phones import HOP, SILENCE, SOUNDS, Labels, Utterance, labelled, read_aloud
 from trigger_api.training.trigger.recordings import Samples, audio_files
 
+ENDING = ".weights.h5"  # Keras writes weights under no other name
 LAGS = (6, 16, 26, 38, 50, 64)  # how long before a score the sounds are that it names, in frames of 10 ms
 
 _SILENT_WEIGHT = 0.3  # more than half of all frames are silence
@@ -69,7 +70,12 @@ def train_trunk(
 
     Killed and started again with the same arguments, it goes on from its last epoch. Returns the share of the sounds
     that it names right in clips that it did not learn from.
+
+    Raises:
+        ValueError: `out` is not named ``NAME.weights.h5``.
     """
+    if not out.name.endswith(ENDING):
+        raise ValueError(f"{out}: weights are written to a file that is named NAME{ENDING}")
     plan, work = plan or Plan(), out.with_suffix(".training")
     people = labelled(audio_files(speech), work / "labels")
     known, new = [one for number, one in enumerate(people) if number % _HELD_OUT], people[::_HELD_OUT]
