@@ -30,6 +30,12 @@ def test_the_threshold_is_the_lowest_that_is_quiet_enough() -> None:
     assert costs[-1].false_per_hour == 0
 
 
+def test_thresholds_are_not_below_the_least() -> None:
+    decision, _ = calibrate(loudest, bank(6, 1.2), bank(-5, NO_WORD), 40, {"low": 0.9, "medium": 0.8})
+    assert decision.threshold == 0.8
+    assert decision.sensitivities == {"low": 0.9, "medium": 0.8, "high": 0.5}
+
+
 def test_sensitivities_are_what_false_accepts_allow() -> None:
     costs = [Cost(0.5, 20, 0), Cost(0.6, 5, 0), Cost(0.7, 6, 0), Cost(0.8, 2, 0), Cost(0.9, 2, 0)]
     assert [cheapest(costs, allowed) for allowed in (30, 12, 5, 1)] == [0.5, 0.6, 0.8, 0.9]

@@ -85,7 +85,8 @@ def test_where_nobody_says_the_word_a_model_is_trained_in_turns(
         seeds.append(seed)
         return gather(replace(sources, recordings=folders["word"]), cache, seed, step)
 
-    unheard = replace(recipe, turns=UNHEARD.turns, shape=replace(recipe.shape, recent=UNHEARD.shape.recent))
+    shape = replace(recipe.shape, recent=UNHEARD.shape.recent)
+    unheard = replace(recipe, turns=UNHEARD.turns, shape=shape, least=UNHEARD.least)
     monkeypatch.setattr("trigger_api.training.trigger.recipe.gather", gathered)
     monkeypatch.setattr("trigger_api.training.trigger.recipe.UNHEARD", unheard)
     train_trigger("beep", tmp_path / "beep", None, (folders["other"],), (folders["noise"],), without=NO_PROGRAMS)
@@ -93,4 +94,6 @@ def test_where_nobody_says_the_word_a_model_is_trained_in_turns(
     assert len(set(seeds)) == 2
     assert card.inputs[1].shape == (2 * len(recipe.members) * recipe.shape.state + UNHEARD.shape.recent - 1,)
     assert card.context == unheard.shape.context
+    assert card.decision is not None
+    assert card.decision.threshold >= UNHEARD.least["medium"]
     assert load(tmp_path / "beep").scores(np.zeros(RATE, np.float32)).shape == (1.5 * RATE / 640 // 1,)

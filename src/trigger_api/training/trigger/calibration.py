@@ -6,7 +6,7 @@ words are spliced. The words in them are those it did see: misses are therefore 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,9 @@ class Cost:
     missed: float
 
 
-def calibrate(network: Any, said: Bank, unsaid: Bank, frame_ms: float) -> tuple[Decision, list[Cost]]:
+def calibrate(
+    network: Any, said: Bank, unsaid: Bank, frame_ms: float, least: Mapping[str, float] | None = None
+) -> tuple[Decision, list[Cost]]:
     """A decision with a threshold for each of `SENSITIVITIES`, "medium" being the default; and all costs.
 
     Args:
@@ -44,6 +46,7 @@ def calibrate(network: Any, said: Bank, unsaid: Bank, frame_ms: float) -> tuple[
         said: scenes with the word.
         unsaid: scenes without.
         frame_ms: from one score to the next.
+        least: thresholds that sensitivities have at least.
     """
     words, others = _scores(network, said), _scores(network, unsaid)
     hours = len(unsaid) * SCENE_SECONDS / 3600
@@ -52,7 +55,8 @@ def calibrate(network: Any, said: Bank, unsaid: Bank, frame_ms: float) -> tuple[
         false = sum(len(Decider(decision, frame_ms).push(row)) for row in others)
         missed = 1 - len(_lags(words, said.ends, decision, frame_ms)) / len(words)
         costs.append(Cost(decision.threshold, false / hours, missed))
-    levels = {name: cheapest(costs, allowed) for name, allowed in SENSITIVITIES.items()}
+    least = least or {}
+    levels = {name: max(cheapest(costs, allowed), least.get(name, 0.0)) for name, allowed in SENSITIVITIES.items()}
     chosen = _decision(levels["medium"])
     lags = _lags(words, said.ends, chosen, frame_ms)
     delay = max(0, round(1_000 * float(np.median(lags)))) if len(lags) else 0

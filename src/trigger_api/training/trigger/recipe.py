@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -67,10 +67,12 @@ class Recipe:
     shape: Shape = field(default_factory=Shape)
     members: tuple[Member, ...] = (Member(TRUNK, 2, near=True), Member())
     turns: int = 1
+    least: Mapping[str, float] = field(default_factory=dict)  # thresholds that sensitivities have at least
 
 
-# Where nobody real says the word: what sounds like a part of it is taken for it, too, but not for as long.
-UNHEARD = Recipe(turns=2, shape=Shape(recent=10))
+# Where nobody real says the word: what sounds like a part of it is taken for it, too, but not for as long. A scene is
+# too short to tell how often: the thresholds are what three words needed beside other people and news.
+UNHEARD = Recipe(turns=2, shape=Shape(recent=10), least={"low": 0.9, "medium": 0.8, "high": 0.5})
 
 
 def train_trigger(
@@ -100,7 +102,7 @@ def train_trigger(
     with _progress(sources.word, recipe.turns * len(recipe.members)) as step:
         trained, tests = _in_turns(sources, recipe, seed, work, step)
     networks = [network for network, _ in trained]
-    decision, costs = calibrate(together(networks, recipe.shape), *tests, recipe.shape.stride * 10)
+    decision, costs = calibrate(together(networks, recipe.shape), *tests, recipe.shape.stride * 10, recipe.least)
     curves.learning([losses for _, losses in trained], out / "learning.png")
     curves.tradeoff(costs, out / "tradeoff.png")
     card = _write(out, sources.word, folded(networks, recipe.shape), recipe.shape, decision)
