@@ -9,9 +9,11 @@ from trigger_api.training.trigger import material as module
 from trigger_api.training.trigger.material import Sources, gather, read_all
 from trigger_api.training.trigger.phones import Utterance
 from trigger_api.training.trigger.recordings import RATE, Spoken
+from trigger_api.training.trigger.speech import Voice
 from trigger_api.training.trigger.splices import Splices
 
 NO_PROGRAMS = ("flite", "festival", "espeak-ng")
+ONE_VOICE = [Voice("espeak-ng", "en-us")]  # of eighty, each of which takes its time
 
 
 def steps(_: str) -> None:
@@ -69,9 +71,10 @@ def test_where_no_recording_is_given_the_word_is_spliced(
 ) -> None:
     spoken, other = Spoken(np.ones(RATE, np.float32), RATE), np.ones(RATE // 2, np.float32)
     monkeypatch.setattr(module, "pronounced", lambda _: ("B", "IY", "P"))
+    monkeypatch.setattr(module, "voices", lambda _: ONE_VOICE)
     monkeypatch.setattr(module, "labelled", lambda *_: [])
     monkeypatch.setattr(module, "splices", lambda *_: Splices([spoken], [other]))
-    sources = Sources("beep", None, (folders["other"],), (folders["noise"],), without=("flite", "festival"))
+    sources = Sources("beep", None, (folders["other"],), (folders["noise"],))
     material = gather(sources, tmp_path / "cache", 0, steps)
     assert material.real == [spoken]
     assert material.rest.others[-1] is other
@@ -91,9 +94,10 @@ def test_no_more_is_listened_to_than_takes_minutes(
 
     (folders["other"] / "broken.wav").write_bytes(b"no audio")
     monkeypatch.setattr(module, "pronounced", lambda _: ("B", "IY", "P"))
+    monkeypatch.setattr(module, "voices", lambda _: ONE_VOICE)
     monkeypatch.setattr(module, "labelled", listened)
     monkeypatch.setattr(module, "splices", lambda *_: Splices())
-    sources = Sources("beep", None, (folders["other"],), (folders["noise"],), without=("flite", "festival"))
+    sources = Sources("beep", None, (folders["other"],), (folders["noise"],))
     for most in (3_600.0, 1e-3):
         monkeypatch.setattr(module, "_LISTENED", most)
         gather(sources, tmp_path / "cache", 0, steps)
