@@ -42,6 +42,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 PROBLEM_TYPE = "application/problem+json"
 MALFORMED_JSON = "failed to parse json, invalid format"
+ONE_ONLY = "there may be one only"  # of a field that was given again: either value would be passed over
 FAILED_IMAGE = "failed to process image, try another image"
 
 

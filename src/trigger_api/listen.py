@@ -80,7 +80,10 @@ def microphone(rate: int) -> Audio:
     Raises:
         ImportError, OSError: the sound library is missing; before anything is recorded.
     """
-    import sounddevice
+    try:
+        import sounddevice
+    except OSError as error:
+        raise OSError(f"{error}: install PortAudio, on Debian with: apt-get install libportaudio2") from error
 
     return _recorded(sounddevice.RawInputStream, rate)
 

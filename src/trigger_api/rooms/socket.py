@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from trigger_api.errors import (
+    ONE_ONLY,
     Idle,
     NotReady,
     Overloaded,
@@ -167,7 +168,7 @@ def _query(websocket: WebSocket) -> StreamQuery:
     params = websocket.query_params
     repeated = [name for name in params if len(params.getlist(name)) > 1]
     if repeated:  # the last would win, and nobody would know
-        raise Unprocessable("; ".join(f"{name}: there may be one only" for name in repeated))
+        raise Unprocessable("; ".join(f"{name}: {ONE_ONLY}" for name in repeated))
     try:
         return StreamQuery.model_validate(dict(params))
     except ValidationError as error:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_args, get_origin
 from fastapi import Depends, File, Form, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 
+from trigger_api.errors import ONE_ONLY
 from trigger_api.service import Service
 
 
@@ -26,9 +27,7 @@ async def _whole_form(request: Request) -> None:
     fields = {field.alias: field.field_info.annotation for field in request.scope["route"].dependant.body_params}
     faults = [("there is no such field", name) for name in form if name not in fields]
     faults += [
-        ("there may be one only", name)
-        for name, kind in fields.items()
-        if len(form.getlist(name)) > 1 and not _takes_several(kind)
+        (ONE_ONLY, name) for name, kind in fields.items() if len(form.getlist(name)) > 1 and not _takes_several(kind)
     ]
     if faults:
         raise RequestValidationError([{"type": "form", "loc": ("body", name), "msg": text} for text, name in faults])

@@ -85,14 +85,15 @@ def record(
     count: Annotated[int, typer.Option(min=1, max=1_000, help="How many to record.")] = 10,
 ) -> None:
     """Record a word from the microphone, for training it. Needs the extra listen."""
+    from trigger_api.listen import microphone
     from trigger_api.training.trigger.phrases import checked
-    from trigger_api.training.trigger.recorder import microphone
     from trigger_api.training.trigger.recorder import record as collect
+    from trigger_api.training.trigger.recordings import RATE
 
     with told(ImportError, OSError, ValueError):
         phrase = checked(word)
-        microphone()  # if there is none, nobody need speak
-        collect(phrase, out, count, microphone, _tell)
+        microphone(RATE)  # if there is none, nobody need speak
+        collect(phrase, out, count, lambda: microphone(RATE), _tell)
     _tell(f"{out}: train with: trigger-api train trigger --word {word!r} --recordings {out}")
 
 

@@ -87,7 +87,9 @@ def test_the_word_is_looked_at_before_the_microphone(tmp_path: Path, monkeypatch
 
 
 def test_it_is_told_what_the_microphone_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ears, "microphone", without_portaudio)
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
     result = CliRunner().invoke(app, ["record", "--word", "beep", "--out", str(tmp_path)])
     assert result.exit_code == 2
     assert "libportaudio2" in result.stderr

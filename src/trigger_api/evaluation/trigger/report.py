@@ -14,11 +14,11 @@ from trigger_api.evaluation.trigger.listening import load
 from trigger_api.evaluation.trigger.rates import Rate
 from trigger_api.evaluation.trigger.trials import Change, Point, Trial, clips, listen, merged, percentile
 from trigger_api.training.trigger import augment
+from trigger_api.training.trigger.checks import LONGEST_S
 from trigger_api.training.trigger.material import read_all
 from trigger_api.training.trigger.recordings import RATE, Samples, audio_files
 
 RATES = (0.1, 0.5, 1.0)  # false accepts an hour
-LONGEST_WORD_S = 2.5  # what is longer is something else as well; training warns of it, too
 
 
 def evaluate_trigger(
@@ -108,7 +108,7 @@ def doubts(trial: Trial, left_out: int) -> dict[str, JsonValue]:
     lengths = [take.word[1] - take.word[0] for take in trial.takes if take.word]
     return {
         "recordings of the word left out, without speech": left_out,
-        f"words that seem longer than {LONGEST_WORD_S} s": sum(length > LONGEST_WORD_S for length in lengths),
+        f"words that seem longer than {LONGEST_S} s": sum(length > LONGEST_S for length in lengths),
     }
 
 

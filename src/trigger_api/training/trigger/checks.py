@@ -13,7 +13,7 @@ from trigger_api.training.trigger.recordings import RATE, Samples, audio_files, 
 _QUIET_DBFS = -45.0
 _FULL_SCALE = 0.999
 _CLIPPED = 0.002  # of the samples: a few at full scale are a loud syllable, more are a flattened one
-_SHORTEST_S, _LONGEST_S = 0.15, 2.5
+_SHORTEST_S, LONGEST_S = 0.15, 2.5  # of a word
 _FEW, _MANY = 10, 30
 
 
@@ -50,7 +50,7 @@ def _faults(samples: Samples, seconds: float, peak: float) -> Iterator[str]:
         yield "clipped: too loud for the microphone"
     if seconds < _SHORTEST_S:
         yield f"only {seconds:.2f} s of speech: is the word whole?"
-    if seconds > _LONGEST_S:
+    if seconds > LONGEST_S:
         yield f"{seconds:.1f} s of speech: is it nothing but the word?"
 
 

@@ -111,12 +111,12 @@ def _utterance(path: Path, labels: Labels, done: Callable[[float], None], count:
 
 def _labels(path: Path, folder: Path) -> Labels:
     """What is kept of a clip's sounds, or else what is heard now; empty where no words are."""
-    samples = readable(path)
-    if samples is None:
-        return np.zeros(0, np.uint8)
     name = f"{path.parent.name}/{path.name}|".encode()  # it may tell what is said
-    kept = folder / f"{hashlib.sha256(name + samples.tobytes()).hexdigest()[:24]}.npy"
+    kept = folder / f"{hashlib.sha256(name + path.read_bytes()).hexdigest()[:24]}.npy"
     if not kept.exists():
+        samples = readable(path)
+        if samples is None:
+            return np.zeros(0, np.uint8)
         keep(kept, listened(samples, _named(path) if len(samples) <= _NAMED else None))
     return np.asarray(np.load(kept), np.uint8)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from trigger_api import listen as ears
 from trigger_api.listen import Audio
 from trigger_api.training.trigger.checks import Check, check
 from trigger_api.training.trigger.recordings import RATE, Samples
@@ -21,19 +20,6 @@ _TRIES = 3  # of one recording; then the fault is the microphone's
 
 class RecorderError(ValueError):
     """Nothing of use can be recorded."""
-
-
-def microphone() -> Audio:
-    """The default microphone, at 16 kHz. Needs the extra ``listen``.
-
-    Raises:
-        ImportError: sounddevice is missing.
-        RecorderError: PortAudio is, which it needs.
-    """
-    try:
-        return ears.microphone(RATE)
-    except OSError as error:
-        raise RecorderError(f"{error}: install PortAudio, on Debian with: apt-get install libportaudio2") from error
 
 
 def record(word: str, out: Path, wanted: int, listen: Callable[[], Audio], say: Callable[[str], None]) -> None:
