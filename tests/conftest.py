@@ -26,37 +26,74 @@ from trigger_api.cards import (
     WEIGHTS_FILE,
     Decision,
     Limits,
-    LogMelFrontEnd,
+    MelFrontEnd,
     ModelCard,
+    SpectrogramFrontEnd,
     TensorSpec,
     write_card,
 )
 from trigger_api.inference import Runner, Tensors
 from trigger_api.settings import Settings
 
-BANDS = 40
+BACKBONE = "beep-embedding"
 BEEP_HZ = 3_000
+_BANDS, _NEAR = 32, slice(26, 31)  # of all, and those around the beep
 
 
 def trigger_card(name: str = "beep", version: str = "1", *, limits: Limits | None = None) -> ModelCard:
-    """A card whose model hears a beep at 3 kHz: one score a frame of 10 ms, windows of 64 frames."""
+    """A card whose model is a head that hears a beep at 3 kHz, in the latest of three embeddings."""
     return ModelCard(
         task="trigger",
         name=name,
         version=version,
-        inputs=(TensorSpec(name="features", shape=(-1, BANDS)), TensorSpec(name="state", shape=(1,))),
-        outputs=(TensorSpec(name="scores", shape=(-1,)), TensorSpec(name="state", shape=(1,))),
-        lengths=(8, 64),
-        frame_ms=10.0,
-        context=4,
-        front_end=LogMelFrontEnd(),
-        decision=Decision(threshold=0.5, patience=3, refractory_ms=300, delay_ms=30),
+        inputs=(TensorSpec(name="embeddings", shape=(-1, 2)),),
+        outputs=(TensorSpec(name="scores", shape=(-1,)),),
+        lengths=(3, 10),
+        frame_ms=80.0,
+        context=2,
+        backbone=BACKBONE,
+        decision=Decision(threshold=0.5, refractory_ms=300, delay_ms=70),
         limits=limits or Limits(batch_sizes=(1, 2, 4), stream_batch_sizes=(1, 2, 4)),
     )
 
 
+def embedding_card(*, limits: Limits | None = None) -> ModelCard:
+    """A card whose model says how much beeps there are in the latest 80 ms, and in those before, which it remembers."""
+    state = TensorSpec(name="state", shape=(1,))
+    return ModelCard(
+        task="embedding",
+        name=BACKBONE,
+        version="1",
+        inputs=(TensorSpec(name="mel", shape=(-1, _BANDS)), state),
+        outputs=(TensorSpec(name="embeddings", shape=(-1, 2)), state),
+        lengths=(8, 64),
+        frame_ms=80.0,
+        context=1,
+        front_end=MelFrontEnd(),
+        limits=limits or Limits(batch_sizes=(1, 2, 4), stream_batch_sizes=(1, 2, 4)),
+    )
+
+
+def plain_card(name: str = "beep", version: str = "1", **changes: object) -> ModelCard:
+    """A card of a model that stands alone, where it does not matter what it is: windows of 8 and of 64."""
+    card = ModelCard(
+        task="trigger",
+        name=name,
+        version=version,
+        inputs=(TensorSpec(name="features", shape=(-1, 40)),),
+        outputs=(TensorSpec(name="scores", shape=(-1,)),),
+        lengths=(8, 64),
+        frame_ms=10.0,
+        context=4,
+        front_end=SpectrogramFrontEnd(),
+        decision=Decision(),
+        limits=Limits(batch_sizes=(1, 2, 4)),
+    )
+    return card.model_copy(update=changes)
+
+
 class BeepNetwork:
-    """Scores a frame by how loud the bands around 3 kHz are against the rest. Counts its calls."""
+    """Both parts of it, and what a plain card needs, in numpy. Counts its calls."""
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -65,16 +102,33 @@ class BeepNetwork:
 
     def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
         """A function for batches of this size; it waits at the gate."""
+        first = specs[0].name
+        compute = {"mel": _embed, "embeddings": _score}.get(first, _loudest)
 
         def run(tensors: Tensors) -> Tensors:
-            assert tensors["features"].shape == (batch, *specs[0].shape)
+            assert tensors[first].shape == (batch, *specs[0].shape)
             assert self.gate.wait(10)
             self.batches.append(batch)
-            features = tensors["features"]
-            peak = features[..., 24:30].max(axis=-1) - np.median(features, axis=-1)
-            return {"scores": (peak > 1.0).astype(np.float32), "state": tensors["state"]}
+            return compute(tensors)
 
         return run
+
+
+def _embed(tensors: Tensors) -> Tensors:
+    """How many of the frames of each step are of a beep, and the same of the step before."""
+    mel = tensors["mel"]
+    beep = mel[..., _NEAR].max(axis=-1) - np.median(mel, axis=-1) > 1.0
+    steps = beep.reshape(len(mel), -1, 8).mean(axis=-1, dtype=np.float32)
+    before = np.concatenate([tensors["state"], steps[:, :-1]], axis=1)
+    return {"embeddings": np.stack([steps, before], axis=-1), "state": steps[:, -1:]}
+
+
+def _score(tensors: Tensors) -> Tensors:
+    return {"scores": (tensors["embeddings"][:, 2:].max(axis=-1) > 0.2).astype(np.float32)}
+
+
+def _loudest(tensors: Tensors) -> Tensors:
+    return {"scores": tensors["features"].max(axis=-1)}
 
 
 def beeps(ends_s: Sequence[float], *, seconds: float, rate: int = 16_000) -> NDArray[np.float32]:
@@ -95,7 +149,9 @@ def encode(
 
 
 def add_model(root: Path, card: ModelCard, weights: bytes = b"no weights") -> Path:
-    """Write a model folder."""
+    """Write a model folder; a head comes with its backbone."""
+    if card.backbone == BACKBONE and not (root / "embedding").exists():
+        add_model(root, embedding_card())
     folder = root / card.task / card.name / card.version
     folder.mkdir(parents=True)
     write_card(folder, card)
@@ -160,8 +216,8 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def two_beeps() -> bytes:
-    """A wav of 3 s at 44.1 kHz with beeps that end at 1.0 and 2.5 s."""
-    return encode(beeps([1.0, 2.5], seconds=3, rate=44_100), 44_100)
+    """A wav of 3 s at 44.1 kHz with beeps that end at 1.0 and 2.6 s."""
+    return encode(beeps([1.0, 2.6], seconds=3, rate=44_100), 44_100)
 
 
 @contextmanager

@@ -13,11 +13,12 @@ import typer
 import uvicorn
 from typer.testing import CliRunner
 
+import wake_words
 from conftest import BeepNetwork, add_model, beeps, encode, trigger_card
 from trigger_api import cli, service
 from trigger_api.cards import ModelCard
 from trigger_api.metrics import MULTIPROC_DIR
-from trigger_api.runtimes import Network, Options
+from trigger_api.runtimes import Network, Options, openwakeword, openwakeword_export
 
 
 @pytest.fixture(autouse=True)
@@ -190,6 +191,14 @@ class TestServe:
         assert options["counters"]
         assert os.environ["TRIGGER_API_MODELS"] == str(models)
 
+    def test_models_are_named_one_by_one_or_together(self, tmp_path: Path, started: list[dict[str, Any]]) -> None:
+        one, two, three = (wake_words.write(tmp_path / f"{name}.onnx") for name in ("alexa", "jarvis", "computer"))
+        assert run("serve", "--models", f"{one},{two}", "--models", str(three))[0] == 0
+        assert os.environ["TRIGGER_API_MODELS"] == os.pathsep.join(map(str, (one, two, three)))
+        code, output = run("models")
+        assert code == 0
+        assert all(name in output for name in ("alexa", "jarvis", "computer"))
+
     def test_refuses_an_open_address_without_a_token(
         self, models: Path, started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -229,3 +238,28 @@ class TestServe:
         assert code == 2
         assert "no model in" in output
         assert started == []
+
+
+class TestWakeWords:
+    """Files of openWakeWord's on the command line."""
+
+    def test_there_is_nothing_to_convert(self, tmp_path: Path) -> None:
+        pytest.importorskip("tf2onnx")
+        path = wake_words.write(tmp_path / "alexa.onnx")
+        assert run("convert", str(path)) == (0, "alexa 1: is served as it is\n")
+
+    def test_export_names_the_file_by_the_word(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        card = openwakeword.card(wake_words.write(tmp_path / "hey_jarvis.onnx"))
+        folder = add_model(tmp_path / "models", card)
+        monkeypatch.setattr(openwakeword_export, "export", lambda folder, out: card)
+        assert run("export", str(folder)) == (0, "hey_jarvis.onnx: hey jarvis, from a score of 0.5\n")
+        out = tmp_path / "other.onnx"
+        assert run("export", str(folder), "--format", "openwakeword", "--out", str(out))[1].startswith(str(out))
+
+    def test_export_says_what_it_cannot(self, models: Path) -> None:
+        add_model(models, trigger_card("alarm"))
+        code, output = run("export", str(models))
+        assert code == 2
+        assert output.endswith(f"models in {models}: name the folder of one\n")
+        backbone = next((models / "embedding").glob("*/*"))
+        assert run("export", str(backbone))[1].endswith("is not a head on the backbone speech-embedding\n")

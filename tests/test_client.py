@@ -31,13 +31,12 @@ class TestAgainstTheService:
             for audio in files(tmp_path):
                 answer = await service.trigger(audio, threshold=0.5, version="1")  # type: ignore[arg-type]
                 assert answer.timestamps == pytest.approx([810], abs=40)
-            assert [model.name for model in await service.models()] == ["beep"]
-            assert (await service.model("beep", version="1")).frame_ms == 10
+            assert [model.name for model in await service.models()] == ["beep-embedding", "beep"]
+            assert (await service.model("beep", version="1")).frame_ms == 80
             assert await service.rooms() == []
-            features, state = np.zeros((1, 8, 40), np.float32), np.ones((1, 1), np.float32)
-            outputs = await service.infer("beep", {"features": features, "state": state})
+            outputs = await service.infer("beep", {"embeddings": np.zeros((1, 10, 2), np.float32)})
             assert outputs["scores"].shape == (1, 8)
-            assert outputs["state"].dtype == np.float32
+            assert outputs["scores"].dtype == np.float32
             assert (await service.unload("beep")).state == "unloaded"
             assert (await service.load("beep")).state == "ready"
             with pytest.raises(ProblemError, match="no such trigger model") as raised:
@@ -50,11 +49,11 @@ class TestAgainstTheService:
             assert service.ready()
             for audio in files(tmp_path):
                 assert len(service.trigger(audio, model="beep").timestamps) == 1  # type: ignore[arg-type]
-            assert [model.name for model in service.models()] == ["beep"]
+            assert [model.name for model in service.models()] == ["beep-embedding", "beep"]
             assert service.model("beep").version == "1"
             assert service.rooms() == []
-            tensors = {"features": np.zeros((1, 8, 40), np.float32), "state": np.ones((1, 1), np.float32)}
-            assert service.infer("beep", tensors, version="1")["state"].tolist() == [[1]]
+            tensors = {"mel": np.zeros((1, 8, 32), np.float32), "state": np.ones((1, 1), np.float32)}
+            assert service.infer("beep-embedding", tensors, version="1")["embeddings"].tolist() == [[[0, 1]]]
             assert service.unload("beep").state == "unloaded"
             assert service.load("beep").state == "ready"
 

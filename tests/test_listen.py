@@ -40,8 +40,8 @@ async def test_a_file_is_played_at_its_own_speed(server: Server, recording: Path
     assert code == 0
     assert time.monotonic() - started >= 1.4
     lines = output.splitlines()
-    assert lines[0] == "listening for 'beep' in hall (threshold 0.5)"
-    assert lines[1].split()[:4] == ["0.80", "s", "beep", "1.000"]
+    assert lines[0] == "listening for 'beep' (threshold 0.5) in hall"
+    assert lines[1].split()[:4] == ["0.81", "s", "beep", "1.000"]
     assert lines[2].endswith("end: 1 heard")
 
 

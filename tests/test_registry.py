@@ -3,7 +3,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from conftest import BeepNetwork, add_model, trigger_card
+from conftest import BACKBONE, BeepNetwork, add_model, embedding_card, plain_card, trigger_card
 from trigger_api import memory
 from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec
 from trigger_api.errors import NotReady, UnknownModel
@@ -40,7 +40,7 @@ def lanes(scheduler: Scheduler) -> list[Lane]:
 
 class TestLoad:
     def test_every_batch_size_answers_before_the_model_is_ready(self, tmp_path: Path, scheduler: Scheduler) -> None:
-        add_model(tmp_path, trigger_card())
+        add_model(tmp_path, plain_card())
         network = BeepNetwork()
         registry = make_registry(tmp_path, scheduler, lambda path, card: network)
         assert not registry.ready
@@ -49,9 +49,7 @@ class TestLoad:
         assert sorted(network.batches) == [1, 1, 2, 2, 4, 4]  # two window lengths, three sizes
 
     def test_a_model_without_variable_dimensions_has_one_lane(self, tmp_path: Path, scheduler: Scheduler) -> None:
-        spec = TensorSpec(name="features", shape=(8, 40))
-        state = TensorSpec(name="state", shape=(1,))
-        card = trigger_card().model_copy(update={"inputs": (spec, state), "lengths": ()})
+        card = plain_card(inputs=(TensorSpec(name="features", shape=(8, 40)),), lengths=())
         add_model(tmp_path, card)
         registry = make_registry(tmp_path, scheduler)
         registry.load_all()
@@ -59,7 +57,7 @@ class TestLoad:
             assert list(model.lanes) == [0]
 
     def test_limits_in_force_may_differ_from_the_card(self, tmp_path: Path, scheduler: Scheduler) -> None:
-        add_model(tmp_path, trigger_card())
+        add_model(tmp_path, plain_card())
         network = BeepNetwork()
         one = Limits(batch_sizes=(1,), stream_batch_sizes=(1,))
         registry = Registry(discover(tmp_path), lambda path, card: network, scheduler, Metrics(), lambda card: one)
@@ -67,8 +65,8 @@ class TestLoad:
         assert network.batches == [1, 1]
 
     def test_a_broken_model_is_told_apart_and_the_rest_serve(self, tmp_path: Path, scheduler: Scheduler) -> None:
-        add_model(tmp_path, trigger_card("alarm"))
-        add_model(tmp_path, trigger_card("beep"))
+        add_model(tmp_path, plain_card("alarm"))
+        add_model(tmp_path, plain_card("beep"))
 
         def load(path: Path, card: ModelCard) -> Network:
             if card.name == "alarm":
@@ -88,7 +86,7 @@ class TestLoad:
             pass
 
     def test_until_it_is_loaded_it_says_that_it_is_not(self, tmp_path: Path, scheduler: Scheduler) -> None:
-        add_model(tmp_path, trigger_card())
+        add_model(tmp_path, plain_card())
         registry = make_registry(tmp_path, scheduler)
         with pytest.raises(NotReady, match="trigger/beep/1 is not loaded yet") as refused, registry.acquire("trigger"):
             pass
@@ -96,7 +94,7 @@ class TestLoad:
 
     def test_weights_must_be_the_ones_on_the_card(self, tmp_path: Path, scheduler: Scheduler) -> None:
         digest = hashlib.sha256(b"weights").hexdigest()
-        folder = add_model(tmp_path, trigger_card().model_copy(update={"sha256": digest}), b"weights")
+        folder = add_model(tmp_path, plain_card(sha256=digest), b"weights")
         registry = make_registry(tmp_path, scheduler)
         registry.load_all()
         assert registry.ready
@@ -106,7 +104,7 @@ class TestLoad:
         assert "sha256 differs" in registry.entries[0].reason
 
     def test_closing_ends_a_load_between_two_batch_sizes(self, tmp_path: Path, scheduler: Scheduler) -> None:
-        add_model(tmp_path, trigger_card())
+        add_model(tmp_path, plain_card())
         network = BeepNetwork()
         registry = make_registry(tmp_path, scheduler, lambda path, card: network)
         real = network.compile
@@ -121,7 +119,7 @@ class TestLoad:
         assert lanes(scheduler) == []
 
     def test_a_closed_registry_is_not_ready_and_loads_no_more(self, tmp_path: Path, scheduler: Scheduler) -> None:
-        add_model(tmp_path, trigger_card())
+        add_model(tmp_path, plain_card())
         registry = make_registry(tmp_path, scheduler)
         registry.close()
         registry.load_all()
@@ -132,7 +130,7 @@ class TestLoad:
 class TestSwap:
     @pytest.fixture
     def registry(self, tmp_path: Path, scheduler: Scheduler) -> Registry:
-        add_model(tmp_path, trigger_card())
+        add_model(tmp_path, plain_card())
         made = make_registry(tmp_path, scheduler)
         made.load_all()
         return made
@@ -215,7 +213,7 @@ class TestSwap:
 class TestFind:
     @pytest.fixture
     def registry(self, scheduler: Scheduler) -> Registry:
-        cards = [trigger_card("own"), trigger_card("own", "2"), trigger_card("own", "10"), trigger_card("bundled")]
+        cards = [plain_card("own"), plain_card("own", "2"), plain_card("own", "10"), plain_card("bundled")]
         network = BeepNetwork()
         entries = [Entry(card, Path()) for card in cards]
         return Registry(entries, lambda path, card: network, scheduler, Metrics())
@@ -256,13 +254,13 @@ class TestFind:
 class TestSync:
     @pytest.fixture
     def registry(self, tmp_path: Path, scheduler: Scheduler) -> Registry:
-        add_model(tmp_path, trigger_card())
+        add_model(tmp_path, plain_card())
         made = make_registry(tmp_path, scheduler)
         made.load_all()
         return made
 
     def test_a_new_version_is_loaded_and_serves(self, registry: Registry, tmp_path: Path) -> None:
-        add_model(tmp_path, trigger_card(version="2"))
+        add_model(tmp_path, plain_card(version="2"))
         registry.sync(discover(tmp_path))
         with registry.acquire("trigger") as model:
             assert model.card.version == "2"
@@ -281,7 +279,7 @@ class TestSync:
         assert registry.entries[0].model is not before
 
     def test_what_is_gone_is_let_go(self, registry: Registry, scheduler: Scheduler, tmp_path: Path) -> None:
-        add_model(tmp_path, trigger_card("alarm"))
+        add_model(tmp_path, plain_card("alarm"))
         registry.sync(discover(tmp_path))
         registry.sync(discover(tmp_path / "trigger" / "alarm"))
         assert [entry.card.name for entry in registry.entries] == ["alarm"]
@@ -302,8 +300,8 @@ class TestSync:
             raise ValueError(f"{path}/model.keras is half a file")
 
         monkeypatch.setattr(registry, "_load", broken)
-        add_model(tmp_path, trigger_card(version="2"))
-        add_model(tmp_path, trigger_card("alarm"))
+        add_model(tmp_path, plain_card(version="2"))
+        add_model(tmp_path, plain_card("alarm"))
         registry.sync(discover(tmp_path))
         assert registry.ready
         assert registry.find("trigger", "alarm").state is State.FAILED
@@ -316,7 +314,7 @@ class TestSync:
 class TestBudget:
     def test_a_model_over_the_budget_is_refused_by_name(self, tmp_path: Path, scheduler: Scheduler) -> None:
         for name, parameters in (("alarm", 2**18), ("beep", 2**18), ("chime", 1)):
-            add_model(tmp_path, trigger_card(name).model_copy(update={"parameters": parameters}))
+            add_model(tmp_path, plain_card(name, parameters=parameters))
         network = BeepNetwork()
         budget = 3 * 2**19  # 1.5 MiB; the first two take 1 MiB each
         registry = Registry(discover(tmp_path), lambda path, card: network, scheduler, Metrics(), budget=budget)
@@ -329,11 +327,66 @@ class TestBudget:
     def test_a_bare_file_has_a_size_too(self, tmp_path: Path) -> None:
         path = tmp_path / "tr_model.h5"
         path.write_bytes(bytes(100))
-        assert Entry(trigger_card(), path).size == 100
+        assert Entry(plain_card(), path).size == 100
 
 
 def test_a_triggers_card_says_how_it_decides() -> None:
-    card = trigger_card().model_dump()
+    card = plain_card().model_dump()
     for name in ("front_end", "decision", "frame_ms"):
-        with pytest.raises(ValidationError, match="needs front_end, decision and frame_ms"):
+        with pytest.raises(ValidationError, match="needs decision, frame_ms and a front_end or a backbone"):
             ModelCard.model_validate({**card, name: None})
+
+
+class TestBackbone:
+    def test_windows_of_live_streams_have_sizes_of_their_own(self, tmp_path: Path, scheduler: Scheduler) -> None:
+        limits = Limits(batch_sizes=(1,), stream_batch_sizes=(1, 16))
+        spec, state = TensorSpec(name="features", shape=(-1, 40)), TensorSpec(name="state", shape=(1,))
+        plain = plain_card("plain", inputs=(spec, state), limits=limits)  # a state alone makes no stream
+        cards = [plain, trigger_card(limits=limits), embedding_card(limits=limits)]
+        network = BeepNetwork()
+        entries = [Entry(card, Path()) for card in cards]
+        registry = Registry(entries, lambda path, card: network, scheduler, Metrics())
+        registry.load_all()
+        found = [{length: list(lane.runners) for length, lane in _lanes(entry).items()} for entry in entries]
+        assert found == [{8: [1], 64: [1]}, {3: [1, 16], 10: [1]}, {8: [1, 16], 64: [1]}]
+
+    def test_a_head_whose_embeddings_nobody_computes_says_so(self, scheduler: Scheduler) -> None:
+        registry = Registry([Entry(trigger_card(), Path())], lambda path, card: BeepNetwork(), scheduler, Metrics())
+        registry.load_all()
+        assert not registry.ready
+        reason = f"its backbone {BACKBONE} is not among the embedding models; there is: none"
+        with pytest.raises(NotReady, match=reason), registry.acquire("trigger"):
+            pass
+
+    def test_a_head_that_takes_other_embeddings_says_so(self, scheduler: Scheduler) -> None:
+        wide = trigger_card().model_copy(update={"inputs": (TensorSpec(name="embeddings", shape=(-1, 96)),)})
+        entries = [Entry(wide, Path()), Entry(embedding_card(), Path())]
+        registry = Registry(entries, lambda path, card: BeepNetwork(), scheduler, Metrics())
+        registry.load_all()
+        assert "embeddings of 96 numbers, and its backbone beep-embedding gives 2" in entries[0].reason
+
+    def test_it_is_ready_when_both_are(self, tmp_path: Path, scheduler: Scheduler) -> None:
+        add_model(tmp_path, trigger_card())
+        registry = make_registry(tmp_path, scheduler)
+        registry.load_all()
+        assert registry.ready
+        registry.find("embedding").state, registry.find("embedding").model = State.FAILED, None
+        assert not registry.ready
+
+    def test_a_head_is_loaded_with_its_backbone_once(self, tmp_path: Path, scheduler: Scheduler) -> None:
+        add_model(tmp_path, trigger_card())
+        registry = make_registry(tmp_path, scheduler)
+        registry.load_with_backbone(registry.find("trigger"))
+        backbone = registry.find("embedding").model
+        assert backbone is not None
+        registry.load_with_backbone(registry.find("trigger"))
+        assert registry.find("embedding").model is backbone
+
+    def test_a_heads_shortest_length_is_that_of_one_score(self) -> None:
+        with pytest.raises(ValidationError, match="its context and one more"):
+            ModelCard.model_validate({**trigger_card().model_dump(), "lengths": (4, 10)})
+
+
+def _lanes(entry: Entry) -> Mapping[int, Lane]:
+    assert entry.model is not None
+    return entry.model.lanes

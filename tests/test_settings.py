@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -15,15 +16,29 @@ def test_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings()
     assert [token.get_secret_value() for token in settings.tokens] == ["one", "two"]
     assert settings.cors_origins == ("https://a.example", "https://b.example")
-    assert settings.models == Path("/srv/models")
+    assert settings.models == (Path("/srv/models"),)
 
 
 def test_an_empty_variable_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIGGER_API_MODELS", "")
     monkeypatch.setenv("TRIGGER_API_LOG_LEVEL", "INFO")
     settings = Settings()
-    assert settings.models is None
+    assert settings.models == ()
     assert settings.log_level == "info"
+
+
+@pytest.mark.parametrize("value", ["a.onnx,models", f"a.onnx{os.pathsep}models", " a.onnx , models,"])
+def test_models_lie_at_several_paths(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("TRIGGER_API_MODELS", value)
+    assert Settings().models == (Path("a.onnx"), Path("models"))
+    assert Settings(models=["b", value]).models == (Path("b"), Path("a.onnx"), Path("models"))
+
+
+def test_a_path_that_exists_is_one_whatever_its_name(tmp_path: Path) -> None:
+    odd = tmp_path / f"one,two{os.pathsep}three"
+    odd.mkdir()
+    assert Settings(models=str(odd)).models == (odd,)
+    assert Settings(models=odd).models == (odd,)
 
 
 def test_limits_by_model_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:

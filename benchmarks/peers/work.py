@@ -12,7 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from trigger_api.cards import SpectrogramFrontEnd
-from trigger_api.tasks.spectrogram import Spectrogram
+from trigger_api.tasks.trigger.spectrogram import Spectrogram
 
 _FRONT_END = Spectrogram(SpectrogramFrontEnd(level_dbfs=None))
 

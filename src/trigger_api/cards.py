@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 CARD_FILE = "card.json"
 WEIGHTS_FILE, CONVERTED_FILE = "model.keras", "model.onnx"
 
-Task = Literal["trigger", "digits", "faces", "emotions", "objects", "entities"]
+Task = Literal["trigger", "embedding", "digits", "faces", "emotions", "objects", "entities"]
 
 
 class _Frozen(BaseModel):
@@ -38,21 +38,21 @@ class TensorSpec(_Frozen):
     )
 
 
-class LogMelFrontEnd(_Frozen):
-    """Log-mel energies of 16 kHz audio, made independent of the recording's level."""
+class MelFrontEnd(_Frozen):
+    """The mel spectrogram of the speech embedding, on 16 kHz audio."""
 
-    kind: Literal["log-mel"] = "log-mel"
+    kind: Literal["mel"] = "mel"
     sample_rate: int = Field(default=16_000, gt=0, description="Hz")
     window: int = Field(default=400, gt=0, description="samples in one analysis window")
+    transform: int = Field(default=512, gt=0, description="samples of the Fourier transform around a window")
     hop: int = Field(default=160, gt=0, description="samples from one frame to the next")
-    bands: int = Field(default=40, gt=0)
+    lookback: int = Field(default=480, ge=0, description="samples before a step that its first frame begins with")
+    bands: int = Field(default=32, gt=0)
     low_hz: float = Field(default=60.0, ge=0)
-    high_hz: float = Field(default=7_600.0, gt=0)
-    level_seconds: float = Field(default=1.5, gt=0, description="time constant of the running level, seconds")
+    high_hz: float = Field(default=3_800.0, gt=0)
     tail_ms: int = Field(
         default=500, ge=0, description="silence put after a clip: a word at its end is decided on in it"
     )
-    floor_db: float = Field(default=-100.0, description="energies below this many dB re full scale count as silence")
 
 
 class SpectrogramFrontEnd(_Frozen):
@@ -67,7 +67,7 @@ class SpectrogramFrontEnd(_Frozen):
     level_dbfs: float | None = Field(default=-20.0, description="loudness the clip is brought to; null leaves it")
 
 
-FrontEnd = Annotated[LogMelFrontEnd | SpectrogramFrontEnd, Field(discriminator="kind")]
+FrontEnd = Annotated[MelFrontEnd | SpectrogramFrontEnd, Field(discriminator="kind")]
 Threshold = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -86,7 +86,7 @@ class Limits(_Frozen):
 
     batch_sizes: tuple[int, ...] = Field(default=(1, 2, 4, 8), description="allowed sizes; batches are padded up")
     stream_batch_sizes: tuple[int, ...] = Field(
-        default=(1, 8, 64, 128), description="the same for the shortest window of a model with a state: live streams"
+        default=(1, 8, 16, 32), description="the same for the window that live streams use; see ``stream_length``"
     )
     queue: int = Field(default=64, ge=1, description="requests that may wait; one more is answered 503")
     deadline_s: float = Field(default=30.0, gt=0, description="seconds from acceptance to answer; then 504")
@@ -119,10 +119,13 @@ class ModelCard(_Frozen):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     lengths: tuple[int, ...] = Field(default=(), description="allowed values of the inputs' variable dimension")
-    frame_ms: float | None = Field(default=None, description="time from one score to the next, milliseconds")
-    context: int = Field(default=0, ge=0, description="scores at a window's start that lean on audio before it")
+    frame_ms: float | None = Field(default=None, description="time from one output to the next, milliseconds")
+    context: int = Field(
+        default=0, ge=0, description="outputs at a window's start, of a head inputs, that lean on what came before it"
+    )
     front_end: FrontEnd | None = None
     decision: Decision | None = None
+    backbone: str = Field(default="", description="the embedding model whose embeddings this head takes")
     margin: float = Field(default=1.0, ge=0.5, le=3, description="side of the crop, in longer sides of the face's box")
     limits: Limits = Limits()
     parameters: int = 0
@@ -132,10 +135,22 @@ class ModelCard(_Frozen):
     known_failures: tuple[str, ...] = ()
     sha256: str = Field(default="", description="of the weights file; checked at load when given")
 
+    @property
+    def stream_length(self) -> int | None:
+        """The one of ``lengths`` that live streams use, the shortest; None of a model that hears no streams."""
+        streams = self.task == "embedding" or (self.task == "trigger" and bool(self.backbone))
+        return min(self.lengths) if streams else None
+
     @model_validator(mode="after")
     def _can_be_decided_on(self) -> ModelCard:
-        if self.task == "trigger" and not (self.front_end and self.decision and self.frame_ms):
-            raise ValueError("a trigger's card needs front_end, decision and frame_ms")
+        if self.task == "trigger" and not (self.decision and self.frame_ms and (self.front_end or self.backbone)):
+            raise ValueError("a trigger's card needs decision, frame_ms and a front_end or a backbone")
+        if self.task == "embedding" and not (isinstance(self.front_end, MelFrontEnd) and self.frame_ms):
+            raise ValueError("an embedding's card needs a mel front_end and frame_ms")
+        if self.task == "embedding" and not self.lengths:
+            raise ValueError("an embedding's card needs lengths")
+        if self.backbone and min(self.lengths, default=0) != self.context + 1:
+            raise ValueError("a head's shortest length is its context and one more: the embeddings of one score")
         return self
 
 

@@ -1,4 +1,4 @@
-"""The command line: trigger-api serve, detect, listen, record, models, convert, bench, train, evaluate."""
+"""The command line: trigger-api serve, detect, listen, record, models, convert, export, bench, train, evaluate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 import uvicorn
@@ -32,7 +32,7 @@ from trigger_api.rooms import commands as live
 from trigger_api.service import Service, find_models
 from trigger_api.settings import ENV_PREFIX, Settings
 from trigger_api.sockets import QuietSocket
-from trigger_api.tasks.trigger import Hearing
+from trigger_api.tasks.trigger.task import TriggerResult
 from trigger_api.training import commands as training
 
 
@@ -54,7 +54,9 @@ _out = Console(markup=False, emoji=False)  # names of files are told as they are
 
 _WORKER_PATIENCE_S = 120  # a worker that imports TensorFlow on a busy machine answers late
 
-Models = Annotated[Path | None, typer.Option(help="Folder of further models, or one model file.")]
+Models = Annotated[
+    list[str] | None, typer.Option(metavar="PATH", help="Folder of further models, or a model file; may be repeated.")
+]
 
 
 @app.command()
@@ -112,12 +114,32 @@ def convert(
     out: Annotated[Path | None, typer.Option(help="Where to write; into the model folder if not given.")] = None,
 ) -> None:
     """Convert a model for ONNX Runtime: it then serves without TensorFlow."""
-    from trigger_api.runtimes import conversion, digest  # TensorFlow takes seconds to import
+    from trigger_api.runtimes import conversion, digest, openwakeword  # TensorFlow takes seconds to import
 
     for entry in _checked(discover, folder):
+        if openwakeword.is_named(entry.path):
+            typer.echo(f"{entry.card.name} {entry.card.version}: is served as it is")
+            continue
         target = out or (entry.path if entry.path.is_dir() else entry.path.parent)
         _checked(conversion.convert, entry.path, entry.card, digest(entry.path), target)
         typer.echo(f"{entry.card.name} {entry.card.version}: {target / 'model.onnx'}")
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Model folder of a word.", exists=True, file_okay=False)],
+    kind: Annotated[Literal["openwakeword"], typer.Option("--format", help="Whose file.")] = "openwakeword",
+    out: Annotated[Path | None, typer.Option(help="File to write; NAME.onnx if not given.", dir_okay=False)] = None,
+) -> None:
+    """Write a word that was trained here as a file of openWakeWord's."""
+    from trigger_api.runtimes import openwakeword_export
+
+    entries = _checked(discover, folder)
+    if len(entries) > 1:
+        fail(f"there are {len(entries)} models in {folder}: name the folder of one")
+    target = out or Path(f"{entries[0].card.name}.onnx")
+    card = _checked(openwakeword_export.export, entries[0].path, target)
+    typer.echo(f"{target}: {card.labels[0] if card.labels else card.name}, from a score of {card.decision.threshold}")
 
 
 @app.command()
@@ -160,7 +182,7 @@ def list_models(models: Models = None) -> None:
 
 async def _detect(
     settings: Settings, files: Iterable[Path], model: str | None, threshold: float | None
-) -> dict[Path, Hearing | ServiceError]:
+) -> dict[Path, TriggerResult | ServiceError]:
     service = _checked(Service, settings, Metrics())
     try:
         _load(service, model)
@@ -172,26 +194,28 @@ async def _detect(
 def _load(service: Service, model: str | None) -> None:
     entry = _checked(service.registry.find, "trigger", model)
     with err.status("loading the model"):
-        service.registry.load(entry)
+        service.registry.load_with_backbone(entry)
     if entry.state is not State.READY:
         fail(f"{entry.card.name} cannot be loaded: {entry.reason}")
 
 
-async def _hear(service: Service, data: bytes, model: str | None, threshold: float | None) -> Hearing | ServiceError:
+async def _hear(
+    service: Service, data: bytes, model: str | None, threshold: float | None
+) -> TriggerResult | ServiceError:
     try:
         return await service.trigger.detect(data, model=model, threshold=threshold)
     except ServiceError as error:
         return error
 
 
-def _plain(result: Hearing | ServiceError) -> dict[str, Any]:
+def _plain(result: TriggerResult | ServiceError) -> dict[str, Any]:
     if isinstance(result, ServiceError):
         return {"error": result.detail}
     timestamps = [hit.time_ms for hit in result.detections]
     return {"detected": bool(timestamps), "timestamps": timestamps, **asdict(result)}
 
 
-def _table(results: dict[Path, Hearing | ServiceError]) -> Table:
+def _table(results: dict[Path, TriggerResult | ServiceError]) -> Table:
     table = Table("file", "detected", "at (ms)", "score")
     for path, result in results.items():
         if isinstance(result, ServiceError):
@@ -213,10 +237,10 @@ def _import_extras(settings: Settings) -> None:
 
 def _run(settings: Settings) -> None:
     # Workers are processes of their own: they read their settings from the environment.
-    for name in ("host", "port", "workers", "models"):
-        value = getattr(settings, name)
-        if value is not None:
-            os.environ[f"{ENV_PREFIX}{name.upper()}"] = str(value)
+    for name in ("host", "port", "workers"):
+        os.environ[f"{ENV_PREFIX}{name.upper()}"] = str(getattr(settings, name))
+    if settings.models:
+        os.environ[f"{ENV_PREFIX}MODELS"] = os.pathsep.join(map(str, settings.models))
     uvicorn.run(
         "trigger_api.app:create_app",
         factory=True,

@@ -137,6 +137,8 @@ class Lane:
 
     @staticmethod
     def _stack(spec: TensorSpec, items: Sequence[Tensors], size: int) -> NDArray[Any]:
+        if size == 1:
+            return np.asarray(items[0][spec.name], spec.dtype)[None]  # nothing is copied
         batch = np.zeros((size, *spec.shape), spec.dtype)
         for row, item in zip(batch, items, strict=False):
             row[...] = item[spec.name]
@@ -149,6 +151,9 @@ class Scheduler:
     def __init__(self, threads: int) -> None:
         self._changed = threading.Condition()
         self._lanes: list[Lane] = []
+        self._busy: dict[
+            Lane, None
+        ] = {}  # those in which something waits or runs: of a hundred lanes mostly one or two
         self._closed = False
         self._threads = [
             threading.Thread(target=self._work, name=f"inference-{i}", daemon=True) for i in range(threads)
@@ -164,6 +169,7 @@ class Scheduler:
     def remove(self, lane: Lane) -> None:
         """Forget a lane. Nothing may wait in it any more."""
         with self._changed, suppress(ValueError):
+            self._busy.pop(lane, None)
             self._lanes.remove(lane)
 
     def submit(self, lane: Lane, items: Sequence[Tensors], deadline: float) -> list[Future[Tensors]]:
@@ -180,6 +186,8 @@ class Scheduler:
         with self._changed:
             self._admit(lane, len(jobs))
             lane.waiting.extend(jobs)
+            if lane in self._lanes:
+                self._busy[lane] = None
             self._changed.notify(len(jobs))
         for job in jobs:
             # Not with the job: it holds the future, and neither would be freed before the collector came by.
@@ -195,7 +203,7 @@ class Scheduler:
         for thread in self._threads:
             thread.join(max(0.0, give_up - time.monotonic()))
         with self._changed:
-            abandoned = [job for lane in self._lanes for job in lane.waiting]
+            abandoned = [job for lane in self._busy for job in lane.waiting]
         for job in abandoned:
             job.future.cancel()
 
@@ -208,15 +216,19 @@ class Scheduler:
             raise Overloaded(f"{lane.name} has a full queue", retry_after=lane.delay)
         if lane.idle:
             # Time not asked for is not saved up: an idle lane joins level with the busy one that had the least.
-            busy = [other.attained for other in self._lanes if not other.idle]
-            lane.attained = max(lane.attained, min(busy, default=0.0))
+            lane.attained = max(lane.attained, min((busy.attained for busy in self._busy), default=0.0))
 
     def _forget(self, lane: Lane, deadline: float, future: Future[Tensors]) -> None:
         if future.cancelled():
             with self._changed:
                 for job in [job for job in lane.waiting if job.future is future]:
                     lane.waiting.remove(job)
+                self._settle(lane)
             lane.drop("expired" if time.monotonic() >= deadline else "cancelled")
+
+    def _settle(self, lane: Lane) -> None:
+        if lane.idle:
+            self._busy.pop(lane, None)
 
     def _work(self) -> None:
         while self._step():
@@ -232,7 +244,7 @@ class Scheduler:
     def _next(self) -> tuple[Lane, list[Job]] | None:
         with self._changed:
             while True:
-                lane = min((lane for lane in self._lanes if lane.runnable), key=lambda x: x.attained, default=None)
+                lane = min((lane for lane in self._busy if lane.runnable), key=lambda x: x.attained, default=None)
                 if lane is None and self._closed:
                     return None
                 if lane is None:
@@ -240,6 +252,8 @@ class Scheduler:
                 elif batch := lane.take(time.monotonic()):
                     lane.running += 1
                     return lane, batch
+                else:
+                    self._settle(lane)
 
     def _run(self, lane: Lane, batch: list[Job]) -> None:
         started = time.monotonic()
@@ -249,6 +263,7 @@ class Scheduler:
             with self._changed:
                 lane.running -= 1
                 lane.account(time.monotonic() - started)
+                self._settle(lane)
 
     def _answer(self, lane: Lane, batch: list[Job]) -> None:
         try:
@@ -305,12 +320,21 @@ class Engine:
             Overloaded: the lane's queue is full.
             DeadlineExceeded: an item's turn came too late.
         """
-        futures = self.scheduler.submit(lane, items, deadline)
+        (answers,) = await self.infer_all([(lane, items)], deadline)
+        return answers
+
+    async def infer_all(self, work: Sequence[tuple[Lane, Sequence[Tensors]]], deadline: float) -> list[list[Tensors]]:
+        """The same for items of several lanes, which are computed side by side; the answers lane by lane."""
+        futures: list[list[Future[Tensors]]] = []
         try:
-            return [await _answer(future) for future in futures]
+            for lane, items in work:
+                futures.append(self.scheduler.submit(lane, items, deadline))  # the next may be refused
+            await _all_done([future for lane_futures in futures for future in lane_futures])
+            return [[future.result() for future in lane_futures] for lane_futures in futures]
         finally:
-            for future in futures:
-                future.cancel()
+            for lane_futures in futures:
+                for future in lane_futures:
+                    future.cancel()
 
     async def close(self, grace: float) -> None:
         """Finish what was accepted within ``grace`` seconds, then stop every thread."""
@@ -318,8 +342,22 @@ class Engine:
         self._pool.close()
 
 
-async def _answer(future: Future[Tensors]) -> Tensors:
-    """A thread's answer. Of a request's items most are there together, and then the loop need not be woken for each."""
-    if future.cancelled() or not future.done():
-        await asyncio.wrap_future(future)
-    return future.result()
+async def _all_done(futures: Sequence[Future[Tensors]]) -> None:
+    """Wait for the threads' answers. The loop is woken once, by the last of them: each time costs as much as a head."""
+    loop = asyncio.get_running_loop()
+    left, done = list(futures), loop.create_future()
+
+    def finished(_: Future[Tensors]) -> None:
+        left.pop()
+        if not left and not loop.is_closed():
+            loop.call_soon_threadsafe(_set_done, done)
+
+    for future in futures:
+        future.add_done_callback(finished)
+    if futures:
+        await done
+
+
+def _set_done(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)

@@ -28,7 +28,7 @@ async def listen(url: str, audio: Audio, query: dict[str, Any], token: str | Non
     Args:
         url: of the server, ``http`` or ``ws``.
         audio: 16-bit little-endian mono, in real time.
-        query: of the stream, see ``StreamQuery``; what is None is left out.
+        query: of the stream, see ``StreamQuery``; what is None is left out, a list is given often.
         token: an API token.
 
     Raises:
@@ -53,7 +53,7 @@ def stream_url(url: str, query: dict[str, Any]) -> str:
     """The stream's address on a server."""
     parts = urlsplit(url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    asked = urlencode({name: str(value) for name, value in query.items() if value is not None})
+    asked = urlencode({name: value for name, value in query.items() if value is not None}, doseq=True)
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + "/v1/trigger/stream", asked, ""))
 
 

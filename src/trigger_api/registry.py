@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from trigger_api import memory
 from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, weights
@@ -19,6 +20,7 @@ from trigger_api.errors import NotReady, UnknownModel
 from trigger_api.inference import Lane, Runner, Scheduler
 from trigger_api.metrics import Metrics
 from trigger_api.runtimes import Network
+from trigger_api.runtimes.speech_embedding import SILENT
 
 BUNDLED = Path(__file__).parent / "models"
 Loader = Callable[[Path, ModelCard], Network]
@@ -40,10 +42,18 @@ _IN_WORDS = {State.FOUND: "is not loaded yet", State.FAILED: "failed to load"}
 
 @dataclass(eq=False)
 class Model:
-    """A version in memory: its card and, by window length (0 where nothing varies), a lane of the engine."""
+    """A version in memory.
+
+    Attributes:
+        card: what it says of itself.
+        lanes: of the engine, by window length; 0 where nothing varies.
+        silence: the embedding ``[numbers]`` of silence; empty of other models than embeddings.
+        handles: requests that use it.
+    """
 
     card: ModelCard
     lanes: Mapping[int, Lane]
+    silence: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     handles: int = 0
 
 
@@ -143,6 +153,14 @@ class Registry:
         self._retire(old)
         _log.info("model ready", model=_name(entry))
 
+    def load_with_backbone(self, entry: Entry) -> None:
+        """Load a version and, before it, the model whose embeddings it takes, if that does not serve yet."""
+        if entry.card.backbone:
+            backbone = self.find("embedding", entry.card.backbone)
+            if backbone.model is None:
+                self.load(backbone)
+        self.load(entry)
+
     def unload(self, entry: Entry) -> None:
         """Stop serving a version; its last handle takes the memory with it."""
         old = self._swap(entry, None)
@@ -205,7 +223,8 @@ class Registry:
             if entry.model is None:
                 soon = entry.state in (State.FOUND, State.LOADING)
                 state = _IN_WORDS.get(entry.state, f"is {entry.state}")
-                raise NotReady(f"{_name(entry)} {state}", retry_after=2 if soon else None)
+                reason = f": {entry.reason}" if entry.reason else ""
+                raise NotReady(f"{_name(entry)} {state}{reason}", retry_after=2 if soon else None)
             entry.model.handles += 1
             return entry.model
 
@@ -229,11 +248,28 @@ class Registry:
 
     def _warm(self, entry: Entry) -> Model:
         _check(entry)
+        self._check_backbone(entry.card)
         self._afford(entry)
         network = self._load(entry.path, entry.card)
         limits = self._limits(entry.card)
         lengths = entry.card.lengths or (0,)
-        return Model(entry.card, {length: self._lane(entry, network, length, limits) for length in lengths})
+        model = Model(entry.card, {length: self._lane(entry, network, length, limits) for length in lengths})
+        if entry.card.task == "embedding":
+            model.silence = _silence(model)
+        return model
+
+    def _check_backbone(self, card: ModelCard) -> None:
+        """Refuse a head whose embeddings nobody computes, or which takes others."""
+        if not card.backbone:
+            return
+        embeddings = [other.card for other in self.entries if other.card.task == "embedding"]
+        backbone = next((other for other in embeddings if other.name == card.backbone), None)
+        if backbone is None:
+            there = ", ".join(sorted({other.name for other in embeddings})) or "none"
+            raise ValueError(f"its backbone {card.backbone} is not among the embedding models; there is: {there}")
+        taken, given = card.inputs[0].shape[-1], backbone.outputs[0].shape[-1]
+        if taken != given:
+            raise ValueError(f"it takes embeddings of {taken} numbers, and its backbone {card.backbone} gives {given}")
 
     def _afford(self, entry: Entry) -> None:
         if self._budget is None:
@@ -245,8 +281,7 @@ class Registry:
 
     def _lane(self, entry: Entry, network: Network, length: int, limits: Limits) -> Lane:
         specs = [_fixed(spec, length) for spec in entry.card.inputs]
-        hop = len(specs) > 1 and length == min(entry.card.lengths, default=None)
-        sizes = limits.stream_batch_sizes if hop else limits.batch_sizes
+        sizes = limits.stream_batch_sizes if length == entry.card.stream_length else limits.batch_sizes
         runners = {size: self._runner(network, specs, size) for size in sizes}
         return Lane(_name(entry), specs, runners, limits, self._metrics)
 
@@ -257,6 +292,20 @@ class Registry:
         runner = network.compile(specs, size)
         runner({spec.name: np.zeros((size, *spec.shape), spec.dtype) for spec in specs})
         return runner
+
+
+def _silence(model: Model) -> NDArray[np.float32]:
+    """What a head has heard before a recording begins: every step of silence, after silence, gives the same."""
+    lane = model.lanes[min(model.lanes)]
+    size, run = next(iter(lane.runners.items()))
+    mel, *states = lane.specs
+    answer = run(
+        {
+            mel.name: np.full((size, *mel.shape), SILENT, np.float32),
+            **{spec.name: np.zeros((size, *spec.shape), spec.dtype) for spec in states},
+        }
+    )
+    return np.array(answer[model.card.outputs[0].name][0, -1])
 
 
 def _versions(versions: Sequence[Entry], wanted: str | None) -> list[Entry]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from pathlib import Path
 
 import structlog
@@ -11,7 +13,7 @@ from pydantic import TypeAdapter
 
 from trigger_api.cards import CARD_FILE, read_card
 from trigger_api.registry import Entry, Registry
-from trigger_api.runtimes import hub
+from trigger_api.runtimes import hub, openwakeword
 
 LABELS_FILE = "labels.json"
 _Labels = TypeAdapter(dict[str, str])
@@ -19,9 +21,10 @@ _log = structlog.get_logger(__name__)
 
 
 def discover(root: Path) -> list[Entry]:
-    """The models at a path: a tree of model folders, one of them, or a bare weights file of the exercise.
+    """The models at a path: a tree of model folders, one of them, or a bare file.
 
-    Folders of KerasHub's object detectors count too; one with a card of its own is served by that.
+    A bare file is the exercise's weights, or a wake word of openWakeWord's; such wake words are found in a tree too.
+    Folders of KerasHub's object detectors count as model folders; one with a card of its own is served by that.
 
     Beside a model's versions a ``labels.json`` may name some of them: ``{"stable": "1", "canary": "2"}``.
 
@@ -30,11 +33,26 @@ def discover(root: Path) -> list[Entry]:
     """
     if root.is_file():
         return [_bare(root)]
-    kinds = (CARD_FILE, hub.TASK_FILE)
-    folders = sorted({file.parent for kind in kinds for file in root.rglob(kind)}) if root.is_dir() else []
-    if not folders:
-        raise ValueError(f"no model in {root}: neither a weights file nor a folder with a {CARD_FILE}")
-    return [_entry(folder) for folder in folders]
+    folders = sorted({file.parent for file in _files(root, CARD_FILE, hub.TASK_FILE)})
+    found = [*map(_entry, folders), *_wake_words(root, set(folders))]
+    if not found:
+        raise ValueError(f"no model in {root}: neither a file that can be served nor a folder with a {CARD_FILE}")
+    return found
+
+
+def discover_all(roots: Iterable[Path]) -> list[Entry]:
+    """The models at several paths, in their order; see ``discover``. What two paths both name counts once.
+
+    Raises:
+        ValueError: there is a path without a model, or two models that go by one name and version.
+    """
+    known: dict[tuple[str, str, str], Entry] = {}
+    for entry in (entry for root in roots for entry in discover(root)):
+        first = known.setdefault(entry.key, entry)
+        if first.path.resolve() != entry.path.resolve():
+            named = "/".join(entry.key)
+            raise ValueError(f"{first.path} and {entry.path} are both {named}: rename one, or give it another version")
+    return list(known.values())
 
 
 class Watcher:
@@ -76,11 +94,41 @@ def _entry(folder: Path) -> Entry:
     return Entry(card, folder, labels=named, stamp=_stamp(folder))
 
 
+def _wake_words(root: Path, folders: AbstractSet[Path]) -> Iterator[Entry]:
+    """OpenWakeWord's files in a tree, beside its model folders. What only has the name of one is left out.
+
+    The community keeps a word as ``.onnx`` and as ``.tflite``: the first that can be served here stands for both.
+    """
+    taken: set[Path] = set()
+    for path in _files(root, *(f"*{suffix}" for suffix in openwakeword.SUFFIXES)):
+        if path.with_suffix("") in taken or not folders.isdisjoint(path.parents):
+            continue
+        try:
+            yield _bare(path)
+            taken.add(path.with_suffix(""))
+        except (OSError, ValueError) as error:
+            _left_out(path, str(error))
+
+
+@lru_cache(maxsize=1_024)
+def _left_out(path: Path, reason: str) -> None:
+    """Say once, however often the folder is looked at, that a file is not served."""
+    _log.warning("left out of the models folder", file=str(path), reason=reason)
+
+
+def _files(root: Path, *patterns: str) -> list[Path]:
+    """Files in a tree, in order; hidden ones are left out: a Kubernetes volume keeps its files there a second time."""
+    found = {path for pattern in patterns for path in root.rglob(pattern)}
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(root).parts))
+
+
 def _labels(path: Path) -> Mapping[str, str]:
     return _Labels.validate_json(path.read_bytes()) if path.exists() else {}
 
 
 def _bare(path: Path) -> Entry:
+    if openwakeword.is_named(path):
+        return Entry(openwakeword.card(path), path, stamp=_stamp(path))
     from trigger_api.runtimes import exercise  # h5py is needed for such a file alone
 
     return Entry(exercise.card(path), path, stamp=_stamp(path))

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 
 def _whole(text: str) -> str:
@@ -110,6 +110,15 @@ _ROOM = re.compile(r"\w[\w .:-]{0,63}")
 Room = Annotated[str, AfterValidator(_room)]
 
 
+def _each(words: object) -> object:
+    """One word stands for itself."""
+    return (words,) if isinstance(words, str) else words
+
+
+Word = Annotated[str, Field(min_length=1, max_length=64)]
+Words = Annotated[tuple[Word, ...], BeforeValidator(_each)]
+
+
 class StreamQuery(_Schema):
     """What a live stream is asked to listen for."""
 
@@ -117,9 +126,9 @@ class StreamQuery(_Schema):
 
     room: Room = Field("room", description="its name, as followers see it")
     rate: int = Field(16_000, ge=8_000, le=48_000, description="of the audio that will come, Hz")
-    word: str | None = Field(None, max_length=64, description="the word to listen for")
-    model: str | None = Field(None, max_length=64, description="a trigger model's name, instead of the word")
-    version: str | None = Field(None, max_length=64, description="of that model: a number or a label")
+    word: Words = Field((), max_length=64, description="words to listen for, instead of a model; `*` is every word")
+    model: str | None = Field(None, max_length=64, description="a trigger model's name, instead of words")
+    version: str | None = Field(None, max_length=64, description="of the one model: a number or a label")
     sensitivity: Sensitivity | None = Field(None, description="a threshold that was measured")
     threshold: float | None = Field(None, ge=0, le=1, description="score from which a word counts")
     scores: bool = Field(False, description="tell the score of every hop too")
@@ -129,39 +138,52 @@ class StreamQuery(_Schema):
     def _says_one_thing(self) -> Self:
         if self.word and self.model:
             raise ValueError("give a model or a word, not both")
+        if self.version and (len(self.word) > 1 or "*" in self.word):
+            raise ValueError("version: it is of one model, and there are several words")
         if self.sensitivity is not None and self.threshold is not None:
             raise ValueError("give a sensitivity or a threshold, not both")
         return self
 
 
-class StreamReady(_Schema):
-    """The stream is open: audio may come."""
+class StreamWord(_Schema):
+    """A word that a stream listens for."""
 
-    type: Literal["ready"] = "ready"
-    room: str
     word: str
     model: str
     version: str
-    rate: int
     threshold: float
+
+
+class StreamReady(StreamWord):
+    """The stream is open: audio may come. What is said of a word is of the first one; ``words`` has all of them."""
+
+    type: Literal["ready"] = "ready"
+    room: str
+    rate: int
     hop_ms: float = Field(description="audio is heard in steps of this length")
+    words: list[StreamWord]
 
 
 class StreamDetection(_Schema):
-    """The word was said."""
+    """A word was said."""
 
     type: Literal["detection"] = "detection"
     word: str
+    model: str
+    version: str
     time_ms: int = Field(description="end of the word, milliseconds since the stream began")
     score: float
 
 
 class StreamScore(_Schema):
-    """How the last hop scored, for a meter."""
+    """How the last hop scored for a word, for a meter."""
 
     type: Literal["score"] = "score"
+    word: str
+    model: str
+    version: str
     time_ms: int = Field(description="end of the hop, milliseconds since the stream began")
-    score: float = Field(description="the highest in the hop")
+    score: float
     level_dbfs: float
 
 
@@ -206,8 +228,9 @@ class RoomState(_Schema):
     room: str
     node: str = Field(description="the process that it streams to")
     stream: int = Field(description="its number there")
-    word: str
-    model: str
+    word: str = Field(description="the first that it listens for")
+    words: list[str]
+    model: str = Field(description="of the first word")
     version: str
     rate: int
     since: datetime

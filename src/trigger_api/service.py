@@ -17,8 +17,8 @@ from trigger_api.media.audio import AudioLimits
 from trigger_api.media.image import ImageLimits
 from trigger_api.metrics import Metrics
 from trigger_api.registry import BUNDLED, Entry, Loader, Registry
-from trigger_api.repository import Watcher, discover
-from trigger_api.rooms.hub import Hub
+from trigger_api.repository import Watcher, discover, discover_all
+from trigger_api.rooms.manager import StreamManager
 from trigger_api.runtimes import Options, load, servable
 from trigger_api.settings import Settings
 from trigger_api.tasks.digits import Digits
@@ -27,7 +27,7 @@ from trigger_api.tasks.entities import Entities
 from trigger_api.tasks.faces import Faces
 from trigger_api.tasks.objects import Objects
 from trigger_api.tasks.tensors import Compute
-from trigger_api.tasks.trigger import Trigger
+from trigger_api.tasks.trigger.task import Trigger
 
 _log = structlog.get_logger(__name__)
 
@@ -70,7 +70,7 @@ class Service:
         self.emotions = Emotions(self.engine, self.registry, self.faces, images)
         self.objects = Objects(self.engine, self.registry, images)
         self.trigger = Trigger(self.engine, self.registry, limits)
-        self.rooms = Hub(settings, self.engine, self.registry, metrics)
+        self.rooms = StreamManager(settings, self.engine, self.registry, metrics)
 
     def load(self) -> None:
         """Load every model, then watch for changes if the settings say so. Returns when there is no more to do."""
@@ -94,10 +94,13 @@ def find_models(settings: Settings) -> list[Entry]:
     Raises:
         ValueError: there is something that cannot be served.
     """
-    own = discover(settings.models) if settings.models else []
+    own = discover_all(settings.models)
     names = {(entry.card.task, entry.card.name) for entry in own}
-    bundled = _servable(discover(BUNDLED), settings) if settings.bundled else []
-    return own + [entry for entry in bundled if (entry.card.task, entry.card.name) not in names]
+    bundled = [entry for entry in discover(BUNDLED) if (entry.card.task, entry.card.name) not in names]
+    if not settings.bundled:  # but what the operator's own words stand on
+        backbones = {entry.card.backbone for entry in own}
+        bundled = [entry for entry in bundled if entry.card.task == "embedding" and entry.card.name in backbones]
+    return own + list(_servable(bundled, settings))
 
 
 def _servable(bundled: Iterable[Entry], settings: Settings) -> Iterator[Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +19,13 @@ _MIB = 1024 * 1024
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _split_paths(text: str) -> list[str]:
+    """The paths in a text. One that exists is a path as a whole, whatever signs are in its name."""
+    if Path(text).exists():
+        return [text]
+    return [item.strip() for item in re.split(f"[,{os.pathsep}]", text) if item.strip()]
 
 
 class Settings(BaseSettings):
@@ -37,7 +45,9 @@ class Settings(BaseSettings):
     admin_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), description="tokens that may load and unload")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="origins that browsers may call from")
 
-    models: Path | None = Field(None, description="folder of further models, or one model file")
+    models: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="folders of further models, and model files; a comma or the system's path separator between"
+    )
     runtime: Kind = Field("auto", description="`tensorflow`, `onnx`, or `auto`: ONNX Runtime where it can serve")
     cache: Path | None = Field(None, description="folder to keep conversions in; if not given, none is made")
     bundled: bool = Field(True, description="serve the bundled models too")
@@ -86,6 +96,13 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(item.strip() for item in value.split(",") if item.strip())
         return value
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _paths(cls, value: object) -> object:
+        """One path or several, each given as it is or as a list in a string."""
+        items = value if isinstance(value, list | tuple) else [value]
+        return tuple(path for item in items for path in (_split_paths(item) if isinstance(item, str) else [item]))
 
     @field_validator("log_level", mode="before")
     @classmethod

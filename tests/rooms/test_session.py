@@ -7,21 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from conftest import BeepNetwork, beeps, trigger_card
+from conftest import BeepNetwork, beeps, embedding_card, trigger_card
 from live import pcm
-from trigger_api.cards import Decision, SpectrogramFrontEnd
-from trigger_api.errors import Overloaded, TooFast, Unprocessable
+from trigger_api.cards import Decision, ModelCard
+from trigger_api.errors import Overloaded, TooFast
 from trigger_api.inference import Lane
 from trigger_api.metrics import Metrics
 from trigger_api.registry import Model
-from trigger_api.rooms.session import Ear, Gate, Session
+from trigger_api.rooms.session import Keyword, Session, StreamModel, VoiceActivityGate
 
 
-def ear() -> Ear:
-    card, metrics = trigger_card(), Metrics()
-    specs = [spec.model_copy(update={"shape": tuple(8 if n < 0 else n for n in spec.shape)}) for spec in card.inputs]
+SILENCE = np.array([0.25, 0.5], np.float32)
+
+
+def loaded(card: ModelCard) -> Model:
+    length = min(card.lengths)
+    shapes = [tuple(length if n < 0 else n for n in spec.shape) for spec in card.inputs]
+    specs = [spec.model_copy(update={"shape": shape}) for spec, shape in zip(card.inputs, shapes, strict=True)]
     runners = {1: BeepNetwork().compile(specs, 1)}
-    return Ear(Model(card, {8: Lane("beep", specs, runners, card.limits, metrics)}))
+    return Model(card, {length: Lane(card.name, specs, runners, card.limits, Metrics())}, SILENCE)
+
+
+MODEL = StreamModel(loaded(embedding_card()))
+HEAD = loaded(trigger_card())
+LONG = loaded(trigger_card().model_copy(update={"lengths": (5,), "context": 4}))
 
 
 class Clock:
@@ -33,12 +42,13 @@ class Clock:
 
 def session(rate: int = 16_000, **options: object) -> tuple[Session, Clock]:
     clock = Clock()
-    return Session(ear(), rate, Decision(), clock=clock, **options), clock  # type: ignore[arg-type]
+    keywords = [Keyword(HEAD, Decision()), Keyword(LONG, Decision(threshold=0.9, patience=2))]
+    return Session(MODEL, rate, keywords, clock=clock, **options), clock  # type: ignore[arg-type]
 
 
 def hops(stream: Session) -> list[NDArray[np.float32]]:
     found = []
-    while (hop := stream.hear(stream.take())) is not None:
+    while (hop := stream.process(stream.take())) is not None:
         found.append(hop)
     return found
 
@@ -64,9 +74,9 @@ def test_other_rates_are_brought_to_the_models(rate: int) -> None:
     for start in range(0, len(samples), 777):
         stream.feed(pcm(samples[start : start + 777]))
         found += hops(stream)
-    heard = np.concatenate([hop[stream.ear.overlap :] for hop in found])
+    heard = np.concatenate([hop[stream.model.overlap :] for hop in found])
     whole = soxr.resample(np.round(samples * 32767) / 32768, rate, 16_000)
-    assert len(heard) >= 16_000 - 2 * stream.ear.hop
+    assert len(heard) >= 16_000 - 2 * stream.model.hop
     np.testing.assert_allclose(heard, whole[: len(heard)], atol=1e-4)
 
 
@@ -75,7 +85,7 @@ def test_the_end_is_followed_by_silence_long_enough_to_decide_in() -> None:
     stream.feed(bytes(2 * 48_000))
     stream.finish()
     assert stream.finishing
-    assert len(hops(stream)) * stream.ear.hop_ms >= 1_500
+    assert len(hops(stream)) * stream.model.hop_ms >= 1_500
 
 
 def test_a_client_faster_than_real_time_is_told() -> None:
@@ -111,11 +121,25 @@ def test_a_server_that_falls_behind_says_so() -> None:
 
 
 def test_a_gate_opens_for_sound_and_closes_a_while_after() -> None:
-    gate = Gate(-40, hop_ms=500)
-    assert [gate.opens(level) for level in (-60, -30, -50, -50, -50, -50)] == [False, True, True, True, False, False]
+    gate = VoiceActivityGate(-40, hop_ms=500)
+    levels = (-60, -30, -50, -50, -50, -50, -50)
+    assert [gate.opens(level) for level in levels] == [False, True, True, True, True, False, False]
 
 
-def test_a_model_without_a_state_hears_no_stream() -> None:
-    card = trigger_card().model_copy(update={"front_end": SpectrogramFrontEnd()})
-    with pytest.raises(Unprocessable, match="whole recordings only"):
-        Ear(Model(card, {}))
+def test_it_begins_in_silence_and_keeps_as_many_embeddings_as_its_longest_head_takes() -> None:
+    stream, _ = session()
+    assert stream.recent.shape == (5, 2)
+    assert not stream.state.any()
+    assert (stream.recent == SILENCE).all()
+    for number in range(1, 8):
+        stream.remember(np.full(1, number, np.float32), np.full(2, number, np.float32))
+    assert stream.recent[:, 0].tolist() == [3, 4, 5, 6, 7]
+    assert stream.state.tolist() == [7]
+
+
+def test_each_word_is_decided_on_by_itself() -> None:
+    stream, _ = session()
+    hops = [stream.decide(scores, -20.0) for scores in ([0.6, 0.95], [0.2, 0.95], [0.2, 0.95])]
+    found = [[(hit.keyword is stream.keywords[0], hit.time_ms) for hit in hop.detections] for hop in hops]
+    assert found == [[(True, 80)], [(False, 160)], []]
+    assert [hop.time_ms for hop in hops] == [80, 160, 240]

@@ -11,9 +11,9 @@ import pytest
 import websockets
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from conftest import BeepNetwork, add_model, trigger_card
+from conftest import BeepNetwork, add_model, plain_card, trigger_card
 from live import Make, Server, answer, everything, say, silence, stop, word
-from trigger_api.cards import SpectrogramFrontEnd
+from trigger_api.cards import Decision
 
 
 async def test_a_word_is_told_as_it_is_heard(server: Server) -> None:
@@ -22,11 +22,12 @@ async def test_a_word_is_told_as_it_is_heard(server: Server) -> None:
         assert ready == {
             "type": "ready", "room": "kitchen", "word": "beep", "model": "beep", "version": "1",
             "rate": 16_000, "threshold": 0.5, "hop_ms": 80.0,
+            "words": [{"word": "beep", "model": "beep", "version": "1", "threshold": 0.5}],
         }  # fmt: skip
         await say(socket, word())
         heard = await answer(socket)
         assert heard.pop("time_ms") == pytest.approx(810, abs=40)
-        assert heard == {"type": "detection", "word": "beep", "score": 1.0}
+        assert heard == {"type": "detection", "word": "beep", "score": 1.0, "model": "beep", "version": "1"}
         (stopped,) = await stop(socket)
         assert stopped["detections"] == 1
         assert stopped["heard_ms"] >= 1500
@@ -54,7 +55,7 @@ async def test_scores_for_a_meter(server: Server) -> None:
     assert max(tick["level_dbfs"] for tick in ticks) == pytest.approx(-13.5, abs=0.5)
 
 
-@pytest.mark.parametrize("said", ["hey-jarvis", "hey%20jarvis", "jarvis"])
+@pytest.mark.parametrize("said", ["hey-jarvis", "hey%20jarvis", "jarvis", "Hey_Jarvis"])
 async def test_the_word_is_told_as_the_card_has_it_however_it_was_asked_for(
     serve: Make, models: Path, said: str
 ) -> None:
@@ -62,6 +63,45 @@ async def test_the_word_is_told_as_the_card_has_it_however_it_was_asked_for(
     async with serve() as server, server.stream(f"word={said}") as socket:
         ready = await answer(socket)
         assert (ready["word"], ready["model"]) == ("hey jarvis", "hey-jarvis")
+
+
+async def test_several_words_are_heard_at_once_each_by_its_own_decision(serve: Make, models: Path) -> None:
+    late = trigger_card("late").model_copy(update={"decision": Decision(threshold=0.4, patience=2)})
+    add_model(models, late)
+    for query in ("word=late&word=beep&word=LATE", "word=*"):
+        async with serve() as server, server.stream(f"{query}&scores=true") as socket:
+            ready = await answer(socket)
+            words = {each["word"]: each["threshold"] for each in ready["words"]}
+            assert words == {"beep": 0.5, "late": 0.4}
+            assert ready["word"] == ready["words"][0]["word"]
+            assert server.service.rooms.rooms()[0].words == list(words)
+            await say(socket, word())
+            messages = await stop(socket)
+        heard = [(hit["word"], hit["model"], hit["time_ms"]) for hit in messages if hit["type"] == "detection"]
+        assert heard == [("beep", "beep", 810), ("late", "late", 960)]
+        ticks = [(tick["time_ms"], tick["word"]) for tick in messages if tick["type"] == "score"]
+        assert set(ticks[:4]) == {(80, "beep"), (80, "late"), (160, "beep"), (160, "late")}
+        assert messages[-1]["detections"] == 2
+
+
+async def test_a_heads_queue_goes_with_its_last_stream(serve: Make, models: Path) -> None:
+    add_model(models, trigger_card("other"))
+    async with serve() as server, server.stream("word=beep") as first:
+        await answer(first)
+        async with server.stream("word=other") as second:
+            await answer(second)
+            assert streaming(server) == ["embedding/beep-embedding/1", "trigger/beep/1", "trigger/other/1"]
+        while len(streaming(server)) > 2:
+            await asyncio.sleep(0.01)
+        assert streaming(server) == ["embedding/beep-embedding/1", "trigger/beep/1"]
+        await say(first, word())
+        assert (await answer(first))["type"] == "detection"
+
+
+def streaming(server: Server) -> list[str]:
+    """The models that hear streams now."""
+    lanes = [lane.name for lane in server.service.engine.scheduler._lanes]
+    return sorted(name.removesuffix("/stream") for name in lanes if name.endswith("/stream"))
 
 
 @pytest.mark.parametrize("seconds", [0, 0.05, 0.5])
@@ -122,7 +162,10 @@ async def test_a_gate_keeps_silence_from_the_network(server: Server, network: Be
         ("threshold=nan", "unprocessable", "threshold"),
         ("threshold=0.5&sensitivity=low", "unprocessable", "give a sensitivity or a threshold, not both"),
         ("model=beep&word=beep", "unprocessable", "give a model or a word, not both"),
-        ("word=beep&word=beep", "unprocessable", "word: there may be one only"),
+        ("room=a&room=b", "unprocessable", "room: there may be one only"),
+        ("word=beep&word=nix", "unknown_model", "beep"),
+        ("word=*&version=1", "unprocessable", "several words"),
+        ("word=*&model=beep", "unprocessable", "give a model or a word, not both"),
         ("sensitivity=high", "unprocessable", "medium"),
         ("word=nix", "unknown_model", "beep"),
         ("model=nix", "unknown_model", "beep"),
@@ -221,7 +264,7 @@ async def test_a_fault_of_ours_is_told_without_details(server: Server, monkeypat
     def broken(*args: object) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr("trigger_api.rooms.conductor.prepare", broken)
+    monkeypatch.setattr("trigger_api.rooms.batcher.prepare", broken)
     async with server.stream() as socket:
         await answer(socket)
         await say(socket, silence(0.2))
@@ -239,15 +282,14 @@ async def test_a_fault_of_ours_is_told_without_details(server: Server, monkeypat
 async def test_models_that_hear_whole_recordings_only_are_no_default(
     serve: Make, models: Path, network: BeepNetwork
 ) -> None:
-    card = trigger_card("aaa").model_copy(update={"front_end": SpectrogramFrontEnd()})
-    add_model(models, card)
+    add_model(models, plain_card("aaa"))
     async with serve() as server:
         async with server.stream() as socket:
             assert (await answer(socket))["model"] == "beep"
         async with server.stream("model=aaa") as socket:
             (error,) = await everything(socket)
             assert "whole recordings only" in error["detail"]
-        assert server.service.rooms._conductors == {}
+        assert server.service.rooms._batchers == {}
 
 
 class TestLettingIn:
@@ -334,5 +376,5 @@ class TestHostility:
         while len(server.service.rooms.rooms()) > but and time.monotonic() < give_up:
             await asyncio.sleep(0.02)
         assert len(server.service.rooms.rooms()) <= but
-        assert len(server.service.rooms._conductors) <= but
+        assert len(server.service.rooms._batchers) <= but
         assert server.service.metrics.streams._value.get() <= but

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -19,18 +20,20 @@ from wyoming.event import Event, Eventable
 from wyoming.info import Describe, Info
 from wyoming.wake import Detect, Detection, NotDetected
 
-from conftest import BeepNetwork, started
+from conftest import BeepNetwork, add_model, started, trigger_card
 from live import silence, word
 from trigger_api import cli
 from trigger_api.app import create_app
 from trigger_api.metrics import Metrics
+from trigger_api.rooms import wyoming
 from trigger_api.rooms.wyoming import _may_enter, serving
 from trigger_api.service import Service
 from trigger_api.settings import Settings
 
 
 @pytest.fixture
-async def service(settings: Settings, network: BeepNetwork) -> AsyncIterator[Service]:
+async def service(settings: Settings, models: Path, network: BeepNetwork) -> AsyncIterator[Service]:
+    add_model(models, trigger_card("hey-jarvis").model_copy(update={"labels": ("hey jarvis",)}))
     changed = settings.model_copy(update={"stream_idle_s": 0.5})
     made = Service(changed, Metrics(), loader=lambda path, card: network)
     made.registry.load_all()
@@ -65,13 +68,31 @@ async def test_describe(client: AsyncTcpClient) -> None:
     event = await next_event(client)
     assert event is not None
     (program,) = Info.from_event(event).wake
-    (model,) = program.models
-    assert (model.name, model.phrase, model.version, model.installed) == ("beep", "beep", "1", True)
+    found = [(model.name, model.phrase, model.version, model.installed) for model in program.models]
+    assert found == [("beep", "beep", "1", True), ("hey-jarvis", "hey jarvis", "1", True)]
 
 
-@pytest.mark.parametrize("names", [None, [], ["beep"]])
-async def test_a_word_and_then_no_word_on_one_connection(client: AsyncTcpClient, names: list[str] | None) -> None:
-    await say(client, Detect(names=names), AudioStart(16_000, 2, 1), *chunks(word(8)), AudioStop())
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (None, ["beep", "hey-jarvis"]),
+        ([], ["beep", "hey-jarvis"]),
+        (["Hey_Jarvis"], ["Hey_Jarvis"]),
+        (["hey jarvis", "hey-jarvis", "BEEP"], ["hey jarvis", "BEEP"]),
+    ],
+)
+async def test_every_word_or_those_that_are_named_as_they_are_named(
+    client: AsyncTcpClient, names: list[str] | None, told: list[str]
+) -> None:
+    await say(client, Detect(names=names), AudioStart(16_000, 2, 1), *chunks(word()), AudioStop(), Describe())
+    found = []
+    while (event := await next_event(client)) is not None and not Info.is_type(event.type):
+        found.append(Detection.from_event(event).name)
+    assert found == told
+
+
+async def test_a_word_and_then_no_word_on_one_connection(client: AsyncTcpClient) -> None:
+    await say(client, Detect(names=["beep"]), AudioStart(16_000, 2, 1), *chunks(word(8)), AudioStop())
     event = await next_event(client)
     assert event is not None
     detection = Detection.from_event(event)
@@ -103,7 +124,8 @@ async def test_other_widths_channels_and_rates(client: AsyncTcpClient) -> None:
 @pytest.mark.parametrize(
     ("events", "code"),
     [
-        ([Detect(names=["nix"]), AudioStart(16_000, 2, 1)], "unknown_model"),
+        ([Detect(names=["nix"])], "unknown_model"),
+        ([Detect(names=["beep", "nix"])], "unknown_model"),
         ([AudioStart(96_000, 2, 1)], "unprocessable"),
         ([AudioChunk(16_000, 3, 1, b"abc")], "unprocessable"),
         ([AudioChunk(16_000, 2, 7, b"ab")], "unprocessable"),
@@ -139,6 +161,57 @@ async def test_nonsense_and_silence_are_hung_up_on(service: Service, nonsense: b
         await asyncio.wait_for(reader.read(), 5)
         writer.close()
     assert service.rooms.rooms() == []
+
+
+async def test_a_satellite_that_is_quiet_between_words_is_kept(client: AsyncTcpClient) -> None:
+    await say(client, Describe())
+    assert await next_event(client) is not None
+    await asyncio.sleep(1)  # twice as long as an event may take
+    await say(client, AudioStart(16_000, 2, 1), *chunks(silence(0.5)))
+    await asyncio.sleep(1)
+    await say(client, *chunks(word()), AudioStop())
+    event = await next_event(client)
+    assert event is not None
+    assert Detection.is_type(event.type)
+
+
+@pytest.mark.parametrize("half", [b'{"type": "desc', b'{"type": "audio-chunk", "data_length": 10}\n{"ra'])
+async def test_half_an_event_is_not_waited_for(client: AsyncTcpClient, half: bytes) -> None:
+    await say(client, Describe())
+    assert await next_event(client) is not None
+    assert client._writer is not None
+    client._writer.write(half)
+    assert await asyncio.wait_for(client.read_event(), 5) is None
+
+
+async def test_the_kernel_asks_whether_a_quiet_peer_lives(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    original = wyoming._keep_alive
+
+    def spy(writer: asyncio.StreamWriter) -> None:
+        original(writer)
+        connection = writer.get_extra_info("socket")
+        asked.append(bool(connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)))
+
+    monkeypatch.setattr(wyoming, "_keep_alive", spy)
+    async with serving("tcp://127.0.0.1:0", service) as server:
+        client = AsyncTcpClient("127.0.0.1", server.sockets[0].getsockname()[1])
+        async with client:
+            await say(client, Describe())
+            await next_event(client)
+    assert asked == [True]
+
+
+async def test_peers_are_counted(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "settings", service.settings.model_copy(update={"max_streams": 1}))
+    async with serving("tcp://127.0.0.1:0", service) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with AsyncTcpClient("127.0.0.1", port) as first, AsyncTcpClient("127.0.0.1", port) as second:
+            event = await next_event(second)
+            assert event is not None
+            assert Error.from_event(event).code == "overloaded"
+            await say(first, Describe())
+            assert await next_event(first) is not None
 
 
 async def test_a_unix_socket(service: Service, tmp_path: Path) -> None:

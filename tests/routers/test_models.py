@@ -27,7 +27,8 @@ def app(models: Path, settings: Settings) -> FastAPI:
 
 
 async def test_lists_every_version_and_why_one_failed(client: httpx.AsyncClient, models: Path) -> None:
-    first, second = (await client.get("/v1/models")).json()
+    backbone, first, second = (await client.get("/v1/models")).json()
+    assert (backbone["task"], backbone["name"], backbone["serving"]) == ("embedding", "beep-embedding", True)
     assert (first["name"], first["version"], first["state"], first["serving"]) == ("beep", "1", "ready", True)
     assert (second["version"], second["state"], second["serving"]) == ("2", "failed", False)
     assert second["reason"] == "ValueError: trigger/beep/2 is half a file"
@@ -36,7 +37,7 @@ async def test_lists_every_version_and_why_one_failed(client: httpx.AsyncClient,
 
 async def test_gives_a_models_card(client: httpx.AsyncClient) -> None:
     card = ModelCard.model_validate((await client.get("/v1/models/beep", params={"version": "1"})).json())
-    assert card.frame_ms == 10
+    assert card.frame_ms == 80
     assert (await client.get("/v1/models/nix")).status_code == 404
 
 

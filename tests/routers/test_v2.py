@@ -13,8 +13,9 @@ from tritonclient.utils import InferenceServerException
 
 from conftest import serving
 
-FEATURES, STATE = np.zeros((3, 8, 40), np.float32), np.ones((3, 1), np.float32)
-FEATURES[1, :, 26] = 9
+MODEL = "beep-embedding"
+MEL, STATE = np.zeros((3, 8, 32), np.float32), np.ones((3, 1), np.float32)
+MEL[1, :, 28] = 9
 
 
 class TestTritonClient:
@@ -27,7 +28,7 @@ class TestTritonClient:
 
     def inputs(self, *, binary: bool) -> list[Any]:
         made = []
-        for name, array in (("features", FEATURES), ("state", STATE)):
+        for name, array in (("mel", MEL), ("state", STATE)):
             tensor = triton.InferInput(name, list(array.shape), "FP32")
             tensor.set_data_from_numpy(array, binary_data=binary)
             made.append(tensor)
@@ -40,45 +41,52 @@ class TestTritonClient:
         assert client.is_model_ready("beep", "1")
         assert not client.is_model_ready("nix")
         assert client.get_server_metadata()["extensions"] == ["binary_tensor_data", "model_repository"]
-        metadata = client.get_model_metadata("beep")
-        assert metadata["inputs"][0] == {"name": "features", "datatype": "FP32", "shape": [-1, -1, 40]}
+        metadata = client.get_model_metadata(MODEL)
+        assert metadata["inputs"][0] == {"name": "mel", "datatype": "FP32", "shape": [-1, -1, 32]}
         assert metadata["outputs"][1] == {"name": "state", "datatype": "FP32", "shape": [-1, 1]}
         assert metadata["versions"] == ["1"]
 
     @pytest.mark.parametrize("binary_in", [False, True])
     @pytest.mark.parametrize("binary_out", [False, True])
     def test_infer(self, client: Any, binary_in: bool, binary_out: bool) -> None:
-        wanted = [triton.InferRequestedOutput(name, binary_data=binary_out) for name in ("scores", "state")]
-        answer = client.infer("beep", self.inputs(binary=binary_in), outputs=wanted, request_id="7")
-        assert answer.as_numpy("scores").tolist() == [[0] * 8, [1] * 8, [0] * 8]
-        assert answer.as_numpy("state").tolist() == [[1], [1], [1]]
+        wanted = [triton.InferRequestedOutput(name, binary_data=binary_out) for name in ("embeddings", "state")]
+        answer = client.infer(MODEL, self.inputs(binary=binary_in), outputs=wanted, request_id="7")
+        assert answer.as_numpy("embeddings").tolist() == [[[0, 1]], [[1, 1]], [[0, 1]]]
+        assert answer.as_numpy("state").tolist() == [[0], [1], [0]]
         assert answer.get_response()["id"] == "7"
 
     def test_infer_a_version_without_naming_outputs(self, client: Any) -> None:
-        answer = client.infer("beep", self.inputs(binary=True), model_version="1")
-        assert answer.as_numpy("scores").shape == (3, 8)
+        answer = client.infer(MODEL, self.inputs(binary=True), model_version="1")
+        assert answer.as_numpy("embeddings").shape == (3, 1, 2)
+
+    def test_a_heads_scores(self, client: Any) -> None:
+        embeddings = triton.InferInput("embeddings", [1, 10, 2], "FP32")
+        embeddings.set_data_from_numpy(np.eye(10, 2, dtype=np.float32)[None, ::-1])
+        assert client.infer("beep", [embeddings]).as_numpy("scores").tolist() == [[0] * 6 + [1, 1]]
 
     def test_errors_reach_the_client(self, client: Any) -> None:
         with pytest.raises(InferenceServerException, match="no such model"):
             client.infer("nix", self.inputs(binary=True))
 
     def test_repository(self, client: Any) -> None:
-        assert client.get_model_repository_index() == [{"name": "beep", "version": "1", "state": "READY", "reason": ""}]
+        states = [{"name": name, "version": "1", "state": "READY", "reason": ""} for name in (MODEL, "beep")]
+        assert client.get_model_repository_index() == states
         client.unload_model("beep")
         assert not client.is_model_ready("beep")
-        assert client.get_model_repository_index()[0]["state"] == "UNAVAILABLE"
+        assert client.get_model_repository_index()[1]["state"] == "UNAVAILABLE"
         client.load_model("beep")
         assert client.is_model_ready("beep")
 
 
 async def test_the_ready_index_holds_what_answers(client: httpx.AsyncClient) -> None:
     await client.post("/v2/repository/models/beep/unload")
-    assert (await client.post("/v2/repository/index", json={"ready": True})).json() == []
-    assert len((await client.post("/v2/repository/index")).json()) == 1
+    ready = (await client.post("/v2/repository/index", json={"ready": True})).json()
+    assert [model["name"] for model in ready] == [MODEL]
+    assert len((await client.post("/v2/repository/index")).json()) == 2
 
 
 def infer_body(**changes: Any) -> dict[str, Any]:
-    arrays = {"features": FEATURES, "state": STATE, **changes}
+    arrays = {"mel": MEL, "state": STATE, **changes}
     tensors = [
         {"name": name, "shape": list(array.shape), "datatype": "FP32", "data": array.ravel().tolist()}
         for name, array in arrays.items()
@@ -90,17 +98,17 @@ def infer_body(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"features": np.zeros((3, 9, 40))}, "takes lengths of 8, 64"),
-        ({"features": np.zeros((3, 8, 41))}, "'features' wants float32 of shape [-1, -1, 40]"),
-        ({"features": np.zeros((3, 8))}, "'features' wants"),
+        ({"mel": np.zeros((3, 9, 32))}, "takes lengths of 8, 64"),
+        ({"mel": np.zeros((3, 8, 33))}, "'mel' wants float32 of shape [-1, -1, 32]"),
+        ({"mel": np.zeros((3, 8))}, "'mel' wants"),
         ({"state": np.zeros((2, 1))}, "all of one batch size"),
         ({"state": None}, "'state' is missing"),
-        ({"extra": np.zeros((3, 1))}, "beep takes features, state"),
-        ({"features": np.zeros((0, 8, 40)), "state": np.zeros((0, 1))}, "the batch is empty"),
+        ({"extra": np.zeros((3, 1))}, "beep-embedding takes mel, state"),
+        ({"mel": np.zeros((0, 8, 32)), "state": np.zeros((0, 1))}, "the batch is empty"),
     ],
 )
 async def test_tensors_that_are_not_the_models(client: httpx.AsyncClient, changes: dict[str, Any], words: str) -> None:
-    response = await client.post("/v2/models/beep/infer", json=infer_body(**changes))
+    response = await client.post(f"/v2/models/{MODEL}/infer", json=infer_body(**changes))
     assert response.status_code == 400
     assert words in response.json()["error"]
 
@@ -108,13 +116,13 @@ async def test_tensors_that_are_not_the_models(client: httpx.AsyncClient, change
 async def test_integers_for_floats_are_refused(client: httpx.AsyncClient) -> None:
     sent = infer_body()
     sent["inputs"][0]["datatype"] = "INT32"
-    response = await client.post("/v2/models/beep/infer", content=json.dumps(sent))
+    response = await client.post(f"/v2/models/{MODEL}/infer", content=json.dumps(sent))
     assert response.status_code == 400
 
 
 @pytest.mark.parametrize("length", ["-1", "many", "1_000", "²", "9" * 30])
 async def test_a_length_that_is_no_number(client: httpx.AsyncClient, length: str) -> None:
     headers = [(b"Inference-Header-Content-Length", length.encode())]
-    response = await client.post("/v2/models/beep/infer", content=b"{}", headers=headers)
+    response = await client.post(f"/v2/models/{MODEL}/infer", content=b"{}", headers=headers)
     assert response.status_code == 400
     assert "is no number of bytes" in response.json()["error"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from conftest import add_model, trigger_card
+from conftest import add_model, plain_card
 from trigger_api.cards import TensorSpec
 from trigger_api.errors import BadRequest
 from trigger_api.inference import Engine, Runner, Tensors
@@ -34,7 +34,7 @@ class Lookup:
 @pytest.fixture
 async def compute(tmp_path: Path) -> AsyncIterator[Compute]:
     spec = TensorSpec(name="places", shape=(2,), dtype="int32", entries=len(TABLE))
-    add_model(tmp_path, trigger_card("table").model_copy(update={"inputs": (spec,), "lengths": ()}))
+    add_model(tmp_path, plain_card("table", inputs=(spec,), lengths=()))
     engine = Engine(inference_threads=1, preprocess_threads=1, preprocess_queue=4)
     registry = Registry(discover(tmp_path), lambda path, card: Lookup(), engine.scheduler, Metrics())
     registry.load_all()

@@ -29,91 +29,94 @@ _ACTIVATE = BUNDLED / "trigger" / "activate" / "1"
 _MNIST = BUNDLED / "digits" / "mnist" / "1"
 _YOLOX = BUNDLED / "objects" / "yolox-nano" / "1"
 _MINILM = BUNDLED / "entities" / "minilm" / "1"
-_EVEN = "Even seeds test the half of other speech that the bundled layers did not learn from; 0, 2 and 4 if not given."
+_TABLE_WIDTH = 132  # narrower, the figures of a trigger word would be cut
+_Noise = Annotated[list[Path] | None, typer.Option(help="Noise to mix in; may be given often.", exists=True)]
+_Snr = Annotated[float, typer.Option(help="Speech over noise, dB.")]
+_TriggerModel = Annotated[Path, typer.Argument(help="Folder of a head, or a file of openWakeWord's.", exists=True)]
 
 
 @app.command()
 def trigger(
-    positives: Annotated[list[Path], typer.Option(help="Recordings of the word alone, said once.", exists=True)],
-    negatives: Annotated[list[Path], typer.Option(help="Recordings that never say it.", exists=True)],
-    model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _ACTIVATE,
-    out: Annotated[Path | None, typer.Option(help="Folder for JSON, markdown and the curve.")] = None,
-    noise: Annotated[list[Path] | None, typer.Option(help="Noise to mix in.", exists=True)] = None,
-    snr: Annotated[float, typer.Option(help="Speech over noise, dB.")] = 10.0,
+    positives: Annotated[
+        list[Path], typer.Option(help="Recordings of the word alone; may be given often.", exists=True)
+    ],
+    negatives: Annotated[list[Path], typer.Option(help="Recordings without it; may be given often.", exists=True)],
+    model: _TriggerModel = _ACTIVATE,
+    out: Annotated[Path | None, typer.Option(help="Folder for the JSON and the curve.")] = None,
+    noise: _Noise = None,
+    snr: _Snr = 10.0,
     reverb: Annotated[bool, typer.Option(help="Put every recording into a room.")] = False,
+    speaker: Annotated[
+        str | None, typer.Option(help="Regular expression whose one group finds the speaker in a file's name.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Which noise and which room.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure misses and false accepts of a trigger word as it would hear a live stream."""
-    from trigger_api.evaluation.trigger.report import evaluate_trigger  # matplotlib takes a second to import
+    """Measure a trigger word on recordings: misses, false accepts, delay."""
+    from trigger_api.evaluation.trigger.recordings import evaluate_trigger  # SciPy takes a second to import
 
     with told(ImportError, OSError, RuntimeError, ValueError):
         figures = evaluate_trigger(
-            model, positives, negatives, out, noise=tuple(noise or ()), snr_db=snr, reverb=reverb, seed=seed
+            model,
+            positives,
+            negatives,
+            out,
+            noise=noise or (),
+            snr_db=snr,
+            reverb=reverb,
+            seed=seed,
+            speaker=speaker,
         )
-    typer.echo(json.dumps(figures, indent=2))
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2))
+    else:
+        _show_points(figures, f"{figures['left_out']} recordings without speech left out")
 
 
 @app.command()
-def rounds(
-    word: Annotated[str, typer.Option(help="The word.")],
-    recordings: Annotated[Path, typer.Option(help="People saying it.", exists=True, file_okay=False)],
-    hold_out: Annotated[list[str], typer.Option(help="PATTERN:PROGRAM a round: recordings and synthesiser left out.")],
-    tests: Annotated[list[Path], typer.Option(help="Other speech, trained on and measured in turn.", exists=True)],
-    out: Annotated[Path, typer.Option(help="Folder for the rounds' models and figures.")],
-    negatives: Annotated[list[Path] | None, typer.Option(help="Other speech for every round.", exists=True)] = None,
-    noise: Annotated[list[Path] | None, typer.Option(help="Sounds that are no speech.", exists=True)] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the training.")] = 0,
-    prose: Annotated[Path | None, typer.Option(help="Sentences, one a line.", exists=True, dir_okay=False)] = None,
+def utterances(
+    manifest: Annotated[Path, typer.Option(help="The corpus: a CSV file.", exists=True, dir_okay=False)],
+    model: _TriggerModel = _ACTIVATE,
+    word: Annotated[str | None, typer.Option(help="The word; the model's own if not given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the JSON and the curves.")] = None,
+    noise: _Noise = None,
+    snr: _Snr = 10.0,
+    seed: Annotated[int, typer.Option(min=0, help="Which noise.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Train without a speaker and a synthesiser, and measure on them; once for each hold-out."""
-    from trigger_api.evaluation.trigger.rounds import HeldOut, leave_one_out
-    from trigger_api.training.trigger.material import Sources
+    """Measure a trigger word on a corpus with transcripts: said alone, and in sentences."""
+    from trigger_api.evaluation.trigger.utterances import evaluate_utterances
 
-    with told(OSError, ValueError):
-        sources = Sources(word, recordings, tuple(negatives or ()), tuple(noise or ()))
-        parsed = [HeldOut.parse(text) for text in hold_out]
-        figures = leave_one_out(sources, tests, parsed, out, seed=seed, prose_file=prose)
-    typer.echo(json.dumps(figures, indent=2))
+    with told(ImportError, OSError, ValueError):
+        figures = evaluate_utterances(model, manifest, word, out, noise=noise or (), snr_db=snr, seed=seed)
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2))
+        return
+    for condition, found in figures.items():
+        aside = ", ".join(f"{count} {why}" for why, count in found["set_aside"].items()) or "none"
+        _show_points(found, f"{condition}; set aside: {aside}")
 
 
 @app.command()
-def phrases(
-    model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _ACTIVATE,
-    phrase: Annotated[list[str] | None, typer.Option(help="May be given often; the nearest in sound if not.")] = None,
-    program: Annotated[str | None, typer.Option(help="Only this synthesiser's voices.")] = None,
+def confusables(
+    model: _TriggerModel = _ACTIVATE,
+    word: Annotated[str | None, typer.Option(help="Whose neighbours; the model's own word if not given.")] = None,
+    phrase: Annotated[list[str] | None, typer.Option(help="Say this instead; may be given often.")] = None,
+    voices: Annotated[int, typer.Option(min=1, help="Of each synthesiser.")] = 4,
+    cache: Annotated[Path | None, typer.Option(help="Folder that keeps what was spoken.", file_okay=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Let synthetic voices say phrases that are near the word, and count which are taken for it."""
-    from trigger_api.evaluation.trigger.phrases import evaluate_phrases
+    """Let synthetic voices say words that are near a trigger word, and name those that are taken for it."""
+    from trigger_api.evaluation.trigger.confusables import evaluate_confusables
 
     with told(OSError, ValueError), TemporaryDirectory() as folder:
-        figures = evaluate_phrases(model, Path(folder), phrase or (), program)
-    typer.echo(json.dumps(figures, indent=2))
-
-
-@app.command()
-def learning(
-    words: Annotated[Path, typer.Option(help="A folder of numbered clips a word.", exists=True, file_okay=False)],
-    others: Annotated[list[Path], typer.Option(help="Other speech, half learned from, half tested.", exists=True)],
-    out: Annotated[Path, typer.Option(help="Folder for the models and figures.")],
-    noise: Annotated[list[Path] | None, typer.Option(help="Sounds that are no speech.", exists=True)] = None,
-    word: Annotated[list[str] | None, typer.Option(help="Only this word; may be given often.")] = None,
-    recordings: Annotated[list[int] | None, typer.Option(help="How many to learn from; may be given often.")] = None,
-    seed: Annotated[
-        list[int] | None, typer.Option(min=0, help=f"One training each; may be given often. {_EVEN}")
-    ] = None,
-    hold_out: Annotated[str, typer.Option(help="Synthesiser left out, whose prose is a test.")] = "festival",
-    prose: Annotated[Path | None, typer.Option(help="Its sentences, one a line.", exists=True, dir_okay=False)] = None,
-    baseline: Annotated[bool, typer.Option(help="Measure PocketSphinx too.")] = False,
-) -> None:
-    """Learn words from few recordings of some people, and measure on recordings of others."""
-    from trigger_api.evaluation.trigger.learning import Speech, learn
-
-    with told(OSError, ValueError):
-        names = word or sorted(path.name for path in words.iterdir() if path.is_dir())
-        speech = Speech(words, tuple(others), tuple(noise or ()), hold_out, prose)
-        counts = [*(recordings or [0, 10, 30, 100]), *([None] if baseline else [])]
-        figures = learn(speech, names, counts, seed or [0, 2, 4], out)
-    typer.echo(json.dumps(figures, indent=2))
+        figures = evaluate_confusables(model, cache or Path(folder), word, phrase or (), voices)
+    table = Table("at", "threshold", f"taken, of {figures['utterances']}", "said by", "words (voices)")
+    for name, row in figures["thresholds"].items():
+        words = ", ".join(f"{text} ({len(who)})" for text, who in row["words"].items())
+        programs = ", ".join(f"{program} {count}" for program, count in row["by_program"].items())
+        table.add_row(name, f"{row['threshold']:.4f}", str(row["fired"]), programs, words)
+    _show(figures, table, as_json=as_json)
 
 
 @app.command()
@@ -249,3 +252,14 @@ def _show(figures: Any, table: Table, *, as_json: bool) -> None:
         typer.echo(json.dumps(figures, indent=2))
     else:
         Console().print(table)
+
+
+def _show_points(figures: Any, title: str) -> None:
+    """The operating points of a trigger word, and the first clips that went wrong at its own threshold."""
+    from trigger_api.evaluation.trigger.report import named_clips, tables
+
+    console = Console(width=max(_TABLE_WIDTH, Console().width))
+    for table in tables(figures["points"], f"{figures['hours']} hours without the word; {title}"):
+        console.print(table)
+    for line in named_clips(figures["points"]["medium"]):
+        console.print(line, highlight=False, markup=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from trigger_api.rooms.broker import Broker, Roll
 from trigger_api.rooms.stream import Stream
@@ -12,7 +12,7 @@ from trigger_api.schemas import RoomEvent, RoomState
 
 _BEAT_S = 2.0
 _FORGET_S = 3 * _BEAT_S
-_PART = 10  # rooms in one message: PostgreSQL carries less than 8000 bytes
+_MOST_BYTES = 6_000  # of the rooms in one message: PostgreSQL carries less than 8000
 
 
 class Board:
@@ -68,19 +68,20 @@ class Board:
 
     async def _run(self) -> None:
         while True:
-            for part in _parts(list(self._own())):
+            for part in _parts(self._own()):
                 self._broker.publish(Roll(node=self._node, rooms=part))
             await asyncio.sleep(_BEAT_S)
 
     def _state(self, stream: Stream, event: RoomEvent | None) -> RoomState:
-        card, last = stream.session.ear.card, stream.last
+        first, last = stream.keywords[0], stream.last
         return RoomState(
             room=stream.room,
             node=self._node,
             stream=stream.number,
-            word=stream.word,
-            model=card.name,
-            version=card.version,
+            word=first.word,
+            words=[keyword.word for keyword in stream.keywords],
+            model=first.card.name,
+            version=first.card.version,
             rate=stream.session.rate,
             since=stream.since,
             heard_ms=stream.heard_ms,
@@ -90,6 +91,20 @@ class Board:
         )
 
 
-def _parts(states: Sequence[RoomState]) -> Iterator[list[RoomState]]:
-    for start in range(0, len(states), _PART):
-        yield list(states[start : start + _PART])
+def _parts(states: Iterable[RoomState]) -> Iterator[list[RoomState]]:
+    """The rooms in messages of a bounded size; of one that listens for a great many words, the first is told."""
+    part: list[RoomState] = []
+    left = _MOST_BYTES
+    for state in states:
+        told = state if _size(state) <= _MOST_BYTES else state.model_copy(update={"words": [state.word]})
+        if part and _size(told) > left:
+            yield part
+            part, left = [], _MOST_BYTES
+        part.append(told)
+        left -= _size(told)
+    if part:
+        yield part
+
+
+def _size(state: RoomState) -> int:
+    return len(state.model_dump_json().encode())

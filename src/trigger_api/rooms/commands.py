@@ -28,7 +28,9 @@ def listen(
     url: Annotated[str, typer.Option(help="Of the running server.")] = "http://127.0.0.1:8000",
     token: Annotated[str | None, typer.Option(envvar="TRIGGER_API_TOKEN", help="An API token.")] = None,
     rate: Annotated[int, typer.Option(help="Of the microphone, or of the raw samples; Hz.")] = _DEFAULT_RATE,
-    word: Annotated[str | None, typer.Option(help="The word to listen for.")] = None,
+    word: Annotated[
+        list[str] | None, typer.Option(help="A word to listen for; may be repeated, * is every one.")
+    ] = None,
     sensitivity: Annotated[str | None, typer.Option(help="low, medium or high.")] = None,
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Score from which a word counts.")] = None,
     scores: Annotated[bool, typer.Option(help="Print the score of every step too.")] = False,
@@ -77,11 +79,12 @@ def _line(message: dict[str, Any]) -> str:
     seconds = message.get("time_ms", 0) / 1000
     match message["type"]:
         case "ready":
-            return f"listening for {message['word']!r} in {message['room']} (threshold {message['threshold']:g})"
+            words = ", ".join(f"{each['word']!r} (threshold {each['threshold']:g})" for each in message["words"])
+            return f"listening for {words} in {message['room']}"
         case "detection":
             return f"{seconds:8.2f} s  {message['word']}  {message['score']:.3f}"
         case "score":
-            return f"{seconds:8.2f} s  {message['score']:.3f}  {message['level_dbfs']:6.1f} dBFS"
+            return f"{seconds:8.2f} s  {message['score']:.3f}  {message['level_dbfs']:6.1f} dBFS  {message['word']}"
         case "stopped":
             return f"{message['heard_ms'] / 1000:8.2f} s  end: {message['detections']} heard"
         case _:

@@ -1,13 +1,13 @@
-"""One live stream: bytes of audio in, scores and detections out. No network and no model here.
+"""One live stream: bytes of audio in, scores and detections out. No network is computed here.
 
-The model is `f(features, state) -> (scores, state)`; everything that belongs to one stream alone is kept here, so a
-new session remembers nothing of an old one.
+The backbone is `f(mel, state) -> (embeddings, state)`, and each head scores the latest embeddings; everything that
+belongs to one stream alone is kept here, so a new session remembers nothing of an old one.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,78 +15,106 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from trigger_api.cards import Decision, LogMelFrontEnd, ModelCard
-from trigger_api.errors import Overloaded, TooFast, Unprocessable
+from trigger_api.cards import Decision, MelFrontEnd, ModelCard
+from trigger_api.errors import Overloaded, TooFast
 from trigger_api.inference import Lane
 from trigger_api.registry import Model
-from trigger_api.streaming import Decider, Detection
-from trigger_api.tasks.log_mel import LogMel
+from trigger_api.tasks.trigger.detector import Decider
+from trigger_api.tasks.trigger.mel import Mel
+from trigger_api.tasks.trigger.words import keyword
 
 Samples = NDArray[np.float32]
 SAMPLE_BYTES = 2
 _FULL_SCALE = np.float32(32_768)
-_GATE_HOLD_MS = 1_500  # longer than a word with the pauses in it, and than the context of the bundled model
+_GATE_HOLD_MS = 2_000  # longer than a word with the pauses in it, and than what a head and its backbone look back on
 _SETTLING_MS = 200  # more than what resamplers hold back
 
 
-class Ear:
-    """What all streams of one model version share: constants only.
+class StreamModel:
+    """What all streams of one backbone's version share: constants only."""
 
-    Raises:
-        Unprocessable: the model hears whole recordings only.
-    """
-
-    def __init__(self, model: Model) -> None:
-        self.card: ModelCard = model.card
-        front_end = model.card.front_end
-        if not hears_streams(model.card) or not isinstance(front_end, LogMelFrontEnd):
-            raise Unprocessable(f"{model.card.name} hears whole recordings only: it keeps no state between pieces")
-        self.front_end = front_end
-        self.frames = min(model.lanes)
-        self.lane: Lane = model.lanes[self.frames]
-        self.features, self.state = self.lane.specs
-        self.frame_ms = model.card.frame_ms or 1000 * front_end.hop / front_end.sample_rate
+    def __init__(self, backbone: Model) -> None:
+        card = backbone.card
+        assert isinstance(card.front_end, MelFrontEnd)
+        assert card.frame_ms is not None
+        assert card.stream_length is not None
+        self.card: ModelCard = card
+        self.front_end = card.front_end
+        self.hop_ms = card.frame_ms
+        self.lane: Lane = backbone.lanes[card.stream_length]
+        self.mel, self.state = self.lane.specs
+        self.embeddings = card.outputs[0].name
+        self.silence = backbone.silence
 
     @cached_property
-    def front(self) -> LogMel:
+    def front(self) -> Mel:
         """The front end."""
-        return LogMel(self.front_end)
+        return Mel(self.front_end)
 
     @property
     def hop(self) -> int:
         """Samples from one inference to the next."""
-        return self.frames * self.front_end.hop
+        return self.front.step
 
     @property
     def overlap(self) -> int:
         """Samples before a hop that its first frame looks back on."""
-        return self.front_end.window - self.front_end.hop
-
-    @property
-    def hop_ms(self) -> float:
-        """Milliseconds from one inference to the next."""
-        return 1000 * self.hop / self.front_end.sample_rate
-
-    @property
-    def scores(self) -> int:
-        """Scores in a hop."""
-        return round(self.hop_ms / self.frame_ms)
+        return self.front.overlap
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What one hop brought: its end in milliseconds since the stream began, highest score, level, detections."""
+class Keyword:
+    """A word that a stream listens for: the head that scores it, and how its scores become detections."""
 
+    model: Model
+    decision: Decision
+
+    @property
+    def card(self) -> ModelCard:
+        """The head's."""
+        return self.model.card
+
+    @cached_property
+    def span(self) -> int:
+        """Embeddings that make one score."""
+        return self.card.context + 1
+
+    @cached_property
+    def word(self) -> str:
+        """The word, as the card has it."""
+        return keyword(self.card)
+
+
+@dataclass(frozen=True)
+class WordDetection:
+    """A word was heard in a hop."""
+
+    keyword: Keyword
     time_ms: int
     score: float
+
+
+@dataclass(frozen=True)
+class HopResult:
+    """What one hop brought.
+
+    Attributes:
+        time_ms: its end, in milliseconds since the stream began.
+        level_dbfs: how loud it was.
+        scores: one a keyword, in their order.
+        detections: what was heard.
+    """
+
+    time_ms: int
     level_dbfs: float
-    detections: tuple[Detection, ...]
+    scores: Sequence[float]
+    detections: tuple[WordDetection, ...]
 
 
-class Gate:
+class VoiceActivityGate:
     """Closes when it has been quiet for a while: silence then costs nothing, and nothing is heard in it.
 
-    The network keeps the state it had: what it remembers is quiet too.
+    The backbone keeps the state it had: what it remembers is quiet too.
     """
 
     def __init__(self, dbfs: float, hop_ms: float) -> None:
@@ -103,13 +131,13 @@ class Gate:
 class Session:
     """One stream.
 
-    `feed`, `take` and `conclude` belong to the event loop's thread, `hear` to the thread of the front end; the owner
-    never calls `hear` twice at once.
+    `feed`, `take` and `decide` belong to the event loop's thread, `process` and `remember` to the thread of the front
+    end; the owner never calls two of these at once.
 
     Args:
-        ear: what it shares with the others.
+        model: what it shares with the others.
         rate: of the incoming audio, Hz.
-        decision: threshold, patience and refractory time.
+        keywords: the words to listen for.
         backlog_s: seconds of audio that may wait here.
         paced: whether audio may not come faster than real time.
         gate_dbfs: hops are skipped after a while below this level; none are if not given.
@@ -118,27 +146,27 @@ class Session:
 
     def __init__(
         self,
-        ear: Ear,
+        model: StreamModel,
         rate: int,
-        decision: Decision,
+        keywords: Sequence[Keyword],
         *,
         backlog_s: float = 5.0,
         paced: bool = True,
         gate_dbfs: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.ear = ear
+        self.model = model
         self.rate = rate
+        self.keywords = tuple(keywords)
         self.finishing = False
-        self.threshold = decision.threshold
-        self.state = np.zeros(ear.state.shape, ear.state.dtype)
-        self.level_db = ear.front_end.floor_db
-        self.gate = None if gate_dbfs is None else Gate(gate_dbfs, ear.hop_ms)
-        self._decider = Decider(decision, ear.frame_ms)
-        self._resampler = _resampler(rate, ear.front_end.sample_rate)
+        self.state = np.zeros(model.state.shape, model.state.dtype)
+        self.recent = np.tile(model.silence, (max(keyword.span for keyword in keywords), 1))
+        self.gate = None if gate_dbfs is None else VoiceActivityGate(gate_dbfs, model.hop_ms)
+        self._deciders = [Decider(keyword.decision, model.hop_ms) for keyword in keywords]
+        self._resampler = _resampler(rate, model.front_end.sample_rate)
         self._unread = bytearray()
         self._sent = 0
-        self._samples: Samples = np.zeros(ear.overlap, np.float32)
+        self._samples: Samples = np.zeros(model.overlap, np.float32)
         self._hops = 0
         self._backlog_s = backlog_s
         self._pace = _Pace(backlog_s, clock) if paced else None
@@ -152,12 +180,12 @@ class Session:
     def waiting_s(self) -> float:
         """Seconds of audio that came and were not heard yet."""
         unread = len(self._unread) / (SAMPLE_BYTES * self.rate)
-        return unread + (len(self._samples) - self.ear.overlap) / self.ear.front_end.sample_rate
+        return unread + (len(self._samples) - self.model.overlap) / self.model.front_end.sample_rate
 
     @property
     def ready(self) -> bool:
         """Whether a hop's worth of audio waits."""
-        return self.waiting_s * 1000 >= self.ear.hop_ms
+        return self.waiting_s * 1000 >= self.model.hop_ms
 
     def feed(self, pcm: bytes) -> None:
         """Take the next bytes of 16-bit little-endian mono; a sample may be cut in two.
@@ -175,7 +203,7 @@ class Session:
 
     def finish(self) -> None:
         """No more audio comes: let silence follow, in which a word at the very end is decided on."""
-        silence_ms = self.ear.front_end.tail_ms + self.ear.hop_ms + _SETTLING_MS
+        silence_ms = self.model.front_end.tail_ms + self.model.hop_ms + _SETTLING_MS
         self._unread += bytes(SAMPLE_BYTES * round(self.rate * silence_ms / 1000))
         self.finishing = True
 
@@ -186,24 +214,35 @@ class Session:
         del self._unread[:whole]
         return pcm
 
-    def hear(self, pcm: bytes) -> Samples | None:
+    def process(self, pcm: bytes) -> Samples | None:
         """Add audio; the next hop with the samples that overlap the one before, or None if none is complete."""
         if pcm:
             samples = np.frombuffer(pcm, "<i2").astype(np.float32) / _FULL_SCALE
             if self._resampler is not None:
                 samples = self._resampler.resample_chunk(samples)
             self._samples = np.concatenate([self._samples, samples])
-        whole = self.ear.overlap + self.ear.hop
+        whole = self.model.overlap + self.model.hop
         if len(self._samples) < whole:
             return None
-        hop, self._samples = self._samples[:whole], self._samples[self.ear.hop :]
+        hop, self._samples = self._samples[:whole], self._samples[self.model.hop :]
         return hop
 
-    def conclude(self, scores: NDArray[np.float32], level_dbfs: float) -> Heard:
-        """Decide on the scores of the next hop."""
-        detections = self._decider.push(scores)
+    def remember(self, state: NDArray[np.float32], embedding: NDArray[np.float32]) -> None:
+        """Keep what the backbone made of the hop. Copied: a view would keep the whole batch alive."""
+        self.state[...] = state
+        self.recent[:-1] = self.recent[1:]
+        self.recent[-1] = embedding
+
+    def decide(self, scores: Sequence[float], level_dbfs: float) -> HopResult:
+        """Decide on the scores of the next hop, one a keyword."""
         self._hops += 1
-        return Heard(round(self._hops * self.ear.hop_ms), float(scores.max()), level_dbfs, tuple(detections))
+        hits = [decider.step(score) for decider, score in zip(self._deciders, scores, strict=True)]
+        detections = tuple(
+            WordDetection(keyword, hit.time_ms, hit.score)
+            for keyword, hit in zip(self.keywords, hits, strict=True)
+            if hit is not None
+        )
+        return HopResult(round(self._hops * self.model.hop_ms), level_dbfs, scores, detections)
 
 
 class _Pace:
@@ -221,11 +260,6 @@ class _Pace:
         self._last = now
         if self._ahead_s > self._slack_s:
             raise TooFast(f"audio comes more than {self._slack_s:g} s ahead of real time: send it as it is recorded")
-
-
-def hears_streams(card: ModelCard) -> bool:
-    """Whether the model takes a state and gives it back, and its front end can go on where it was."""
-    return isinstance(card.front_end, LogMelFrontEnd) and len(card.inputs) == 2 and bool(card.lengths)
 
 
 def _resampler(rate: int, wanted: int) -> soxr.ResampleStream | None:

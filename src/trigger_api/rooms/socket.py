@@ -22,7 +22,8 @@ from trigger_api.errors import (
     UnsupportedMedia,
     in_words,
 )
-from trigger_api.rooms.hub import Hub
+from trigger_api.rooms.manager import StreamManager
+from trigger_api.rooms.session import HopResult, Keyword
 from trigger_api.rooms.stream import Stream
 from trigger_api.schemas import (
     StreamControl,
@@ -32,11 +33,13 @@ from trigger_api.schemas import (
     StreamReady,
     StreamScore,
     StreamStopped,
+    StreamWord,
 )
 from trigger_api.settings import Settings
 
 PROTOCOL = "trigger-api"
 DONE, UNSUPPORTED, POLICY, TOO_BIG, FAILED, AGAIN = 1000, 1003, 1008, 1009, 1011, 1013
+_WORD = "word"
 _PARTING_S = 5  # for the last words to a client that may not read them
 _log = structlog.get_logger(__name__)
 
@@ -44,9 +47,9 @@ _log = structlog.get_logger(__name__)
 class Socket:
     """One accepted WebSocket."""
 
-    def __init__(self, websocket: WebSocket, hub: Hub, settings: Settings) -> None:
+    def __init__(self, websocket: WebSocket, streams: StreamManager, settings: Settings) -> None:
         self._websocket = websocket
-        self._hub = hub
+        self._streams = streams
         self._settings = settings
         self._last = 0.0
 
@@ -66,7 +69,7 @@ class Socket:
     async def _stream(self, query: StreamQuery, caller: str) -> None:
         again = True
         while again:
-            async with self._hub.open(query, caller) as stream:
+            async with self._streams.open(query, caller) as stream:
                 await self._send(_ready(stream))
                 again = await self._converse(stream)
 
@@ -126,16 +129,21 @@ class Socket:
             yield frame
 
     async def _tell(self, stream: Stream) -> bool:
-        async for heard in stream.news():
-            for hit in heard.detections:
-                await self._send(StreamDetection(word=stream.word, time_ms=hit.time_ms, score=round(hit.score, 4)))
+        async for result in stream.results():
+            for hit in result.detections:
+                said = _named(hit.keyword)
+                await self._send(StreamDetection(**said, time_ms=hit.time_ms, score=round(hit.score, 4)))
             if stream.scores:
-                await self._send(
-                    StreamScore(time_ms=heard.time_ms, score=round(heard.score, 4), level_dbfs=heard.level_dbfs)
-                )
+                await self._send_scores(stream, result)
         await self._send(StreamStopped(detections=stream.detections, heard_ms=stream.heard_ms))
         await self._websocket.close(DONE)
         return False
+
+    async def _send_scores(self, stream: Stream, result: HopResult) -> None:
+        level = result.level_dbfs
+        for keyword, score in zip(stream.keywords, result.scores, strict=True):
+            said = _named(keyword)
+            await self._send(StreamScore(**said, time_ms=result.time_ms, score=round(score, 4), level_dbfs=level))
 
     async def _send(self, message: BaseModel) -> None:
         await self._websocket.send_text(message.model_dump_json())
@@ -166,11 +174,12 @@ def close_code(error: ServiceError) -> int:
 
 def _query(websocket: WebSocket) -> StreamQuery:
     params = websocket.query_params
-    repeated = [name for name in params if len(params.getlist(name)) > 1]
+    repeated = [name for name in params if name != _WORD and len(params.getlist(name)) > 1]
     if repeated:  # the last would win, and nobody would know
         raise Unprocessable("; ".join(f"{name}: {ONE_ONLY}" for name in repeated))
+    words = [word for word in params.getlist(_WORD) if word]
     try:
-        return StreamQuery.model_validate(dict(params))
+        return StreamQuery.model_validate({**params, _WORD: words})
     except ValidationError as error:
         raise Unprocessable(in_words(error.errors())) from None
 
@@ -183,13 +192,17 @@ def _control(text: str) -> StreamControl:
 
 
 def _ready(stream: Stream) -> StreamReady:
-    ear = stream.session.ear
+    words = [_listening(keyword) for keyword in stream.keywords]
+    session = stream.session
     return StreamReady(
-        room=stream.room,
-        word=stream.word,
-        model=ear.card.name,
-        version=ear.card.version,
-        rate=stream.session.rate,
-        threshold=stream.session.threshold,
-        hop_ms=ear.hop_ms,
+        **words[0].model_dump(), room=stream.room, rate=session.rate, hop_ms=session.model.hop_ms, words=words
     )
+
+
+def _listening(keyword: Keyword) -> StreamWord:
+    return StreamWord(**_named(keyword), threshold=keyword.decision.threshold)
+
+
+def _named(keyword: Keyword) -> dict[str, str]:
+    """What every message about a word says of it."""
+    return {"word": keyword.word, "model": keyword.card.name, "version": keyword.card.version}

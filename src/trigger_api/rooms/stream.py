@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from itertools import count
 
 from trigger_api.errors import ServiceError, SlowReader
-from trigger_api.rooms.session import Heard, Session
+from trigger_api.rooms.session import HopResult, Keyword, Session
 
 _OUTBOX = 64  # messages that may wait for a client that reads slowly
 _numbers = count(1)
 
-News = Heard | ServiceError | None
+Message = HopResult | ServiceError | None
 
 
 class Stream:
@@ -22,26 +22,29 @@ class Stream:
     Args:
         session: hears it.
         room: its name.
-        word: what is listened for.
-        fed: told whenever there is something to hear.
+        on_audio: told whenever there is something to hear.
         scores: whether every hop is told, not only detections.
     """
 
     def __init__(
-        self, session: Session, room: str, word: str, fed: Callable[[Stream], None], *, scores: bool = False
+        self, session: Session, room: str, on_audio: Callable[[Stream], None], *, scores: bool = False
     ) -> None:
         self.number = next(_numbers)
         self.session = session
         self.room = room
-        self.word = word
         self.since = datetime.now(UTC)
-        self.last: Heard | None = None
+        self.last: HopResult | None = None
         self.detections = 0
         self.ended = False
-        self._fed = fed
+        self._on_audio = on_audio
         self._progress = asyncio.Event()
         self.scores = scores
-        self._outbox: asyncio.Queue[News] = asyncio.Queue(_OUTBOX)
+        self._outbox: asyncio.Queue[Message] = asyncio.Queue(_OUTBOX)
+
+    @property
+    def keywords(self) -> tuple[Keyword, ...]:
+        """The words that are listened for."""
+        return self.session.keywords
 
     @property
     def heard_ms(self) -> int:
@@ -57,12 +60,12 @@ class Stream:
         """
         self.session.feed(pcm)
         if self.session.ready:
-            self._fed(self)
+            self._on_audio(self)
 
     def finish(self) -> None:
-        """Hear what is left; then the news end."""
+        """Hear what is left; then the results end."""
         self.session.finish()
-        self._fed(self)
+        self._on_audio(self)
 
     async def caught_up(self) -> None:
         """Wait until less than a second of audio waits to be heard."""
@@ -70,26 +73,26 @@ class Stream:
             self._progress.clear()
             await self._progress.wait()
 
-    async def news(self) -> AsyncIterator[Heard]:
+    async def results(self) -> AsyncIterator[HopResult]:
         """What is heard, as it is heard, until the stream ends.
 
         Raises:
             ServiceError: the stream cannot go on.
         """
-        while (news := await self._outbox.get()) is not None:
-            if isinstance(news, ServiceError):
-                raise news
-            yield news
+        while (message := await self._outbox.get()) is not None:
+            if isinstance(message, ServiceError):
+                raise message
+            yield message
 
-    def tell(self, heard: Heard) -> None:
+    def send(self, result: HopResult) -> None:
         """Note what was heard; the client is told of detections always, of the rest if it wants to know and reads."""
-        self.last = heard
+        self.last = result
         self._progress.set()
-        self.detections += len(heard.detections)
-        if heard.detections and self._outbox.full():
+        self.detections += len(result.detections)
+        if result.detections and self._outbox.full():
             self.fail(SlowReader("the client does not read what it is sent"))
-        elif heard.detections or (self.scores and self._outbox.qsize() < _OUTBOX // 2):
-            self._outbox.put_nowait(heard)
+        elif result.detections or (self.scores and self._outbox.qsize() < _OUTBOX // 2):
+            self._outbox.put_nowait(result)
 
     def fail(self, error: ServiceError) -> None:
         """End the stream with an error; what was still to be told is not."""

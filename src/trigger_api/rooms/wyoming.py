@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import cast
@@ -19,17 +20,20 @@ from wyoming.server import AsyncEventHandler
 from wyoming.wake import Detect, Detection, NotDetected
 
 from trigger_api import __version__
-from trigger_api.errors import ServiceError, Unprocessable, in_words
-from trigger_api.rooms.hub import Hub
+from trigger_api.errors import Overloaded, ServiceError, Unprocessable, in_words
+from trigger_api.rooms.manager import StreamManager
 from trigger_api.rooms.socket import code
 from trigger_api.rooms.stream import Stream
 from trigger_api.schemas import StreamQuery
 from trigger_api.service import Service
 from trigger_api.settings import Settings
+from trigger_api.tasks.trigger.words import EVERY_WORD, keyword, model_for_word
 
 _WIDTHS, _CHANNELS = (1, 2, 4), (1, 2)
 # What a peer can send that is no Wyoming: it is hung up on, and that is all.
 _NONSENSE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError)
+# A peer that lost its power says as little as one that is quiet: after some seconds the kernel asks whether it lives.
+_KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 _log = structlog.get_logger(__name__)
 
 
@@ -53,7 +57,7 @@ async def serving(uri: str, service: Service) -> AsyncIterator[asyncio.Server]:
         task = cast("asyncio.Task[None]", asyncio.current_task())
         tasks.add(task)
         try:
-            await _Peer(reader, writer, service).run()
+            await _Peer(reader, writer, service).run(full=len(tasks) > service.settings.max_streams)
         finally:
             tasks.discard(task)
 
@@ -75,16 +79,27 @@ async def serving(uri: str, service: Service) -> AsyncIterator[asyncio.Server]:
 
 
 class _Bounded:
-    """A reader that takes no more at once than it should, and does not wait for ever."""
+    """A reader that takes no more at once than it should, and does not wait for ever for what has begun.
+
+    Between events it does wait: satellites keep their connection, and say nothing for hours. Only a peer that has never
+    sent an event is not waited for.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, settings: Settings) -> None:
         self._reader = reader
         self._most = settings.stream_frame_bytes
         self._idle_s = settings.stream_idle_s
+        self._known = False
 
     async def readline(self) -> bytes:
+        async with asyncio.timeout(None if self._known else self._idle_s):
+            first = await self._reader.read(1)
+        if first in (b"", b"\n"):
+            return first
         async with asyncio.timeout(self._idle_s):
-            return await self._reader.readline()
+            line = first + await self._reader.readline()
+        self._known = True
+        return line
 
     async def readexactly(self, count: int) -> bytes:
         if count > self._most:
@@ -99,22 +114,26 @@ class _Peer(AsyncEventHandler):
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, service: Service) -> None:
         super().__init__(cast(asyncio.StreamReader, _Bounded(reader, service.settings)), writer)
         self._service = service
-        self._hub: Hub = service.rooms
+        self._streams: StreamManager = service.rooms
         self._host = str((writer.get_extra_info("peername") or ("local",))[0])
-        self._names: list[str] = []
+        self._asked: dict[str, str] = {}
         self._stream: Stream | None = None
         self._open = AsyncExitStack()
         self._telling: asyncio.Task[None] | None = None
         self._mono = AudioChunkConverter(width=2, channels=1)
 
-    async def run(self) -> None:
-        """Answer until either side hangs up."""
+    async def run(self, *, full: bool = False) -> None:
+        """Answer until either side hangs up; if the server is full, say so."""
         if not _may_enter(self._host, self._service.settings):
             _log.warning("a Wyoming peer has no private address", peer=self._host)
             self.writer.close()
             return
+        _keep_alive(self.writer)
         try:
-            await super().run()
+            if full:
+                await self._refuse(Overloaded("too many peers are connected"))
+            else:
+                await super().run()
         except _NONSENSE as error:
             _log.info("a Wyoming peer is gone", peer=self._host, error=type(error).__name__)
 
@@ -123,7 +142,7 @@ class _Peer(AsyncEventHandler):
         try:
             await self._answer(event)
         except ServiceError as error:
-            await self.write_event(Error(text=error.detail, code=code(error)).event())
+            await self._refuse(error)
             return False
         return True
 
@@ -140,7 +159,7 @@ class _Peer(AsyncEventHandler):
         if Describe.is_type(event.type):
             await self.write_event(_info(self._service).event())
         elif Detect.is_type(event.type):
-            self._names = Detect.from_event(event).names or []
+            self._ask(Detect.from_event(event).names or [])
         elif AudioStart.is_type(event.type):
             await self._begin(AudioStart.from_event(event).rate)
         elif AudioChunk.is_type(event.type):
@@ -148,14 +167,20 @@ class _Peer(AsyncEventHandler):
         elif AudioStop.is_type(event.type):
             await self._end()
 
+    def _ask(self, names: list[str]) -> None:
+        """Note the models to listen with, each as the peer calls it; without names every one."""
+        cards = self._streams.cards()
+        self._asked = {}
+        for name in names:
+            self._asked.setdefault(model_for_word(cards, name), name)
+
     async def _begin(self, rate: int) -> Stream:
         await self.disconnect()
-        word = self._names[0] if self._names else None
         try:
-            query = StreamQuery(room=f"wyoming {self._host}", rate=rate, word=word)
+            query = StreamQuery(room=f"wyoming {self._host}", rate=rate, word=(*self._asked,) or (EVERY_WORD,))
         except ValidationError as error:
             raise Unprocessable(in_words(error.errors())) from None
-        stream = await self._open.enter_async_context(self._hub.open(query, self._host, paced=False))
+        stream = await self._open.enter_async_context(self._streams.open(query, self._host, paced=False))
         self._telling = asyncio.create_task(self._tell(stream))
         self._stream = stream
         return stream
@@ -180,14 +205,29 @@ class _Peer(AsyncEventHandler):
         await self.disconnect()
 
     async def _tell(self, stream: Stream) -> None:
-        name = stream.session.ear.card.name
         try:
-            async for heard in stream.news():
-                for hit in heard.detections:
+            async for result in stream.results():
+                for hit in result.detections:
+                    model = hit.keyword.card.name
+                    name = self._asked.get(model, model)
                     await self.write_event(Detection(name=name, timestamp=hit.time_ms).event())
         except ServiceError as error:
-            await self.write_event(Error(text=error.detail, code=code(error)).event())
-            self.writer.close()
+            await self._refuse(error)
+
+    async def _refuse(self, error: ServiceError) -> None:
+        await self.write_event(Error(text=error.detail, code=code(error)).event())
+        self.writer.close()
+
+
+def _keep_alive(writer: asyncio.StreamWriter) -> None:
+    """Have the kernel find out when a TCP peer is gone that did not say so."""
+    connection = writer.get_extra_info("socket")
+    if connection is None or connection.family == socket.AF_UNIX:
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        if hasattr(socket, name):  # not every system has each
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _may_enter(host: str, settings: Settings) -> bool:
@@ -207,7 +247,7 @@ def _info(service: Service) -> Info:
             description=card.description,
             version=card.version,
             languages=["en"],
-            phrase=card.labels[0] if card.labels else card.name,
+            phrase=keyword(card),
         )
         for card in service.rooms.cards()
     ]

@@ -12,11 +12,11 @@ from trigger_api.errors import Unprocessable
 from trigger_api.routers.deps import ModelName, ModelVersion, Served, WholeForm
 from trigger_api.schemas import Detection, HeardWord, Sensitivity, TriggerAnswer
 from trigger_api.service import Service
-from trigger_api.tasks.trigger import Hearing
+from trigger_api.tasks.trigger.task import TriggerResult
 
 router = APIRouter(prefix="/v1", tags=["trigger"], dependencies=[WholeForm])
 
-_WORDS = "instead of a model: a word or a model's name, may be given often, or `*` for every word that is known"
+_WORDS = "instead of a model: words or models' names, in any case, one or several; `*` is every word that is known"
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Recording = Annotated[UploadFile, File(description="a recording: wav, flac, ogg or mp3, any rate, 1-8 channels")]
 
@@ -47,14 +47,14 @@ async def hear(
     version: str | None = None,
     sensitivity: Sensitivity | None = None,
     threshold: float | None = None,
-) -> Hearing:
+) -> TriggerResult:
     """Run the task on an uploaded recording."""
     return await service.trigger.detect(
         await audio.read(), model=model, version=version, sensitivity=sensitivity, threshold=threshold
     )
 
 
-def answer(heard: Sequence[Hearing]) -> TriggerAnswer:
+def answer(heard: Sequence[TriggerResult]) -> TriggerAnswer:
     """What our own clients read."""
     hits = sorted(((hit, one.word) for one in heard for hit in one.detections), key=lambda pair: pair[0].time_ms)
     return TriggerAnswer(
@@ -69,7 +69,7 @@ def answer(heard: Sequence[Hearing]) -> TriggerAnswer:
     )
 
 
-def _word(heard: Hearing) -> HeardWord:
+def _word(heard: TriggerResult) -> HeardWord:
     return HeardWord(
         word=heard.word,
         detected=bool(heard.detections),

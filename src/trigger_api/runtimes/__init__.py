@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from trigger_api.cards import CONVERTED_FILE, ModelCard, TensorSpec, weights
 from trigger_api.inference import Runner
+from trigger_api.runtimes import openwakeword
 
 Kind = Literal["auto", "tensorflow", "onnx"]
 
@@ -42,11 +43,13 @@ class Options:
 
 
 def load(path: Path, card: ModelCard, options: Options) -> Network:
-    """Load a model folder, or a bare weights file of the "Trigger Word Detection" exercise.
+    """Load a model folder, a bare weights file of the "Trigger Word Detection" exercise, or one of openWakeWord's.
 
     Raises:
         ValueError: the weights are not what the card says, or the runtime asked for cannot serve them.
     """
+    if openwakeword.is_named(path):
+        return openwakeword.load(path, options.intra_op_threads)
     if options.kind != "tensorflow" and find_spec("onnxruntime"):
         converted = _converted(path, card, options)
         if converted is not None:
@@ -57,7 +60,9 @@ def load(path: Path, card: ModelCard, options: Options) -> Network:
 
 
 def servable(path: Path, options: Options) -> bool:
-    """Whether a runtime that is installed may serve a model folder: TensorFlow any, ONNX Runtime what is converted."""
+    """Whether a runtime that is installed may serve a model: TensorFlow any folder, ONNX Runtime what is converted."""
+    if openwakeword.is_named(path):
+        return openwakeword.servable(path)
     if find_spec("tensorflow"):
         return True
     kept = [options.cache / digest(path)] if options.cache else []

@@ -44,7 +44,7 @@ def find(folders: Sequence[Path], card: ModelCard, digest: str, *, threads: int)
     """The first conversion of these weights in some folders; None if there is none that gives Keras's answers."""
     for folder in folders:
         if (folder / CONVERTED_FILE).exists() and (folder / SAMPLES_FILE).exists():
-            session = _open(folder / CONVERTED_FILE, threads)
+            session = open_session(folder / CONVERTED_FILE, threads)
             network = OnnxNetwork(session, card)
             if session.get_modelmeta().custom_metadata_map.get(DIGEST_KEY) != digest:
                 _log.warning("conversion is of other weights", model=card.name)
@@ -62,10 +62,11 @@ def error(network: OnnxNetwork, samples: Path) -> float:
         return max(float(np.abs(outputs[name] - stored[f"out:{name}"]).max()) for name in outputs)
 
 
-def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def open_session(model: Path | bytes, threads: int) -> onnxruntime.InferenceSession:
+    """A session on the processor, of a file or of its bytes."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = False  # it would keep what the largest batches took, of every model, for good
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

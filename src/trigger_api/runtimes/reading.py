@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trigger_api.cards import WEIGHTS_FILE
-from trigger_api.runtimes import exercise, hub, tensorflow
+from trigger_api.runtimes import exercise, hub, openwakeword, tensorflow
 
 
 def read(path: Path) -> Any:
@@ -16,6 +16,8 @@ def read(path: Path) -> Any:
         OSError: it cannot be read.
         ValueError: it is not what it should be.
     """
+    if openwakeword.is_named(path):
+        raise ValueError(f"{path.name} is served as it is: there is no Keras model in it")
     if path.is_file():
         return exercise.rebuild(path)
     return hub.read(path) if hub.is_preset(path) else tensorflow.read(path / WEIGHTS_FILE)

@@ -30,19 +30,29 @@ def trigger(
         list[Path] | None, typer.Option(help="Sounds that are no speech; may be given often.", exists=True)
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")] = 0,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder that keeps synthetic speech for the next word.", file_okay=False)
+    ] = None,
     synthesizer: Annotated[
         str | None, typer.Option(help="Another speech program: 'COMMAND {text} {out}' writes a wav.")
     ] = None,
 ) -> None:
     """Train a trigger word. Stopped and started again, it goes on where it was."""
-    from trigger_api.training.trigger.phrases import checked
+    from trigger_api.datasets.phrases import checked
     from trigger_api.training.trigger.recipe import train_trigger  # TensorFlow and matplotlib take seconds to import
 
     with told(OSError, ValueError):
         phrase = checked(word)
         _advise(phrase, recordings)
         card = train_trigger(
-            phrase, out, recordings, tuple(negatives or ()), tuple(noise or ()), seed=seed, synthesizer=synthesizer
+            phrase,
+            out,
+            [recordings] if recordings else (),
+            negatives or (),
+            noise or (),
+            seed=seed,
+            synthesizer=synthesizer,
+            cache=cache,
         )
     _tell(f"{out}: hears {word!r}; serve it with: trigger-api serve --models {out}")
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters", "decision"}))
@@ -50,33 +60,18 @@ def trigger(
 
 def _advise(phrase: str, recordings: Path | None) -> None:
     """What somebody should know before minutes of training."""
-    from trigger_api.training.trigger.checks import advice
-    from trigger_api.training.trigger.lookalikes import pronounced
+    from trigger_api.datasets.confusables import confusables
+    from trigger_api.datasets.recording_checks import advice
 
     for line in advice(recordings) if recordings else ():
         _tell(line)
-    if pronounced(phrase) is None:
-        _tell(f"how {phrase!r} is pronounced is not known: no words near in sound and no splices are used")
+    if not confusables(phrase):
+        _tell(f"no words near {phrase!r} in sound are known: install espeak-ng and the package pocketsphinx")
 
 
 def _tell(line: str) -> None:
     """Say it as it is: the console would take what is in brackets in a file's name for a colour."""
     err.print(escape(line), highlight=False)
-
-
-@app.command()
-def speech(
-    speech: Annotated[list[Path], typer.Option(help="People speaking; may be given often.", exists=True)],
-    out: Annotated[Path, typer.Option(help="File to write, NAME.weights.h5.", dir_okay=False)],
-    noise: Annotated[list[Path] | None, typer.Option(help="Sounds that are no speech.", exists=True)] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same weights.")] = 0,
-) -> None:
-    """Train the layers below any trigger word. Stopped and started again, it goes on where it was."""
-    from trigger_api.training.trigger.trunk import train_trunk  # TensorFlow takes seconds to import
-
-    with told(ImportError, OSError, ValueError):
-        right = train_trunk(speech, noise or [], out, seed=seed)
-    typer.echo(f"{100 * right:.1f} % of the sounds in new clips are named right")
 
 
 def record(
@@ -85,10 +80,10 @@ def record(
     count: Annotated[int, typer.Option(min=1, max=1_000, help="How many to record.")] = 10,
 ) -> None:
     """Record a word from the microphone, for training it. Needs the extra listen."""
+    from trigger_api.datasets.phrases import checked
+    from trigger_api.datasets.speech import RATE
     from trigger_api.listen import microphone
-    from trigger_api.training.trigger.phrases import checked
     from trigger_api.training.trigger.recorder import record as collect
-    from trigger_api.training.trigger.recordings import RATE
 
     with told(ImportError, OSError, ValueError):
         phrase = checked(word)

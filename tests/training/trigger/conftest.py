@@ -4,21 +4,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from trigger_api.training.trigger.fitting import Schedule
-from trigger_api.training.trigger.network import Layer, Shape
-from trigger_api.training.trigger.recipe import Member, Recipe
-from trigger_api.training.trigger.recordings import RATE
-
-SMALL = Shape(bands=16, stem=(Layer(5, 2, 8), Layer(5, 2, 8)), body=(Layer(3, 1, 8, residual=True),))
+from trigger_api.datasets.speech import RATE
+from trigger_api.training.trigger.fit import Schedule
+from trigger_api.training.trigger.head import Shape
+from trigger_api.training.trigger.recipe import Recipe
 
 
 @pytest.fixture
 def recipe() -> Recipe:
     """Everything of a real run, in seconds."""
-    members = Member(near=True), Member()
-    return Recipe(
-        12, 12, 12, 12, 4, test=6, batch=(4, 4, 4, 3, 1), schedule=Schedule(2, 3), shape=SMALL, members=members
-    )
+    schedule = Schedule(epochs=2, steps=4, positives=8, random=8, hard=8)
+    return Recipe(2, 8, 8, 8, 8, 8, 4, shape=Shape(width=8, members=2), schedule=schedule)
 
 
 @pytest.fixture
@@ -28,7 +24,7 @@ def folders(tmp_path: Path) -> dict[str, Path]:
     for name, slope in (("word", 600), ("other", 0), ("noise", -1)):
         made[name] = tmp_path / name
         made[name].mkdir()
-        for number in range(4):
+        for number in range(12 if name == "other" else 4):
             seconds = np.arange(RATE) / RATE
             hertz = rng.uniform(200, 400) + slope * seconds
             samples = 0.2 * np.sin(2 * np.pi * hertz * seconds) * (np.abs(seconds - 0.5) < 0.3)

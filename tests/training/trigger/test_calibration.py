@@ -4,53 +4,62 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trigger_api.training.trigger import curves
-from trigger_api.training.trigger.calibration import Cost, calibrate, cheapest
-from trigger_api.training.trigger.corpus import NO_WORD, Bank
+from trigger_api.training.trigger import calibration, plots
+from trigger_api.training.trigger.scenes import NO_WORD, Bank
 
 
-def loudest(features: NDArray[np.float32], *, training: bool) -> NDArray[np.float32]:
-    """A stand-in for a network: the first band is the logit, every fourth frame."""
-    assert not training
-    return np.asarray(features[:, 3::4, 0])
+def test_peaks_are_a_refractory_time_apart() -> None:
+    logits = np.full(50, -9.0)
+    logits[[10, 12, 40]] = 3, 5, 1
+    assert calibration.peaks(logits)[:2].tolist() == [5, 1]
+    assert len(calibration.peaks(np.full(12, 1.0))) == 1
 
 
-def bank(logit: float, end: float) -> Bank:
-    features = np.full((10, 240, 2), -5, np.float16)
-    features[:, 120:136] = logit
-    return Bank(features, np.full(10, end, np.float32))
+def test_an_exponential_tail_is_found_again() -> None:
+    rng = np.random.default_rng(0)
+    highest = -3 + rng.exponential(1.5, 4_000)
+    fitted = calibration.tail(highest, hours=2)
+    assert fitted.rate == pytest.approx(2_000 * np.exp(-(fitted.start + 3) / 1.5), rel=0.5)
+    assert fitted.scale == pytest.approx(1.5, rel=0.5)
 
 
-def test_the_threshold_is_the_lowest_that_is_quiet_enough() -> None:
-    decision, costs = calibrate(loudest, bank(6, 1.2), bank(2.1, NO_WORD), 40)
-    assert decision.threshold == pytest.approx(1 / (1 + np.exp(-2.25)), abs=1e-3)
-    assert set(decision.sensitivities.values()) == {decision.threshold}
-    assert decision.delay_ms == 40  # the first score that is high enough decides
-    assert costs[0].false_per_hour == pytest.approx(10 / (24 / 3600))
-    assert costs[-1].false_per_hour == 0
+def test_fewer_false_accepts_need_a_higher_threshold() -> None:
+    highest = np.random.default_rng(1).normal(-4, 1.5, 500)
+    levels = calibration.thresholds(highest, hours=1)
+    assert levels["low"] > levels["medium"] > levels["high"]
 
 
-def test_thresholds_are_not_below_the_least() -> None:
-    decision, _ = calibrate(loudest, bank(6, 1.2), bank(-5, NO_WORD), 40, {"low": 0.9, "medium": 0.8})
-    assert decision.threshold == 0.8
-    assert decision.sensitivities == {"low": 0.9, "medium": 0.8, "high": 0.5}
+def test_thresholds_stay_within_reason() -> None:
+    assert set(calibration.thresholds(np.full(40, -12.0), hours=1).values()) == {0.05}
+    assert max(calibration.thresholds(np.linspace(30, 40, 40), hours=1).values()) == 0.9999
 
 
-def test_sensitivities_are_what_false_accepts_allow() -> None:
-    costs = [Cost(0.5, 20, 0), Cost(0.6, 5, 0), Cost(0.7, 6, 0), Cost(0.8, 2, 0), Cost(0.9, 2, 0)]
-    assert [cheapest(costs, allowed) for allowed in (30, 12, 5, 1)] == [0.5, 0.6, 0.8, 0.9]
+def test_one_peak_is_enough_to_answer() -> None:
+    assert set(calibration.thresholds(np.array([-1.0]), hours=0.1)) == set(calibration.RATES)
 
 
-def test_words_that_are_never_heard_are_missed() -> None:
-    decision, costs = calibrate(loudest, bank(-5, 1.2), bank(-5, NO_WORD), 40)
-    assert decision.threshold == 0.5
-    assert decision.delay_ms == 0
-    assert costs[-1].missed == 1
+class Hears:
+    """A stand-in for a head without context: its score is the embedding's first number."""
+
+    def __call__(self, inputs: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        return {"scores": inputs["embeddings"][..., 0]}
 
 
-def test_curves_are_small_pictures(tmp_path: Path) -> None:
-    curves.learning([[1.0, 0.5, 0.2], [0.9, 0.4, 0.3]], tmp_path / "learning.png")
-    curves.tradeoff([Cost(0.5, 3.0, 0.0), Cost(0.9, 0.0, 0.1)], tmp_path / "tradeoff.png")
+def test_the_delay_is_the_median_lag_of_the_words() -> None:
+    embeddings = np.zeros((3, 30, 96), np.float16)
+    embeddings[:, 13, 0] = 1  # decided at 1.12 s
+    said = Bank(embeddings, np.array([1.0, 1.04, NO_WORD], np.float32))
+    decided = calibration.decision(
+        {"low": 0.9, "medium": 0.8, "high": 0.5}, Hears(), said, np.zeros((0, 96), np.float32)
+    )
+    assert decided.delay_ms == 100
+    assert decided.threshold == 0.8
+    assert decided.sensitivities["low"] == 0.9
+
+
+def test_pictures_are_small(tmp_path: Path) -> None:
+    plots.loss([1.0, 0.5, 0.2], tmp_path / "learning.png")
+    plots.false_accepts(np.linspace(-5, 3, 50), 1.0, {"medium": 0.5}, tmp_path / "tradeoff.png")
     for name in ("learning.png", "tradeoff.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
         assert (tmp_path / name).stat().st_size < 60_000

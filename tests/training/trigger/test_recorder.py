@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.sounds import voiced
 from typer.testing import CliRunner
 
 from trigger_api import listen as ears
 from trigger_api.cli import app
+from trigger_api.datasets.speech import RATE, Samples, read
 from trigger_api.training.trigger.recorder import TAKE_SECONDS, RecorderError, record
-from trigger_api.training.trigger.recordings import RATE, Samples, read
-
-from .test_checks import voiced
 
 SILENCE = np.zeros(int(TAKE_SECONDS * RATE), np.float32)
 
@@ -83,7 +82,7 @@ def test_the_word_is_looked_at_before_the_microphone(tmp_path: Path, monkeypatch
     monkeypatch.setattr(ears, "microphone", without_portaudio)
     result = CliRunner().invoke(app, ["record", "--word", "42", "--out", str(tmp_path)])
     assert result.exit_code == 2
-    assert "not something to say" in result.stderr
+    assert "too short" in result.stderr
 
 
 def test_it_is_told_what_the_microphone_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

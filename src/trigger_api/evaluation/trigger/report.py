@@ -1,192 +1,130 @@
-"""The report of a trigger evaluation: figures as JSON, a table in markdown, and the curve of misses against alarms."""
+"""What a run says: figures as JSON, tables for a person, and the curve of misses against false accepts."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from pydantic import JsonValue
+from rich.table import Table
 
-from trigger_api.evaluation.trigger.listening import load
-from trigger_api.evaluation.trigger.rates import Rate
-from trigger_api.evaluation.trigger.trials import Change, Point, Trial, clips, listen, merged, percentile
-from trigger_api.training.trigger import augment
-from trigger_api.training.trigger.checks import LONGEST_S
-from trigger_api.training.trigger.material import read_all
-from trigger_api.training.trigger.recordings import RATE, Samples, audio_files
+from trigger_api.evaluation.trigger.intervals import Interval
+from trigger_api.evaluation.trigger.scoring import EvaluationRun, OperatingPoint, percentile_ms
 
-RATES = (0.1, 0.5, 1.0)  # false accepts an hour
+Figures = dict[str, Any]
+
+_NAMED = 10  # clips that the console names
+_CURVE_POINTS = 150
 
 
-def evaluate_trigger(
-    model: Path,
-    positives: Sequence[Path],
-    negatives: Sequence[Path],
-    out: Path | None = None,
-    *,
-    noise: Sequence[Path] = (),
-    snr_db: float = 10.0,
-    reverb: bool = False,
-    seed: int = 0,
-) -> dict[str, JsonValue]:
-    """Measure a model folder on recordings, as it would hear them live.
+def operating_points(run: EvaluationRun, counts: Sequence[int], rates: Sequence[float]) -> dict[str, OperatingPoint]:
+    """The points at the card's thresholds, at so many false accepts in all, and at so many an hour, rounded down."""
+    points = {name: run.at(threshold) for name, threshold in run.detector.thresholds.items()}
+    allowed = {f"{count} in all": count for count in counts}
+    allowed |= {f"{rate:g} an hour": math.floor(rate * run.hours) for rate in rates}
+    thresholds = run.thresholds(max(allowed.values(), default=0))
+    return points | {name: run.at(thresholds[count]) for name, count in allowed.items()}
 
-    Args:
-        model: folder with ``model.keras`` and ``card.json``.
-        positives: folders of recordings that hold the word once.
-        negatives: folders of recordings that never do.
-        out: where ``evaluation.json``, ``evaluation.md`` and ``evaluation.png`` go; nowhere if not given.
-        noise: folders of noise that is mixed into everything.
-        snr_db: how far speech is above it.
-        reverb: whether every recording is put into a simulated room.
-        seed: of the noise's places and the rooms.
 
-    Raises:
-        OSError: the model cannot be read.
-        RuntimeError: a recording cannot.
-        ValueError: there are no recordings, nobody speaks in those of the word, or there is no such noise.
-    """
-    if not math.isfinite(snr_db):
-        raise ValueError(f"speech cannot be {snr_db} dB over noise: a finite number is needed")
-    if not (audio_files(positives) and audio_files(negatives)):
-        raise ValueError("both kinds of recordings are needed, with the word and without: one of them has none")
-    change = surroundings(read_noise(noise) if noise else [], snr_db, reverb=reverb)
-    listener = load(model)
-    said = listen(listener, (one for one in clips(positives, said=True) if one.word), change, seed)
-    if not said.takes:
-        raise ValueError("nobody speaks in any of the recordings of the word")
-    unsaid = listen(listener, clips(negatives, said=False), change, seed + 1)
-    trial, left_out = merged([said, unsaid]), len(audio_files(positives)) - len(said.takes)
-    figures = summary(trial, left_out)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "evaluation.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        (out / "evaluation.md").write_text(table(trial, left_out), encoding="utf-8")
-        draw(trial.curve(), out / "evaluation.png")
+def point_figures(point: OperatingPoint) -> Figures:
+    """One point's figures: intervals are the value and its bounds, null where there is none; delays milliseconds."""
+    figures: Figures = {
+        "threshold": point.threshold,
+        **missed_figures(point),
+        "false_accepts": len(point.false_accepts),
+        "false_accepts_per_hour": interval_figures(point.false_accept_rate),
+        "delay_ms": {"p50": percentile_ms(point.delays, 50), "p95": percentile_ms(point.delays, 95)},
+    }
+    if any(point.speakers.values()):
+        figures["speakers_heard_in"] = point.speakers
+    figures["missed_clips"] = [clip.name for clip in point.missed]
+    figures["fired_falsely"] = [
+        {"clip": one.clip, "time_s": round(one.time_s, 2), "score": round(one.score, 4)} for one in point.false_accepts
+    ]
     return figures
 
 
-def read_noise(places: Sequence[Path]) -> list[Samples]:
-    """Every recording of noise, in folders or files, that is longer than a second and not silent.
-
-    Raises:
-        ValueError: there is none. What would be measured is silence, under the name of noise.
-    """
-    found = [clip for clip in read_all(audio_files(places)) if len(clip) > RATE and clip.any()]
-    if not found:
-        raise ValueError("there is no noise to mix in: no recording that can be read, lasts a second and is not silent")
-    return found
+def missed_figures(point: OperatingPoint) -> Figures:
+    """How many words there were and how many were missed."""
+    missed = len(point.missed)
+    return {"words": point.words, "missed": missed, "missed_share": interval_figures(point.miss_rate)}
 
 
-def surroundings(noises: Sequence[Samples], snr_db: float, *, reverb: bool) -> Change | None:
-    """What is done to every recording before it is heard; None if nothing is."""
-    if not noises and not reverb:
-        return None
-
-    def change(samples: Samples, rng: np.random.Generator) -> Samples:
-        heard = augment.filtered(samples, None, augment.room(rng)) if reverb else samples
-        if not noises:
-            return heard
-        clip = noises[int(rng.integers(len(noises)))]
-        background = np.resize(np.roll(clip, int(rng.integers(len(clip)))), len(heard))
-        return augment.mixed(heard, background, snr_db)
-
-    return change
+def interval_figures(interval: Interval) -> list[float | None]:
+    """Value and bounds; JSON has no NaN."""
+    values = (interval.value, interval.low, interval.high)
+    return [round(value, 4) if math.isfinite(value) else None for value in values]
 
 
-def at_rates(trial: Trial) -> list[tuple[float, Point]]:
-    """For each of `RATES`, the point with so many false accepts an hour, rounded down to a whole number of them."""
-    hours = trial.at(1.0).hours
-    return [(rate, trial.allowing(math.floor(rate * hours))) for rate in RATES]
+def tables(points: Mapping[str, Figures], title: str = "") -> Iterator[Table]:
+    """Points as a table, a row each; and what was missed of each kind of word as another, where there are kinds."""
+    speakers = any("speakers_heard_in" in figures for figures in points.values())
+    columns = ["at", "threshold", "missed", "%", "false accepts", "an hour", "delay ms"]
+    drawn = Table(*columns, *(["speakers: all / some / none"] if speakers else []), title=title)
+    for name, figures in points.items():
+        drawn.add_row(name, *_cells(figures))
+    yield drawn
+    kinds = {kind: "" for figures in points.values() for kind in figures.get("by_kind", ())}
+    if kinds:
+        drawn = Table("missed at", *kinds)
+        for name, figures in points.items():
+            drawn.add_row(name, *(_missed(one) for one in figures["by_kind"].values()))
+        yield drawn
 
 
-def doubts(trial: Trial, left_out: int) -> dict[str, JsonValue]:
-    """How many recordings of the word may not be what they should: anything counts as a hit in a word that is long."""
-    lengths = [take.word[1] - take.word[0] for take in trial.takes if take.word]
-    return {
-        "recordings of the word left out, without speech": left_out,
-        f"words that seem longer than {LONGEST_S} s": sum(length > LONGEST_S for length in lengths),
-    }
+def named_clips(figures: Figures) -> Iterator[str]:
+    """Lines that name the first clips that were missed, and the first that fired falsely."""
+    fired = [f"{one['clip']} ({one['time_s']} s, {one['score']:.3f})" for one in figures["fired_falsely"]]
+    for title, names in (("missed", figures["missed_clips"]), ("fired falsely", fired)):
+        if names:
+            more = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            yield f"{title}: {', '.join(names[:_NAMED])}{more}"
 
 
-def summary(trial: Trial, left_out: int = 0) -> dict[str, JsonValue]:
-    """All figures of a trial, for which so many recordings were left out."""
-    own = trial.at(trial.listener.decision.threshold)
-    return {
-        "at the card's threshold": _figures(own),
-        **{f"at {rate} false accepts an hour": _figures(point) for rate, point in at_rates(trial)},
-        **doubts(trial, left_out),
-        "real-time factor": round(trial.cost, 5),
-    }
+def write(figures: Figures, run: EvaluationRun, out: Path) -> None:
+    """Write ``evaluation.json`` and ``evaluation.png``, the curve, into a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "evaluation.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    draw(run, out / "evaluation.png")
 
 
-def table(trial: Trial, left_out: int = 0) -> str:
-    """The figures as a markdown table, and below it what may be wrong with the recordings."""
-    own = trial.at(trial.listener.decision.threshold)
-    rows = [("card", own), *((f"{rate} / h", point) for rate, point in at_rates(trial))]
-    lines = [
-        "| at | threshold | missed | false accepts an hour | delay p50 / p95 |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {name} | {point.threshold:.4f} | {_misses(point)} | {_alarms(point)} | {_delays(point)} |"
-            for name, point in rows
-        ),
-        "",
-        "; ".join(f"{what}: {count}" for what, count in doubts(trial, left_out).items()),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def draw(curve: Sequence[Point], path: Path) -> None:
-    """Misses against false accepts an hour, as a PNG."""
+def draw(run: EvaluationRun, path: Path, most_per_hour: float = 5.0) -> None:
+    """Misses against false accepts an hour, from none to `most_per_hour`, as a PNG."""
     from matplotlib.figure import Figure
 
+    most = min(_CURVE_POINTS, math.ceil(most_per_hour * run.hours))
+    curve = [run.at(threshold) for threshold in dict.fromkeys(run.thresholds(most))]
     figure = Figure(figsize=(5, 3.2), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot([p.false_rate.value for p in curve], [100 * p.misses.value for p in curve], marker="o", markersize=3)
-    axes.set(xlabel="false accepts an hour", ylabel="missed, %", xscale="symlog")
+    rates, misses = [p.false_accept_rate.value for p in curve], [100 * p.miss_rate.value for p in curve]
+    axes.plot(rates, misses, marker="o", markersize=3)
+    axes.set(xlabel="false accepts an hour", ylabel="missed, %", ylim=(0, None))
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=90)
 
 
-def _figures(point: Point) -> dict[str, JsonValue]:
-    return {
-        "threshold": round(point.threshold, 5),
-        "words": point.words,
-        "missed": _rate(point.misses),
-        "false accepts": point.false_accepts,
-        "hours": round(point.hours, 3),
-        "false accepts an hour": _rate(point.false_rate),
-        "delay ms p50": milliseconds(point.lags, 50),
-        "delay ms p95": milliseconds(point.lags, 95),
-        "timestamp error ms p95": milliseconds([abs(error) for error in point.errors], 95),
-    }
+def _cells(figures: Figures) -> Iterator[str]:
+    rate, low, high = figures["false_accepts_per_hour"]
+    yield f"{figures['threshold']:.4f}"
+    yield _missed(figures)
+    yield _percent(figures)
+    yield str(figures["false_accepts"])
+    yield "-" if rate is None else f"{rate:.2f} ({low:.2f}-{high:.2f})"
+    yield _slashed(figures["delay_ms"])
+    if "speakers_heard_in" in figures:
+        yield _slashed(figures["speakers_heard_in"])
 
 
-def _rate(rate: Rate) -> JsonValue:
-    """Value and interval; JSON has no NaN."""
-    values = (rate.value, rate.low, rate.high)
-    return [round(value, 4) if math.isfinite(value) else None for value in values]
+def _missed(figures: Figures) -> str:
+    return f"{figures['missed']} of {figures['words']}"
 
 
-def milliseconds(seconds: Sequence[float], share_below: float) -> int | None:
-    """A percentile of some seconds, in whole milliseconds; None of none: JSON has no NaN."""
-    value = percentile(seconds, share_below)
-    return round(1000 * value) if math.isfinite(value) else None
+def _percent(figures: Figures) -> str:
+    value, low, high = figures["missed_share"]
+    return "-" if value is None else f"{100 * value:.1f}, {100 * low:.1f}-{100 * high:.1f}"
 
 
-def _misses(point: Point) -> str:
-    rate = point.misses
-    return f"{point.words - point.hits} of {point.words} ({100 * rate.low:.1f} - {100 * rate.high:.1f} %)"
-
-
-def _alarms(point: Point) -> str:
-    rate = point.false_rate
-    return f"{rate.value:.2f} ({rate.low:.2f} - {rate.high:.2f})"
-
-
-def _delays(point: Point) -> str:
-    return f"{milliseconds(point.lags, 50)} / {milliseconds(point.lags, 95)} ms"
+def _slashed(figures: Figures) -> str:
+    return " / ".join("-" if value is None else str(value) for value in figures.values())

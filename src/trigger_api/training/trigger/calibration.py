@@ -1,7 +1,7 @@
-"""From scores to a decision: the threshold, the words' usual lag, and what each threshold would cost.
+"""From scores to a decision: thresholds by how often people who say other things would be misheard.
 
-Measured on new scenes made from clips of other speech that training did not see, but for single sounds of them where
-words are spliced. The words in them are those it did see: misses are therefore flattering, false accepts are not.
+Measured on recordings that training did not see, by speaker where file names tell. They are too few hours to count one
+false accept in ten: the rates of the highest scores are extrapolated, for their tail falls off exponentially.
 """
 
 from __future__ import annotations
@@ -14,77 +14,76 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_api.cards import Decision
-from trigger_api.streaming import Decider
-from trigger_api.training.trigger.corpus import SCENE_SECONDS, Bank
+from trigger_api.training.trigger.embedder import STEP_SECONDS
+from trigger_api.training.trigger.scenes import NO_WORD, Bank
 
-# False accepts an hour of scenes in which somebody speaks all the time, a third of it words by themselves: harder
-# than life by about six times.
-SENSITIVITIES = {"low": 1.0, "medium": 4.0, "high": 12.0}
-THRESHOLDS = tuple(float(t) for t in 1 / (1 + np.exp(-np.linspace(0, 8, 33))))
+RATES = {"low": 0.1, "medium": 0.5, "high": 2.0}
+"""False accepts an hour of people talking, of each sensitivity."""
+REFRACTORY_MS = 1_000
 
-_BATCH = 256
-_PATIENCE = 1  # of a word through a telephone, one score may be certain and its neighbours not
-_REFRACTORY_MS = 1_000
+_TAIL = 25  # peaks that the tail is fitted to
+_APART = round(REFRACTORY_MS / 1000 / STEP_SECONDS)
+_LEAST, _MOST = 0.05, 0.9999  # thresholds beyond are not believed
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Cost:
-    """One threshold: false accepts an hour of other speech, and the share of words missed."""
+class Tail:
+    """How often a logit is exceeded: `rate` times an hour at `start`, e times less for each `scale` above."""
 
-    threshold: float
-    false_per_hour: float
-    missed: float
+    start: float
+    scale: float
+    rate: float
 
-
-def calibrate(
-    network: Any, said: Bank, unsaid: Bank, frame_ms: float, least: Mapping[str, float] | None = None
-) -> tuple[Decision, list[Cost]]:
-    """A decision with a threshold for each of `SENSITIVITIES`, "medium" being the default; and all costs.
-
-    Args:
-        network: the training network, features to logits.
-        said: scenes with the word.
-        unsaid: scenes without.
-        frame_ms: from one score to the next.
-        least: thresholds that sensitivities have at least.
-    """
-    words, others = _scores(network, said), _scores(network, unsaid)
-    hours = len(unsaid) * SCENE_SECONDS / 3600
-    costs = []
-    for decision in map(_decision, THRESHOLDS):
-        false = sum(len(Decider(decision, frame_ms).push(row)) for row in others)
-        missed = 1 - len(_lags(words, said.ends, decision, frame_ms)) / len(words)
-        costs.append(Cost(decision.threshold, false / hours, missed))
-    least = least or {}
-    levels = {name: max(cheapest(costs, allowed), least.get(name, 0.0)) for name, allowed in SENSITIVITIES.items()}
-    chosen = _decision(levels["medium"])
-    lags = _lags(words, said.ends, chosen, frame_ms)
-    delay = max(0, round(1_000 * float(np.median(lags)))) if len(lags) else 0
-    return chosen.model_copy(update={"delay_ms": delay, "sensitivities": levels}), costs
+    def threshold(self, rate: float) -> float:
+        """The score (0..1) that is exceeded so many times an hour."""
+        logit = self.start + self.scale * np.log(self.rate / rate)
+        return float(np.clip(1 / (1 + np.exp(-logit)), _LEAST, _MOST))
 
 
-def cheapest(costs: Sequence[Cost], allowed: float) -> float:
-    """The lowest threshold from which on no more false accepts an hour than allowed are made; the highest if none."""
-    dear = [number for number, cost in enumerate(costs) if cost.false_per_hour > allowed]
-    return round(costs[min(max(dear, default=-1) + 1, len(costs) - 1)].threshold, 4)
+def peaks(logits: Floats) -> Floats:
+    """The highest logits of a recording that are a refractory time apart, highest first."""
+    left, found = logits.copy(), []
+    while len(left) and np.isfinite(left.max()):
+        place = int(left.argmax())
+        found.append(left[place])
+        left[max(0, place - _APART) : place + _APART + 1] = -np.inf
+    return np.array(found)
 
 
-def _decision(threshold: float) -> Decision:
-    return Decision(threshold=threshold, patience=_PATIENCE, refractory_ms=_REFRACTORY_MS)
+def tail(highest: Floats, hours: float) -> Tail:
+    """The tail of the highest logits of so many hours; their mean excess over the lowest of them is its scale."""
+    top = np.sort(highest)[::-1][: _TAIL + 1]
+    excess = float((top[:-1] - top[-1]).mean()) if len(top) > 1 else 1.0
+    return Tail(float(top[-1]), max(excess, 0.1), (len(top) - 1 or 1) / hours)
 
 
-def _scores(network: Any, bank: Bank) -> NDArray[np.float32]:
-    parts = [
-        np.asarray(network(bank.features[k : k + _BATCH].astype(np.float32), training=False))
-        for k in range(0, len(bank), _BATCH)
-    ]
-    return np.asarray(1 / (1 + np.exp(-np.concatenate(parts))), np.float32)
+def thresholds(highest: Floats, hours: float) -> dict[str, float]:
+    """A threshold for each of `RATES`."""
+    fitted = tail(highest, hours)
+    return {name: round(fitted.threshold(rate), 4) for name, rate in RATES.items()}
 
 
-def _lags(
-    rows: NDArray[np.float32], ends: Sequence[float] | NDArray[np.float32], decision: Decision, frame_ms: float
-) -> NDArray[np.float64]:
-    """Seconds from each word's end to its first detection, for the words that have one near their end."""
-    found = [Decider(decision, frame_ms).push(row) for row in rows]
-    lags = [hits[0].time_ms / 1000 - float(end) for hits, end in zip(found, ends, strict=True) if hits]
-    return np.array([lag for lag in lags if -0.5 <= lag <= 0.5])
+def decision(levels: Mapping[str, float], network: Any, said: Bank, lead: NDArray[np.float32]) -> Decision:
+    """The card's decision; its delay is the median lag from the end of the word to the first score that suffices."""
+    chosen = Decision(threshold=levels["medium"], refractory_ms=REFRACTORY_MS, sensitivities=dict(levels))
+    lags = _lags(network, said, lead, chosen.threshold)
+    return chosen.model_copy(update={"delay_ms": max(0, round(1000 * float(np.median(lags)))) if len(lags) else 0})
+
+
+def _lags(network: Any, said: Bank, lead: NDArray[np.float32], threshold: float) -> Floats:
+    """Seconds from each word's end to the first score above the threshold near it."""
+    rows = said.ends != NO_WORD
+    before = np.broadcast_to(lead, (int(rows.sum()), *lead.shape))
+    embeddings = np.concatenate([before, said.embeddings[rows].astype(np.float32)], axis=1)
+    scores = np.asarray(network({"embeddings": embeddings})["scores"])
+    times = (np.arange(scores.shape[1]) + 1) * STEP_SECONDS
+    found = [(times[row >= threshold][:1] - end).tolist() for row, end in zip(scores, said.ends[rows], strict=True)]
+    return np.array([lag for lags in found for lag in lags if -0.3 <= lag <= 0.5])
+
+
+def logits(scores: Sequence[float] | NDArray[np.floating[Any]]) -> Floats:
+    """Scores as logits, finite."""
+    bounded = np.clip(np.asarray(scores, np.float64), 1e-7, 1 - 1e-7)
+    return np.asarray(np.log(bounded / (1 - bounded)))

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from trigger_api.datasets.recording_checks import Check, check
+from trigger_api.datasets.speech import RATE, Samples
 from trigger_api.listen import Audio
-from trigger_api.training.trigger.checks import Check, check
-from trigger_api.training.trigger.recordings import RATE, Samples
 
 TAKE_SECONDS = 2.5
 _TRIES = 3  # of one recording; then the fault is the microphone's

@@ -1,0 +1,1 @@
+"""Training and test material: readers of recordings, speech synthesis, pronunciation, augmentation."""

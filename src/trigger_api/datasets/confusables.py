@@ -1,0 +1,160 @@
+"""Confusables: words, and pairs of words, that sound like a phrase without being it.
+
+The words are those of PocketSphinx's pronouncing dictionary, where that is installed. What the dictionary does not
+know, names or "R2 D2", is pronounced by espeak-ng.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from importlib.util import find_spec
+from itertools import product
+
+from trigger_api.datasets import pronunciation
+
+_DICTIONARY = "model/en-us/cmudict-en-us.dict"
+NEAREST = 24
+"""Of the words near in sound, those that a model is measured with."""
+Sounds = tuple[str, ...]
+
+_LONGER = 3  # sounds that a confusable may have more or less than the phrase
+_PAIRS, _HALF = 12, 2  # pairs of words, and sounds that either of them has at least
+# The dictionary's alphabet (ARPAbet) for espeak-ng's; longer symbols stand first.
+_ARPABET = {
+    "eɪ": "EY",
+    "aɪ": "AY",
+    "oʊ": "OW",
+    "aʊ": "AW",
+    "ɔɪ": "OY",
+    "dʒ": "JH",
+    "tʃ": "CH",
+    "ɜː": "ER",
+    "iː": "IY",
+    "uː": "UW",
+    "ɑː": "AA",
+    "ɔː": "AO",
+    "ɚ": "ER",
+    "æ": "AE",
+    "ɪ": "IH",
+    "ᵻ": "IH",
+    "ɛ": "EH",
+    "ʌ": "AH",
+    "ʊ": "UH",
+    "ə": "AH",
+    "ɐ": "AH",
+    "ɑ": "AA",
+    "ɔ": "AO",
+    "i": "IY",
+    "u": "UW",
+    "a": "AA",
+    "o": "OW",
+    "e": "EY",
+    "θ": "TH",
+    "ð": "DH",
+    "ɹ": "R",
+    "ɾ": "T",
+    "ʃ": "SH",
+    "ʒ": "ZH",
+    "ŋ": "NG",
+    "j": "Y",
+    "h": "HH",
+    "ɡ": "G",
+    **{letter: letter.upper() for letter in "wvtdkpbzslnmf"},
+}
+_SYMBOL = re.compile("|".join(sorted(_ARPABET, key=len, reverse=True)))
+
+
+@cache
+def dictionary() -> dict[str, Sounds]:
+    """The sounds of each word that is nothing but letters; empty where there is no dictionary."""
+    return {word: sounds for word, sounds in _entries().items() if word.isalpha()}
+
+
+@cache
+def _entries() -> dict[str, Sounds]:
+    """Words with an apostrophe or a hyphen (o'clock, wake-up), too."""
+    if not find_spec("pocketsphinx"):
+        return {}
+    lines = (files("pocketsphinx") / _DICTIONARY).read_text(encoding="utf-8").splitlines()
+    return {word: tuple(sounds) for word, *sounds in (line.split() for line in lines)}
+
+
+@cache
+def sounds_of(phrase: str) -> Sounds:
+    """The sounds of a phrase, by the dictionary or else by espeak-ng; none where neither knows them."""
+    known = _entries()
+    if all(word in known for word in phrase.split()):
+        return tuple(sound for word in phrase.split() for sound in known[word])
+    try:
+        return tuple(_ARPABET[symbol] for symbol in _SYMBOL.findall(pronunciation.phonemes(phrase)))
+    except (OSError, subprocess.SubprocessError):
+        return ()
+
+
+def confusables(phrase: str, count: int = 60) -> list[str]:
+    """What is nearest in sound to a phrase, nearest first, but what begins with it.
+
+    Pairs of words that make it up together ("active eight") and the words of a phrase by themselves are among them.
+    """
+    known, wanted = dictionary(), sounds_of(phrase)
+    if not (known and wanted):
+        return []
+    near = {word: _unlike(wanted, known[word]) for word in _of_length(len(wanted)) if not _begins(known[word], wanted)}
+    pairs = {pair: _unlike(wanted, sounds_of(pair)) for pair in _pairs(wanted) if sounds_of(pair) != wanted}
+    nearest = sorted(near, key=near.__getitem__)[: count - len(pairs)] + list(pairs)
+    return [text for text in dict.fromkeys([*_partly(phrase.split()), *nearest]) if text != phrase]
+
+
+def _partly(words: Sequence[str]) -> list[str]:
+    """Of a phrase of several words: each by itself, and the phrase with one of them replaced by what sounds like it."""
+    if len(words) < 2:
+        return []
+    changed = [
+        " ".join([*words[:place], near, *words[place + 1 :]])
+        for place, word in enumerate(words)
+        for near in _nearest(sounds_of(word), 6)
+        if sounds_of(near) != sounds_of(word)
+    ]
+    return [*words, *changed]
+
+
+def _pairs(wanted: Sounds) -> list[str]:
+    """Two words whose sounds, one after the other, are nearly those wanted."""
+    found: dict[str, float] = {}
+    for split in range(_HALF, len(wanted) - _HALF + 1):
+        for first, second in product(_nearest(wanted[:split]), _nearest(wanted[split:])):
+            found[f"{first} {second}"] = _unlike(wanted, (*dictionary()[first], *dictionary()[second]))
+    return sorted(found, key=found.__getitem__)[:_PAIRS]
+
+
+@cache
+def _nearest(wanted: Sounds, count: int = 3) -> list[str]:
+    """The words nearest to some sounds."""
+    near = [(distance(wanted, dictionary()[word]), word) for word in _of_length(len(wanted), 1)]
+    return [word for _, word in sorted(near)[:count]]
+
+
+def _of_length(sounds: int, more: int = _LONGER) -> list[str]:
+    return [word for word, own in dictionary().items() if abs(len(own) - sounds) <= more]
+
+
+def _begins(sounds: Sounds, wanted: Sounds) -> bool:
+    return sounds[: len(wanted)] == wanted
+
+
+def _unlike(wanted: Sounds, sounds: Sounds) -> float:
+    return distance(wanted, sounds) / max(len(wanted), len(sounds))
+
+
+def distance(one: Sounds, other: Sounds) -> int:
+    """How many sounds must be put in, taken out or changed (Levenshtein)."""
+    row = list(range(len(other) + 1))
+    for left, a in enumerate(one, 1):
+        before, row[0] = row[0], left
+        for right, b in enumerate(other, 1):
+            before, row[right] = row[right], min(row[right] + 1, row[right - 1] + 1, before + (a != b))
+    return row[-1]

@@ -1,0 +1,191 @@
+"""Google's speech embedding as a Keras network that also streams: ``f(mel, state) -> (embeddings, state)``.
+
+The published ONNX file turns 76 frames into 96 numbers and is asked again for every eight frames. Here each convolution
+in time keeps the last two rows of its input in the state instead, so that nothing is computed twice: embedding k has
+heard the frames before ``8 * (k + 1)``, the last 76 of them. A state of zeros means that silence came before.
+
+The architecture is that of the file (twenty convolutions, 328 000 weights, Apache-2.0).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_api.cards import WEIGHTS_FILE, DataSource, Limits, MelFrontEnd, ModelCard, TensorSpec, write_card
+
+BANDS, EMBEDDING = 32, 96
+SILENT = -8.0  # the front end's number for digital silence
+_LEAK, _FLOOR, _EPSILON = 0.2, -0.4, 1e-3
+_LONG = 160  # frames after which nothing is left of what came before
+_PAST = 2  # rows of its input that a convolution over three rows looks back on
+
+Weights = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One layer, its arrays as Keras has them.
+
+    Attributes:
+        kernel: ``[time, band, in, out]``.
+        scale: factor and offset, after a ReLU, before the leaky ReLU; only the first layer has them.
+        pool: rows and bands of the maximum that is taken at the end; (1, 1) where none is.
+    """
+
+    kernel: Weights
+    bias: Weights
+    scale: tuple[Weights, Weights] | None = None
+    pool: tuple[int, int] = (1, 1)
+
+    @property
+    def in_time(self) -> bool:
+        """Whether it looks at rows before the present one."""
+        return len(self.kernel) > 1
+
+
+def read(path: Path) -> list[Convolution]:
+    """The layers of the published ``embedding_model.onnx``.
+
+    Raises:
+        ValueError: the file holds another network.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(path).graph
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    layers: list[Convolution] = []
+    for node in graph.node:
+        if node.op_type == "Conv":
+            kernel, *bias = (arrays[name] for name in node.input[1:])
+            offset = bias[0] if bias else np.zeros(len(kernel), np.float32)
+            layers.append(Convolution(kernel.transpose(2, 3, 1, 0), offset))
+        elif node.op_type == "BatchNormalization":
+            layers[-1] = replace(layers[-1], scale=_folded(*(arrays[name] for name in node.input[1:])))
+        elif node.op_type == "MaxPool":
+            (pool,) = (tuple(attribute.ints) for attribute in node.attribute if attribute.name == "kernel_shape")
+            layers[-1] = replace(layers[-1], pool=pool)
+    if [layer.kernel.shape[-1] for layer in layers] != [24] * 3 + [48] * 4 + [72] * 4 + [96] * 9:
+        raise ValueError(f"{path.name} is not the speech embedding")
+    return layers
+
+
+def _folded(gamma: Weights, beta: Weights, mean: Weights, variance: Weights) -> tuple[Weights, Weights]:
+    factor = gamma / np.sqrt(variance + _EPSILON)
+    return factor, beta - mean * factor
+
+
+def network(layers: Sequence[Convolution]) -> Any:
+    """The Keras model: ``mel [T, 32]``, T a multiple of 8, and ``state`` to ``embeddings [T / 8, 96]``, ``state``."""
+    model = _built(layers, np.zeros(sum(map(np.prod, _rows(layers))), np.float32))
+    frames = np.full((1, _LONG, BANDS), SILENT, np.float32)
+    silence = model({"mel": frames, "state": np.zeros((1, *model.input["state"].shape[1:]), np.float32)})["state"]
+    return _built(layers, np.asarray(silence)[0])
+
+
+def _rows(layers: Sequence[Convolution]) -> list[tuple[int, int, int]]:
+    """The shape of what each convolution in time keeps: rows, bands, channels."""
+    bands, rows = BANDS, []
+    for layer in layers:
+        if layer.in_time:
+            rows.append((_PAST, bands, layer.kernel.shape[2]))
+        bands //= layer.pool[1]
+    return rows
+
+
+def _built(layers: Sequence[Convolution], silence: Weights) -> Any:
+    import keras
+    from keras import ops
+
+    mel = keras.Input((None, BANDS), name="mel")
+    state = keras.Input((len(silence),), name="state")
+    offset = keras.layers.BatchNormalization(scale=False, epsilon=0.0, name="silence")  # of it only the sum is used
+    past, x = offset(state), ops.expand_dims(mel, -1)
+    after: list[Any] = []
+    rows = iter(_rows(layers))
+    for number, layer in enumerate(layers):
+        if layer.in_time:
+            shape, taken = next(rows), sum(part.shape[-1] for part in after)
+            size = int(np.prod(shape))
+            x = ops.concatenate([ops.reshape(past[:, taken : taken + size], (-1, *shape)), x], axis=1)
+            after.append(ops.reshape(x[:, -_PAST:], (-1, size)))
+        x = _layer(x, layer, f"conv{number}", last=layer is layers[-1])
+    outputs = {
+        "embeddings": keras.layers.Reshape((-1, EMBEDDING))(x),
+        "state": ops.concatenate(after, axis=-1) - offset(ops.zeros_like(state)),
+    }
+    model = keras.Model({"mel": mel, "state": state}, outputs, name="speech_embedding")
+    _fill(model, layers, silence)
+    return model
+
+
+def _layer(x: Any, layer: Convolution, name: str, *, last: bool) -> Any:
+    """Convolution, activation and maximum; bands are padded with zeros, time is not."""
+    from keras import layers as keras_layers
+    from keras import ops
+
+    time, bands, _, channels = layer.kernel.shape
+    if bands > 1:
+        x = keras_layers.ZeroPadding2D(((0, 0), (1, 1)))(x)
+    x = keras_layers.Conv2D(channels, (time, bands), name=name)(x)
+    if last:
+        return x
+    if layer.scale:
+        x = keras_layers.BatchNormalization(epsilon=0.0, name=f"{name}_scale")(keras_layers.ReLU()(x))
+    x = ops.maximum(keras_layers.LeakyReLU(_LEAK)(x), _FLOOR)
+    return keras_layers.MaxPooling2D(layer.pool)(x) if layer.pool != (1, 1) else x
+
+
+def _fill(model: Any, layers: Sequence[Convolution], silence: Weights) -> None:
+    one, none = np.ones_like(silence), np.zeros_like(silence)
+    model.get_layer("silence").set_weights([silence, none, one])
+    for number, layer in enumerate(layers):
+        model.get_layer(f"conv{number}").set_weights([layer.kernel, layer.bias])
+        if layer.scale:
+            factor, shift = layer.scale
+            model.get_layer(f"conv{number}_scale").set_weights(
+                [factor, shift, np.zeros_like(factor), np.ones_like(factor)]
+            )
+
+
+def convert(path: Path, out: Path) -> ModelCard:
+    """Write the published file as a model folder: ``model.keras`` and ``card.json``.
+
+    Raises:
+        ValueError: the file holds another network.
+    """
+    model = network(read(path))
+    out.mkdir(parents=True, exist_ok=True)
+    model.save(out / WEIGHTS_FILE)
+    state = TensorSpec(name="state", shape=model.input["state"].shape[1:])
+    card = ModelCard(
+        task="embedding",
+        name="speech-embedding",
+        version="1",
+        description="what was said in the last 0.76 s, as 96 numbers every 80 ms; trigger words share it",
+        inputs=(TensorSpec(name="mel", shape=(-1, BANDS), between=(SILENT, 8.0)), state),
+        outputs=(TensorSpec(name="embeddings", shape=(-1, EMBEDDING)), state),
+        lengths=(8, 264, 528, 1056),
+        frame_ms=80,
+        context=9,
+        front_end=MelFrontEnd(),
+        limits=Limits(batch_sizes=(1,), stream_batch_sizes=(1, 2, 4, 8, 16, 32)),
+        parameters=sum(layer.kernel.size + layer.bias.size for layer in read(path)),
+        training_data=(DataSource(name="Google's speech_embedding", licence="Apache-2.0", note="weights, converted"),),
+        training_command=f"python -m trigger_api.runtimes.speech_embedding {path.name} OUT",
+        sha256=hashlib.sha256((out / WEIGHTS_FILE).read_bytes()).hexdigest(),
+    )
+    write_card(out, card)
+    return card
+
+
+if __name__ == "__main__":
+    convert(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,62 @@
+"""Recordings as speech embeddings, offline: the bundled backbone over many recordings at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_api.cards import CONVERTED_FILE, MelFrontEnd
+from trigger_api.datasets.speech import Samples
+from trigger_api.registry import BUNDLED
+from trigger_api.tasks.trigger.mel import FRAMES, Mel
+
+FOLDER = BUNDLED / "embedding" / "speech-embedding" / "1"
+STEP_SECONDS = 0.08
+_SILENT = -8.0  # mel of digital silence
+_BATCH = 8  # what is computed of so many stays in the cache
+
+Embeddings = NDArray[np.float32]
+
+
+class Embedder:
+    """The backbone on one core. A state of zeros precedes every recording: silence came before."""
+
+    def __init__(self) -> None:
+        self._mel = Mel(MelFrontEnd())
+
+    def clip(self, samples: Samples) -> Embeddings:
+        """Embeddings ``[n, 96]`` of one recording of any length; the last step is filled with silence."""
+        return self.mels(self._mel.features(samples)[None])[0]
+
+    def clips(self, recordings: Sequence[Samples]) -> Embeddings:
+        """Embeddings ``[N, n, 96]`` of recordings of one length."""
+        mels = np.stack([self._mel.features(samples) for samples in recordings])
+        return np.concatenate([self.mels(mels[start : start + _BATCH]) for start in range(0, len(mels), _BATCH)])
+
+    def mels(self, mels: NDArray[np.float32]) -> Embeddings:
+        """Embeddings of mel features ``[N, 8 n, 32]``."""
+        inputs = {"mel": mels, "state": np.zeros((len(mels), self._state), np.float32)}
+        embeddings: Embeddings = self._session.run(None, inputs)[0]
+        return embeddings
+
+    @cached_property
+    def silence(self) -> NDArray[np.float32]:
+        """The embedding of silence ``[96]``."""
+        return self.mels(np.full((1, FRAMES, MelFrontEnd().bands), _SILENT, np.float32))[0, 0]
+
+    @cached_property
+    def _state(self) -> int:
+        (state,) = (one for one in self._session.get_inputs() if one.name == "state")
+        return int(state.shape[1])
+
+    @cached_property
+    def _session(self) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        return onnxruntime.InferenceSession(FOLDER / CONVERTED_FILE, options, providers=["CPUExecutionProvider"])

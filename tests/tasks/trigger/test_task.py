@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import BeepNetwork, beeps, embedding_card, encode, trigger_card
+from trigger_api.cards import Decision, Limits, ModelCard, SpectrogramFrontEnd, TensorSpec
+from trigger_api.errors import DeadlineExceeded, NotReady, TooLarge, UnknownModel
+from trigger_api.inference import Engine, Runner, Tensors
+from trigger_api.media.audio import Audio, AudioLimits, decode
+from trigger_api.metrics import Metrics
+from trigger_api.registry import Entry, Registry
+from trigger_api.runtimes import Network
+from trigger_api.tasks.trigger import task as module
+from trigger_api.tasks.trigger.task import Trigger
+from trigger_api.tasks.trigger.words import acquire
+
+
+class LevelNetwork:
+    """The shape of the exercise's network: scores a step by how loud its four frames are."""
+
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+        def run(tensors: Tensors) -> Tensors:
+            power = tensors["spectrogram"].sum(axis=2)[:, :5_500].reshape(batch, 1_375, 4).mean(axis=2)
+            return {"scores": (power > 1e5).astype(np.float32)[..., None]}
+
+        return run
+
+
+def exercise_card() -> ModelCard:
+    return ModelCard(
+        task="trigger",
+        name="exercise",
+        version="1",
+        inputs=(TensorSpec(name="spectrogram", shape=(5_511, 101)),),
+        outputs=(TensorSpec(name="scores", shape=(1_375, 1)),),
+        frame_ms=320 / 44.1,
+        context=345,
+        front_end=SpectrogramFrontEnd(level_dbfs=None),
+        decision=Decision(threshold=0.5, refractory_ms=300),
+        limits=Limits(batch_sizes=(1, 2)),
+    )
+
+
+@pytest.fixture
+def network() -> BeepNetwork:
+    return BeepNetwork()
+
+
+@pytest.fixture
+async def task(network: BeepNetwork) -> AsyncIterator[Trigger]:
+    engine = Engine(inference_threads=1, preprocess_threads=1, preprocess_queue=9)
+    cards = [trigger_card(), embedding_card(), exercise_card()]
+
+    def load(path: Path, card: ModelCard) -> Network:
+        return LevelNetwork() if card.name == "exercise" else network
+
+    registry = Registry([Entry(card, Path()) for card in cards], load, engine.scheduler, Metrics())
+    await asyncio.to_thread(registry.load_all)
+    yield Trigger(engine, registry, AudioLimits(seconds=180))
+    network.gate.set()
+    await engine.close(5)
+
+
+async def ends(task: Trigger, wanted: Sequence[float], seconds: float, **options: object) -> list[int]:
+    model = str(options.get("model", "beep"))
+    heard = await task.detect(encode(beeps(wanted, seconds=seconds)), model=model)
+    assert heard.duration_ms == round(seconds * 1000)
+    return [hit.time_ms for hit in heard.detections]
+
+
+@pytest.mark.parametrize("model", ["beep", "exercise"])
+class TestAnyLength:
+    async def test_a_clip_shorter_than_a_window(self, task: Trigger, model: str) -> None:
+        assert len(await ends(task, [0.25], 0.3, model=model)) == 1
+
+    async def test_minutes_with_a_word_at_every_place_of_the_seams(self, task: Trigger, model: str) -> None:
+        wanted = np.arange(0.5, 120, 0.7).tolist()
+        found = await ends(task, wanted, 120, model=model)
+        assert len(found) == len(wanted)
+        starts = np.array(wanted) * 1000 - 200
+        assert np.abs(np.array(found) - starts).max() < 60  # less than a step
+
+    async def test_silence(self, task: Trigger, model: str) -> None:
+        assert await ends(task, [], 12.3, model=model) == []
+
+    async def test_a_single_sample(self, task: Trigger, model: str) -> None:
+        heard = await task.detect(encode(np.zeros(1, np.float32)), model=model)
+        assert heard.detections == ()
+
+
+async def test_a_word_at_the_very_end_is_heard_within_the_recording(task: Trigger) -> None:
+    (end,) = await ends(task, [1.0], 0.83)
+    assert end <= 830
+
+
+async def test_the_callers_threshold_counts(task: Trigger) -> None:
+    data = encode(beeps([1.0], seconds=2))
+    assert (await task.detect(data, threshold=0.9)).threshold == 0.9
+    assert (await task.detect(data)).threshold == 0.5
+
+
+async def test_its_errors(task: Trigger, network: BeepNetwork) -> None:
+    with pytest.raises(UnknownModel):
+        await task.detect(b"", model="nix")
+    with pytest.raises(TooLarge):
+        await task.detect(encode(np.zeros(16_000 * 181, np.float32)))
+
+
+async def test_a_late_answer_is_no_answer(network: BeepNetwork) -> None:
+    engine = Engine(inference_threads=1, preprocess_threads=1, preprocess_queue=9)
+    cards = [trigger_card(limits=Limits(batch_sizes=(1,), deadline_s=0.1)), embedding_card()]
+    entries = [Entry(card, Path()) for card in cards]
+    registry = Registry(entries, lambda path, card: network, engine.scheduler, Metrics())
+    registry.load_all()
+    network.gate.clear()
+    with pytest.raises(DeadlineExceeded):
+        await Trigger(engine, registry, AudioLimits()).detect(encode(beeps([1.0], seconds=2)))
+    network.gate.set()
+    await engine.close(5)
+
+
+async def test_words_hear_one_decoding_and_answer_as_each_alone(task: Trigger, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, times = encode(beeps([1.0], seconds=2)), []
+
+    def counted(*args: object) -> Audio:
+        times.append(1)
+        return decode(*args)  # type: ignore[arg-type]
+
+    alone = [await task.detect(data, model=name) for name in ("beep", "exercise")]
+    monkeypatch.setattr(module, "decode", counted)
+    assert await task.detect_words(data, ["*"]) == alone
+    assert await task.detect_words(data, ["exercise", "beep"]) == alone[::-1]
+    assert len(times) == 2
+
+
+async def test_every_word_where_there_is_none() -> None:
+    engine = Engine(inference_threads=1, preprocess_threads=1, preprocess_queue=9)
+    registry = Registry([], lambda path, card: BeepNetwork(), engine.scheduler, Metrics())
+    with pytest.raises(UnknownModel):
+        await Trigger(engine, registry, AudioLimits()).detect_words(b"", ["*"])
+    await engine.close(5)
+
+
+class ManyWords:
+    """Twenty heads on one backbone; what each network was asked."""
+
+    def __init__(self) -> None:
+        self.network = BeepNetwork()
+        self.names = [f"beep{n}" for n in range(20)]
+        self.asked: list[str] = []
+
+    def load(self, path: Path, card: ModelCard) -> Network:
+        return _Counting(self, card)
+
+
+class _Counting:
+    def __init__(self, words: ManyWords, card: ModelCard) -> None:
+        self._words, self._card = words, card
+
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+        run = self._words.network.compile(specs, batch)
+
+        def counted(tensors: Tensors) -> Tensors:
+            self._words.asked.append(self._card.name)
+            return run(tensors)
+
+        return counted
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[Engine]:
+    made = Engine(inference_threads=1, preprocess_threads=1, preprocess_queue=9)
+    yield made
+    await made.close(5)
+
+
+async def test_the_backbone_hears_a_recording_once_whatever_words_are_asked_for(engine: Engine) -> None:
+    words = ManyWords()
+    cards = [embedding_card(), *(trigger_card(name) for name in words.names)]
+    registry = Registry([Entry(card, Path()) for card in cards], words.load, engine.scheduler, Metrics())
+    registry.load_all()
+    words.asked.clear()
+    task = Trigger(engine, registry, AudioLimits())
+    data = encode(beeps([0.2], seconds=0.3))  # two windows, a batch of each model
+    results = await task.detect_words(data, ["*"])
+    assert [result.word for result in results] == words.names
+    assert {result.detections for result in results} == {results[0].detections}
+    assert sorted(words.asked) == sorted(["beep-embedding", *words.names])
+
+
+async def test_before_a_recording_there_was_silence(engine: Engine) -> None:
+    """A head that scores what it heard two steps ago: the first scores are of the silence before."""
+
+    class Network:
+        def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+            def embed(tensors: Tensors) -> Tensors:
+                last = tensors["mel"].reshape(batch, -1, 8, 32).mean(axis=(2, 3))
+                return {"embeddings": np.stack([last, last], axis=-1), "state": tensors["state"]}
+
+            def score(tensors: Tensors) -> Tensors:
+                return {"scores": (tensors["embeddings"][:, :-2, 0] == -8).astype(np.float32)}
+
+            return embed if specs[0].name == "mel" else score
+
+    card = trigger_card().model_copy(update={"decision": Decision(threshold=0.5, patience=2, refractory_ms=0)})
+    entries = [Entry(card, Path()), Entry(embedding_card(), Path())]
+    registry = Registry(entries, lambda path, card: Network(), engine.scheduler, Metrics())
+    registry.load_all()
+    result = await Trigger(engine, registry, AudioLimits()).detect(encode(beeps([], seconds=0.4)))
+    first, *_ = result.detections
+    assert first.time_ms == 160
+
+
+async def test_a_head_waits_for_its_backbone(engine: Engine) -> None:
+    entries = [Entry(trigger_card(), Path()), Entry(embedding_card(), Path())]
+    registry = Registry(entries, lambda path, card: BeepNetwork(), engine.scheduler, Metrics())
+    registry.load(entries[0])
+    with pytest.raises(NotReady, match="embedding/beep-embedding/1 is not loaded yet") as refused:
+        await Trigger(engine, registry, AudioLimits()).detect(b"")
+    assert refused.value.retry_after == 2
+
+
+async def test_a_request_keeps_the_versions_that_it_began_with(task: Trigger) -> None:
+    registry = task._registry
+    with acquire(registry, ["beep", "exercise"]) as (head, whole):
+        assert head.backbone is registry.find("embedding").model
+        assert whole.backbone is None
+        assert head.backbone is not None
+        assert head.backbone.handles == head.model.handles == 1
+    assert head.backbone.handles == 0
