@@ -28,7 +28,7 @@ WORD_ENDS_MS = 2_200  # samples/README.md
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
     made = Service(Settings(max_batch=1), Metrics())
-    made.registry.load(made.registry.find("trigger", "activate"))
+    made.registry.load_with_backbone(made.registry.find("trigger", "activate"))
     assert made.registry.find("trigger", "activate").state is State.READY
     yield made
     asyncio.run(made.close())

@@ -16,7 +16,6 @@ from trigger_api.metrics import Metrics
 from trigger_api.registry import Model
 from trigger_api.rooms.session import Keyword, Session, StreamModel, VoiceActivityGate
 
-
 SILENCE = np.array([0.25, 0.5], np.float32)
 
 

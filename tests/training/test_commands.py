@@ -6,7 +6,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from trigger_api.cli import app
-from trigger_api.training.trigger import lookalikes
+from trigger_api.datasets import confusables
 
 
 def told(tmp_path: Path, word: str) -> str:
@@ -24,10 +24,11 @@ def test_names_of_files_are_said_as_they_are(tmp_path: Path) -> None:
     assert "[bold]silent.wav: nobody speaks; left out" in told(tmp_path, "activate")
 
 
-def test_a_word_that_no_dictionary_knows_is_told(tmp_path: Path) -> None:
-    assert "how 'zorblat' is pronounced is not known: no words near in sound" in told(tmp_path, "zorblat")
+def test_a_word_without_confusables_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confusables, "confusables", lambda _: [])
+    assert "no words near 'zorblat' in sound are known" in told(tmp_path, "zorblat")
 
 
 def test_a_word_that_is_known_needs_no_telling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookalikes, "pronounced", lambda _: ("B",))
-    assert "pronounced" not in told(tmp_path, "activate")
+    monkeypatch.setattr(confusables, "confusables", lambda _: ["captivate"])
+    assert "no words near" not in told(tmp_path, "activate")

@@ -162,9 +162,11 @@ def convert(path: Path, out: Path) -> ModelCard:
     Raises:
         ValueError: the file holds another network.
     """
+    from trigger_api.training.small import write_small
+
     model = network(read(path))
     out.mkdir(parents=True, exist_ok=True)
-    model.save(out / WEIGHTS_FILE)
+    write_small(model, out / WEIGHTS_FILE, exact=True)
     state = TensorSpec(name="state", shape=model.input["state"].shape[1:])
     card = ModelCard(
         task="embedding",
@@ -177,7 +179,7 @@ def convert(path: Path, out: Path) -> ModelCard:
         frame_ms=80,
         context=9,
         front_end=MelFrontEnd(),
-        limits=Limits(batch_sizes=(1,), stream_batch_sizes=(1, 2, 4, 8, 16, 32)),
+        limits=Limits(batch_sizes=(1,), stream_batch_sizes=(1, 2, 4, 6, 8)),
         parameters=sum(layer.kernel.size + layer.bias.size for layer in read(path)),
         training_data=(DataSource(name="Google's speech_embedding", licence="Apache-2.0", note="weights, converted"),),
         training_command=f"python -m trigger_api.runtimes.speech_embedding {path.name} OUT",

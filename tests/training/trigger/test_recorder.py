@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.sounds import voiced
 from typer.testing import CliRunner
 
+from helpers.sounds import voiced
 from trigger_api import listen as ears
 from trigger_api.cli import app
 from trigger_api.datasets.speech import RATE, Samples, read

@@ -78,7 +78,8 @@ class Mel:
     def _floored(features: Features) -> Features:
         steps = features.reshape(-1, FRAMES, features.shape[-1])
         loudest = steps.max(axis=(1, 2), keepdims=True)
-        return np.maximum(steps, loudest - _RANGE).reshape(features.shape)
+        floored: Features = np.maximum(steps, loudest - _RANGE)
+        return floored.reshape(features.shape)
 
 
 @lru_cache(maxsize=4)

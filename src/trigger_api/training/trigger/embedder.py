@@ -30,7 +30,8 @@ class Embedder:
 
     def clip(self, samples: Samples) -> Embeddings:
         """Embeddings ``[n, 96]`` of one recording of any length; the last step is filled with silence."""
-        return self.mels(self._mel.features(samples)[None])[0]
+        embeddings: Embeddings = self.mels(self._mel.features(samples)[None])[0]
+        return embeddings
 
     def clips(self, recordings: Sequence[Samples]) -> Embeddings:
         """Embeddings ``[N, n, 96]`` of recordings of one length."""
@@ -46,7 +47,8 @@ class Embedder:
     @cached_property
     def silence(self) -> NDArray[np.float32]:
         """The embedding of silence ``[96]``."""
-        return self.mels(np.full((1, FRAMES, MelFrontEnd().bands), _SILENT, np.float32))[0, 0]
+        embedding: NDArray[np.float32] = self.mels(np.full((1, FRAMES, MelFrontEnd().bands), _SILENT, np.float32))[0, 0]
+        return embedding
 
     @cached_property
     def _state(self) -> int:

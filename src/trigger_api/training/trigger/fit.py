@@ -55,7 +55,8 @@ class Windows:
     def take(self, chosen: NDArray[np.int32]) -> Floats:
         """Windows ``[n, steps, 96]``."""
         rows, first = chosen.T
-        return self.embeddings[rows[:, None], first[:, None] + np.arange(self.steps)].astype(np.float32)
+        taken: Floats = self.embeddings[rows[:, None], first[:, None] + np.arange(self.steps)].astype(np.float32)
+        return taken
 
 
 def windows(banks: Sequence[Bank], steps: int, silence: Floats) -> Windows:
@@ -141,10 +142,10 @@ def _batches(
     """One epoch of batches; without odds, negatives are drawn evenly."""
     import keras
 
-    def drawn(rng: np.random.Generator, count: int) -> NDArray[np.int32]:
+    def drawn(rng: np.random.Generator, count: int) -> NDArray[np.int64]:
         if odds is None:
-            return data.negatives[rng.integers(len(data.negatives), size=count)]
-        return data.negatives[np.searchsorted(odds, rng.random(count) * odds[-1])]
+            return np.asarray(rng.integers(len(data.negatives), size=count))
+        return np.asarray(np.searchsorted(odds, rng.random(count) * odds[-1]), np.int64)
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         """Each batch from a generator of its own: windows ``[n, steps, 96]`` and what every member should say."""
@@ -156,7 +157,7 @@ def _batches(
             rng = np.random.default_rng([*seeds, number])
             positives = data.positives[rng.integers(len(data.positives), size=schedule.positives)]
             easy = data.negatives[rng.integers(len(data.negatives), size=schedule.random)]
-            chosen = np.concatenate([positives, easy, drawn(rng, schedule.hard)])
+            chosen = np.concatenate([positives, easy, data.negatives[drawn(rng, schedule.hard)]])
             wanted = np.zeros((len(chosen), 1, shape.members), np.float32)
             wanted[: len(positives)] = 1
             return data.take(chosen), wanted

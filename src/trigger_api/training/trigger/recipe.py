@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trigger_api.cards import WEIGHTS_FILE, Decision, ModelCard, TensorSpec, write_card
@@ -46,7 +47,7 @@ class Recipe:
     Of each recording of the word come `each` scenes, and `real` of all: few recordings must not be learned by heart.
     """
 
-    each: int = 100
+    each: int = 200
     real: int = 2_000
     synthetic: int = 5_000
     others: int = 4_000
@@ -155,13 +156,16 @@ def _calibrated(
     """A decision whose thresholds come from people who were held out; from synthetic speech where there are none."""
     held_out = material.held_out or material.spoken[::10]
     lead = np.broadcast_to(embedder.silence, (shape.context, EMBEDDING))
-    highest, hours = [], sum(map(len, held_out)) / RATE / 3600
-    for clip in held_out:
-        embeddings = np.concatenate([lead, embedder.clip(np.pad(clip, (0, _TAIL)))])
-        highest.append(calibration.peaks(calibration.logits(_scores(network, embeddings))))
-    levels = calibration.thresholds(np.concatenate(highest), hours)
-    plots.false_accepts(np.concatenate(highest), hours, levels, out / "tradeoff.png")
+    clips = (np.concatenate([lead, embedder.clip(np.pad(clip, (0, _TAIL)))]) for clip in held_out)
+    highest, hours = _highest(network, clips), sum(map(len, held_out)) / RATE / 3600
+    levels = calibration.thresholds(highest, hours)
+    plots.false_accepts(highest, hours, levels, out / "tradeoff.png")
     return calibration.decision(levels, network, banks.get("real") or banks["synthetic"], lead)
+
+
+def _highest(network: Any, recordings: Iterable[Embeddings]) -> NDArray[np.float64]:
+    """The peaks of all recordings, as logits."""
+    return np.concatenate([calibration.peaks(calibration.logits(_scores(network, one))) for one in recordings])
 
 
 def _scores(network: Any, embeddings: Embeddings) -> Embeddings:
