@@ -21,8 +21,8 @@ _MIB = 1024 * 1024
 def spare() -> None:
     """Keep freed memory in few places, and until it is trimmed, where the C library can. For before there are threads.
 
-    A network frees at its end what its next run takes again. Were it given back each time, every page of it would have to
-    be cleared anew: a tenth of a network's time, a quarter where batches are large.
+    A network frees at its end what its next run takes again. Were it given back each time, every page of it would have
+    to be cleared anew: a tenth of a network's time, a quarter where batches are large.
     """
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):

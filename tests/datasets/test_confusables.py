@@ -1,6 +1,7 @@
 import pytest
 
 from trigger_api.datasets import confusables as module
+from trigger_api.datasets import pronunciation
 from trigger_api.datasets.confusables import confusables, dictionary, distance, sounds_of
 
 pytest.importorskip("pocketsphinx")
@@ -29,7 +30,7 @@ def test_words_with_an_apostrophe_or_a_hyphen_are_known() -> None:
 
 
 def test_what_no_dictionary_has_is_pronounced_by_espeak(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.pronunciation, "phonemes", lambda text: "ˈɑːɹ tˈuː dˈiː tˈuː")
+    monkeypatch.setattr(pronunciation, "phonemes", lambda text: "ˈɑːɹ tˈuː dˈiː tˈuː")
     assert sounds_of.__wrapped__("r2 d2") == ("AA", "R", "T", "UW", "D", "IY", "T", "UW")
 
 
@@ -37,7 +38,7 @@ def test_without_espeak_such_a_phrase_has_no_sounds(monkeypatch: pytest.MonkeyPa
     def missing(text: str) -> str:
         raise FileNotFoundError("espeak-ng")
 
-    monkeypatch.setattr(module.pronunciation, "phonemes", missing)
+    monkeypatch.setattr(pronunciation, "phonemes", missing)
     assert sounds_of.__wrapped__("xqzt") == ()
 
 

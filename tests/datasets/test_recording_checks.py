@@ -6,8 +6,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trigger_api.datasets.recording_checks import advice, check
 from helpers.sounds import voiced
+from trigger_api.datasets.recording_checks import advice, check
 from trigger_api.datasets.speech import RATE, Samples, speech_span
 
 

@@ -104,7 +104,7 @@ async def test_scores_are_the_same_alone_among_64_and_of_the_whole_clip_at_every
     # Sixty-four others say other things, at other times, in frames of other lengths.
     others = [play(service, np.roll(other, 997 * n), room=f"r{n}", frame=500 + 40 * n) for n in range(64)]
     among, *_ = await asyncio.gather(play(service, said, frame=1111), *others)
-    assert 8 in batches  # the backbone's largest block
+    assert 16 in batches  # the backbone's largest block
     together = np.array(scores[among.session])
     clip = await whole(service, said, monkeypatch)
     length = len(said) // 1_280

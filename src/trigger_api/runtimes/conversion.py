@@ -22,6 +22,7 @@ from trigger_api.runtimes.onnx import DIGEST_KEY, SAMPLES_FILE
 _OPSET = 18
 _SAMPLES = 2  # items of the batch that a conversion is checked with
 _SQUARE = 16  # pixels
+_VALUES = 9  # that tensors of a range are tried with
 _EPSILON = 1e-3  # Keras's, in batch normalisation
 _HARD_SIGMOID = {"keras-2-hard_sigmoid": 0.2, "hard_sigmoid": 1 / 6}  # slopes, before and since Keras 3
 
@@ -63,10 +64,10 @@ def _noise(spec: TensorSpec, rng: np.random.Generator) -> NDArray[Any]:
         squares = rng.integers(0, 256, (_SAMPLES, *(-(-side // _SQUARE) for side in shape[1:3]), *shape[3:]), np.uint8)
         return squares.repeat(_SQUARE, axis=1).repeat(_SQUARE, axis=2)[:, : shape[1], : shape[2]]
     if spec.between:
-        return rng.uniform(*spec.between, shape).astype(spec.dtype)
+        return rng.choice(np.linspace(*spec.between, _VALUES), shape).astype(spec.dtype)
     if spec.dtype == "int32":
         return rng.integers(0, 2, shape, np.int32)  # indices that every embedding has
-    return rng.normal(size=shape).astype(np.float32)
+    return (rng.integers(-2, 3, shape) / 2).astype(np.float32)  # few values: fine noise would not compress
 
 
 def _converted(network: tensorflow.KerasNetwork, card: ModelCard) -> Any:

@@ -179,7 +179,7 @@ def convert(path: Path, out: Path) -> ModelCard:
         frame_ms=80,
         context=9,
         front_end=MelFrontEnd(),
-        limits=Limits(batch_sizes=(1,), stream_batch_sizes=(1, 2, 4, 6, 8)),
+        limits=Limits(batch_sizes=(1,), stream_batch_sizes=(1, 2, 4, 6, 8, 12, 16)),
         parameters=sum(layer.kernel.size + layer.bias.size for layer in read(path)),
         training_data=(DataSource(name="Google's speech_embedding", licence="Apache-2.0", note="weights, converted"),),
         training_command=f"python -m trigger_api.runtimes.speech_embedding {path.name} OUT",
