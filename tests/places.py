@@ -32,7 +32,10 @@ CARD = ModelCard(
 
 
 class PlaceNetwork:
-    """Takes Paris and Rome for places."""
+    """Takes Paris and Rome for places, by their rows in a vocabulary."""
+
+    def __init__(self, vocabulary: Sequence[str] = VOCABULARY) -> None:
+        self._places = [vocabulary.index("paris"), vocabulary.index("rome")]
 
     def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
         """A function for batches of this size and length."""
@@ -41,15 +44,15 @@ class PlaceNetwork:
             assert {name: tensor.shape for name, tensor in tensors.items()} == {
                 spec.name: (batch, *spec.shape) for spec in specs
             }
-            place = np.isin(tensors["pieces"], [VOCABULARY.index("paris"), VOCABULARY.index("rome")])
+            place = np.isin(tensors["pieces"], self._places)
             return {"scores": np.eye(len(LABELS), dtype=np.float32)[place * LABELS.index("B-LOC")] * 9}
 
         return run
 
 
-def add_places(folder: Path) -> None:
+def add_places(folder: Path, vocabulary: Sequence[str] = VOCABULARY) -> None:
     """Write the model folder, without weights."""
     folder.mkdir(parents=True)
     write_card(folder, CARD)
-    (folder / VOCABULARY_FILE).write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
+    (folder / VOCABULARY_FILE).write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
     write_gazetteers(folder / GAZETTEERS_FILE, {"paris": "c"})

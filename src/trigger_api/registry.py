@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import structlog
@@ -24,6 +25,7 @@ from trigger_api.runtimes.speech_embedding import SILENT
 
 BUNDLED = Path(__file__).parent / "models"
 Loader = Callable[[Path, ModelCard], Network]
+AssetsLoader = Callable[[Path, ModelCard], Any]
 _log = structlog.get_logger(__name__)
 
 
@@ -48,12 +50,14 @@ class Model:
         card: what it says of itself.
         lanes: of the engine, by window length; 0 where nothing varies.
         silence: the embedding ``[numbers]`` of silence; empty of other models than embeddings.
+        assets: what its task reads beside the weights, a vocabulary for instance; None if the task needs nothing.
         handles: requests that use it.
     """
 
     card: ModelCard
     lanes: Mapping[int, Lane]
     silence: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    assets: Any = None
     handles: int = 0
 
 
@@ -92,6 +96,7 @@ class Registry:
         load: reads weights; it may take seconds and is never called on a serving thread.
         limits: the limits in force for a card.
         budget: bytes that all weights together may take; no limit if not given.
+        assets: by task, what reads the files beside the weights; it is called where ``load`` is.
     """
 
     def __init__(
@@ -102,6 +107,7 @@ class Registry:
         metrics: Metrics,
         limits: Callable[[ModelCard], Limits] = lambda card: card.limits,
         budget: int | None = None,
+        assets: Mapping[str, AssetsLoader] | None = None,
     ) -> None:
         self.entries = list(entries)
         self._load = load
@@ -109,6 +115,7 @@ class Registry:
         self._metrics = metrics
         self._limits = limits
         self._budget = budget
+        self._assets = dict(assets or {})
         self._lock = threading.Lock()
         self._loading = threading.Lock()  # one load at a time, whoever asks
         self._first = {entry.key[:2] for entry in entries}
@@ -251,9 +258,12 @@ class Registry:
         self._check_backbone(entry.card)
         self._afford(entry)
         network = self._load(entry.path, entry.card)
+        read_assets = self._assets.get(entry.card.task)
+        assets = read_assets(entry.path, entry.card) if read_assets else None
         limits = self._limits(entry.card)
         lengths = entry.card.lengths or (0,)
-        model = Model(entry.card, {length: self._lane(entry, network, length, limits) for length in lengths})
+        lanes = {length: self._lane(entry, network, length, limits) for length in lengths}
+        model = Model(entry.card, lanes, assets=assets)
         if entry.card.task == "embedding":
             model.silence = _silence(model)
         return model

@@ -21,6 +21,7 @@ from trigger_api.repository import Watcher, discover, discover_all
 from trigger_api.rooms.manager import StreamManager
 from trigger_api.runtimes import Options, load, servable
 from trigger_api.settings import Settings
+from trigger_api.tasks import entities
 from trigger_api.tasks.digits import Digits
 from trigger_api.tasks.emotions import Emotions
 from trigger_api.tasks.entities import Entities
@@ -59,6 +60,7 @@ class Service:
             metrics,
             partial(_override, settings),
             settings.memory_mib * 2**20 if settings.memory_mib else None,
+            {entities.TASK: entities.load_assets},
         )
         self._watcher = Watcher(self.registry, partial(find_models, settings), settings.watch_s)
         limits = AudioLimits(settings.max_audio_seconds, settings.max_audio_samples)

@@ -1,27 +1,46 @@
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from places import PlaceNetwork, add_places
+from places import VOCABULARY, PlaceNetwork, add_places
+from trigger_api.cards import ModelCard
 from trigger_api.errors import TooLarge, UnknownModel
 from trigger_api.inference import Engine
 from trigger_api.metrics import Metrics
-from trigger_api.registry import Registry
+from trigger_api.registry import Loader, Registry, State
 from trigger_api.repository import discover
-from trigger_api.tasks.entities import Entities, Reading
+from trigger_api.tasks import entities as task
+from trigger_api.tasks.entities import TASK, Entities, Reading, load_assets
+from trigger_api.tasks.text.tagging import VOCABULARY_FILE
+
+OTHER_VOCABULARY = (*VOCABULARY[:-5], *VOCABULARY[-4:], VOCABULARY[-5])  # the special pieces keep their rows
 
 
 @pytest.fixture
-async def entities(tmp_path: Path) -> AsyncIterator[Entities]:
+async def engine() -> AsyncIterator[Engine]:
+    made = Engine(inference_threads=1, preprocess_threads=2, preprocess_queue=32)
+    yield made
+    await made.close(5)
+
+
+@pytest.fixture
+def entities(tmp_path: Path, engine: Engine) -> Entities:
     add_places(tmp_path / "tiny")
-    engine = Engine(inference_threads=1, preprocess_threads=2, preprocess_queue=32)
-    registry = Registry(discover(tmp_path), lambda path, card: PlaceNetwork(), engine.scheduler, Metrics())
-    registry.load_all()
-    yield Entities(engine, registry, most_characters=2_000)
-    registry.close()
-    await engine.close(5)
+    return serve(engine, registry_of(tmp_path, engine, lambda path, card: PlaceNetwork()))
+
+
+def registry_of(root: Path, engine: Engine, load: Loader) -> Registry:
+    made = Registry(discover(root), load, engine.scheduler, Metrics(), assets={TASK: load_assets})
+    made.load_all()
+    return made
+
+
+def serve(engine: Engine, registry: Registry) -> Entities:
+    return Entities(engine, registry, most_characters=2_000)
 
 
 def found(reading: Reading) -> list[list[str]]:
@@ -52,3 +71,56 @@ async def test_texts_too_long_together_are_refused(entities: Entities) -> None:
 async def test_an_unknown_model_is_refused(entities: Entities) -> None:
     with pytest.raises(UnknownModel, match="tiny"):
         await entities.find(["Paris"], model="huge")
+
+
+async def test_an_old_version_keeps_its_vocabulary_while_a_new_one_is_loaded(tmp_path: Path, engine: Engine) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    add_places(old)
+    add_places(new, OTHER_VOCABULARY)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def load(path: Path, card: ModelCard) -> PlaceNetwork:
+        if path == old:
+            return PlaceNetwork()
+        entered.set()
+        assert go_on.wait(10)
+        return PlaceNetwork(OTHER_VOCABULARY)
+
+    registry = registry_of(old, engine, load)
+    entities = serve(engine, registry)
+    swap = asyncio.create_task(asyncio.to_thread(registry.sync, discover(new)))
+    try:
+        assert await asyncio.to_thread(entered.wait, 10)
+        assert found(await entities.find(["I love Paris"])) == [["Paris"]]
+        with registry.acquire(TASK, "tiny", "3") as pinned:
+            before = pinned.assets
+            go_on.set()
+            await swap
+            assert pinned.assets is before
+    finally:
+        go_on.set()
+    assert found(await entities.find(["I love Paris"])) == [["Paris"]]
+    with registry.acquire(TASK, "tiny", "3") as fresh:
+        assert fresh.assets is not before
+
+
+async def test_a_version_without_its_vocabulary_does_not_serve(tmp_path: Path, engine: Engine) -> None:
+    add_places(tmp_path / "tiny")
+    (tmp_path / "tiny" / VOCABULARY_FILE).unlink()
+    registry = registry_of(tmp_path, engine, lambda path, card: PlaceNetwork())
+    (entry,) = registry.entries
+    assert entry.state is State.FAILED
+    assert str(tmp_path) not in entry.reason
+
+
+async def test_a_tagger_reads_in_the_bounded_pool(entities: Entities, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def noted(*arguments: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return read(*arguments)
+
+    read = task._read
+    monkeypatch.setattr(task, "_read", noted)
+    await entities.find(["I love Paris"])
+    assert [name.startswith("preprocess") for name in threads] == [True]

@@ -6,6 +6,7 @@ import base64
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -29,6 +30,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by a PNG's colour type
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _PIECE = 2**20
+_TEXT_PIECE = 2**18
 _SIGNATURES = (_PNG[:4], b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM")
 _DAMAGED = "the picture cannot be decoded: it is damaged or truncated"
 _WHITE = (255, 255, 255, 255)
@@ -100,9 +102,26 @@ def from_base64(text: str) -> bytes:
     """
     head = _DATA_URL.match(text)
     try:
-        return base64.b64decode("".join(text[head.end() if head else 0 :].split()), validate=True)
+        return b"".join(_decoded_pieces(text, head.end() if head else 0))
     except ValueError:
         raise UnreadableMedia(FAILED_IMAGE) from None
+
+
+def _decoded_pieces(text: str, start: int) -> Iterator[bytes]:
+    """Decode base64 piece by piece: one call for all of it would hold the interpreter, and with it the event loop.
+
+    Raises:
+        ValueError: it is no base64.
+    """
+    rest, padded = "", False
+    for place in range(start, len(text), _TEXT_PIECE):
+        part = rest + "".join(text[place : place + _TEXT_PIECE].split())
+        if padded and part:
+            raise ValueError("there is more after the padding")
+        whole = len(part) - len(part) % 4
+        yield base64.b64decode(part[:whole], validate=True)
+        rest, padded = part[whole:], padded or part[:whole].endswith("=")
+    yield base64.b64decode(rest, validate=True)
 
 
 def _check_size(file: PIL.Image.Image, limits: ImageLimits) -> None:

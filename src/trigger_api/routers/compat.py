@@ -23,9 +23,8 @@ from trigger_api.errors import (
     UnreadableMedia,
     UnsupportedMedia,
 )
-from trigger_api.media.image import from_base64
 from trigger_api.routers import digits, objects
-from trigger_api.routers.deps import Served
+from trigger_api.routers.deps import Served, decoded
 from trigger_api.routers.entities import flat
 from trigger_api.routers.trigger import Recording, hear
 from trigger_api.schemas import (
@@ -71,13 +70,19 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
     return {key: _inlined(part, definitions) for key, part in {**named, **own}.items()}
 
 
-def parse_json(adapter: TypeAdapter[T], body: bytes) -> T:
-    """Read JSON, whatever its content type says.
+async def read_json(adapter: TypeAdapter[T], request: Request, service: Service) -> T:
+    """Read the body as JSON, whatever its content type says; a large one is parsed beside the event loop.
 
     Raises:
         MalformedJson: it is none.
         Unprocessable: it is of another shape.
+        Overloaded: too many requests wait already.
     """
+    body = await request.body()
+    return await service.engine.preprocess(_parsed, adapter, body, size=len(body))
+
+
+def _parsed(adapter: TypeAdapter[T], body: bytes) -> T:
     try:
         return adapter.validate_json(body)
     except ValidationError as error:
@@ -98,7 +103,7 @@ async def predict(service: Served, audio: Recording) -> PredictAnswer:
 @router.post("/api", openapi_extra=json_body(_Text))
 async def tag(request: Request, service: Served) -> AlignedAnswer:
     """The original named-entity service: a bare JSON string, or an object with `text`."""
-    body = parse_json(_Text, await request.body())
+    body = await read_json(_Text, request, service)
     text = body if isinstance(body, str) else body.text
     reading = await service.entities.find([text])
     read = flat(reading.texts[0])
@@ -115,8 +120,8 @@ def sample_image_request() -> ImagePredictRequest:
 @router.post("/image-predict", openapi_extra=json_body(_ImageRequest))
 async def image_predict(request: Request, service: Served) -> ImagePredictAnswer:
     """The original digit service: a picture in base64."""
-    body = parse_json(_ImageRequest, await request.body())
-    reading = await service.digits.read(from_base64(body.image))
+    body = await read_json(_ImageRequest, request, service)
+    reading = await service.digits.read(await decoded(service, body.image))
     return ImagePredictAnswer(
         img_shape=(reading.width, reading.height),
         prediction=reading.digits[0].value if reading.digits else None,
@@ -131,7 +136,7 @@ async def annotate(request: Request, service: Served) -> VisionAnswer:
 
     A photo that cannot be read has its error in its own response, unless no photo can be read.
     """
-    body = parse_json(_VisionRequests, await request.body())
+    body = await read_json(_VisionRequests, request, service)
     views = await asyncio.gather(*(_look(service, one) for one in body.requests))
     failed = [view for view in views if isinstance(view, ServiceError)]
     if len(failed) == len(views):
@@ -142,7 +147,7 @@ async def annotate(request: Request, service: Served) -> VisionAnswer:
 async def _look(service: Service, request: VisionRequest) -> View | ServiceError:
     feature = next(iter(request.features or ()), None) or VisionFeature()
     try:
-        data = await service.engine.preprocess(from_base64, request.image.content)
+        data = await decoded(service, request.image.content)
         return await service.objects.find(data, _wanted(feature))
     except (UnreadableMedia, UnsupportedMedia):
         return UnreadableMedia(FAILED_IMAGE)

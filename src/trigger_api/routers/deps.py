@@ -8,6 +8,7 @@ from fastapi import Depends, File, Form, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 
 from trigger_api.errors import ONE_ONLY
+from trigger_api.media.image import from_base64
 from trigger_api.service import Service
 
 
@@ -15,6 +16,16 @@ def service_of(request: Request) -> Service:
     """The same, for a route that computes less than the dependency would cost."""
     service: Service = request.app.state.service
     return service
+
+
+async def decoded(service: Service, picture: str) -> bytes:
+    """The bytes of a picture in base64, with or without a data URL; a large one is decoded beside the event loop.
+
+    Raises:
+        UnreadableMedia: it is no base64.
+        Overloaded: too many requests wait already.
+    """
+    return await service.engine.preprocess(from_base64, picture, size=len(picture))
 
 
 async def _service(request: Request) -> Service:  # FastAPI hands a plain function to a thread

@@ -6,9 +6,8 @@ from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
 
 from trigger_api.errors import FAILED_IMAGE, MalformedJson, Unprocessable, UnreadableMedia, UnsupportedMedia
-from trigger_api.media.image import from_base64
-from trigger_api.routers.compat import json_body, parse_json
-from trigger_api.routers.deps import Served
+from trigger_api.routers.compat import json_body, read_json
+from trigger_api.routers.deps import Served, decoded
 from trigger_api.routers.emotions import faces, ranked, whole
 from trigger_api.schemas import (
     EmotionFace,
@@ -30,39 +29,39 @@ _BODY = json_body(_Request)
 @router.post("/predict_api", openapi_extra=_BODY, response_model_exclude_none=True)
 async def predict_emotions(request: Request, service: Served) -> EmotionPictureAndFaces:
     """The original emotion service: a photo in base64 with its faces framed, and each face alone."""
-    return await _read_faces(await request.body(), service)
+    return await _read_faces(request, service)
 
 
 @router.post("/predict_upload_api", openapi_extra=_BODY, response_model_exclude_none=True)
 async def predict_uploaded_emotions(request: Request, service: Served) -> EmotionPictureAndFaces:
     """The same with the upload's name, `img_name`."""
-    return await _read_faces(await request.body(), service)
+    return await _read_faces(request, service)
 
 
 @router.post("/predict_img_only_api", openapi_extra=_BODY, response_model_exclude_none=True)
 async def predict_emotions_picture(request: Request, service: Served) -> EmotionPicture:
     """The same without the faces, for a camera."""
-    portrait = await _read(await request.body(), service)
+    portrait = await _read(request, service)
     return await service.engine.preprocess(_picture, portrait, service.settings.jpeg_quality)
 
 
-async def _read_faces(body: bytes, service: Service) -> EmotionPictureAndFaces:
-    portrait = await _read(body, service)
+async def _read_faces(request: Request, service: Service) -> EmotionPictureAndFaces:
+    portrait = await _read(request, service)
     return await service.engine.preprocess(_picture_and_faces, portrait, service.settings.jpeg_quality)
 
 
-async def _read(body: bytes, service: Service) -> Portrait:
-    wanted = await service.engine.preprocess(_parse, body, size=len(body))
+async def _read(request: Request, service: Service) -> Portrait:
+    wanted = await _wanted(request, service)
     try:
-        data = await service.engine.preprocess(from_base64, wanted.image, size=len(wanted.image))
+        data = await decoded(service, wanted.image)
         return await service.emotions.read(data, model=_model(wanted, service.emotions.names))
     except (UnreadableMedia, UnsupportedMedia):
         raise UnreadableMedia(FAILED_IMAGE) from None
 
 
-def _parse(body: bytes) -> EmotionRequest:
+async def _wanted(request: Request, service: Service) -> EmotionRequest:
     try:
-        return parse_json(_Request, body)
+        return await read_json(_Request, request, service)
     except Unprocessable:
         raise MalformedJson from None
 

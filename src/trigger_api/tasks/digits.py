@@ -30,6 +30,7 @@ _JOINED = 0.9  # two pieces that score so high together are one, even if one of 
 _LEARNED_SHARE = 0.88  # of digits, in what the network learned from
 _PRIOR = 2.0  # shapes that a page is assumed to hold beside its own, of that share
 _MOST_DOUBTS = 16  # pieces that are cut, and pairs that are joined, on one page
+_SHAPE_BYTES = 28 * 28 * 4  # what the network takes of a piece: the measure of how much there is to go through
 _SMALLEST = 0.4  # of the usual height on the page: a smaller "digit" is a comma, or dirt
 
 Scores = NDArray[np.float32]
@@ -142,8 +143,8 @@ class Digits:
                 scores = await self._score(items, served, deadline)
                 doubts, items = await self._engine.preprocess(_doubt, page.pieces, scores)
                 others = await self._score(items, served, deadline)
-                found = await self._engine.preprocess(_choose, page.pieces, scores, doubts, others)
-                digits, numbers = await self._engine.preprocess(_ordered, _likely(found, least), page)
+                size = (len(scores) + len(others)) * _SHAPE_BYTES
+                digits, numbers = await self._engine.preprocess(_read, page, scores, doubts, others, least, size=size)
             return Reading(digits, numbers, page.width, page.height, card.name, card.version)
 
     async def _score(self, digits: Sequence[NDArray[np.float32]], served: Model, deadline: float) -> list[Scores]:
@@ -178,6 +179,13 @@ def _doubt(pieces: Sequence[Piece], scores: Sequence[Scores]) -> tuple[_Doubts, 
     joined = {(first, second): join(pieces[first], pieces[second]) for first, second in pairs}
     doubts = _Doubts(several, joined)
     return doubts, [normalise(piece.ink) for piece in doubts.pieces]
+
+
+def _read(
+    page: _Page, scores: Sequence[Scores], doubts: _Doubts, other_scores: Sequence[Scores], least: float
+) -> tuple[tuple[Digit, ...], tuple[str, ...]]:
+    """The digits and the numbers on a page, from the scores of its pieces and of what was doubtful."""
+    return _ordered(_likely(_choose(page.pieces, scores, doubts, other_scores), least), page)
 
 
 def _choose(

@@ -6,7 +6,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from trigger_api.cards import ModelCard
@@ -52,12 +51,12 @@ class Entities:
         if sum(map(len, texts)) > self._most_characters:
             raise TooLarge(f"the text is longer than {self._most_characters} characters")
         with self._registry.acquire(TASK, model) as served:
-            folder = self._registry.find(TASK, served.card.name, served.card.version).path
+            tagger: Tagger = served.assets
             limits = next(iter(served.lanes.values())).limits
             async with self._engine.deadline(limits.deadline_s) as deadline:
-                tagger, prepared = await self._engine.preprocess(_prepare, served.card, folder, tuple(texts))
+                prepared = await self._engine.preprocess(_prepare, tagger, texts)
                 answers = await self._infer([item for each in prepared for item in each.items], served, deadline)
-                read = await asyncio.to_thread(_read, tagger, prepared, answers)
+                read = await self._engine.preprocess(_read, tagger, prepared, answers)
             return Reading(read, served.card.name, served.card.version)
 
     async def _infer(self, items: Sequence[Tensors], served: Model, deadline: float) -> list[Tensors]:
@@ -75,15 +74,18 @@ class Entities:
         return [answers[place] for place in range(len(items))]
 
 
-@lru_cache(maxsize=8)
-def _tagger(folder: Path, labels: Sequence[str], lengths: Sequence[int], sha256: str) -> Tagger:
-    """A model's tagger. It holds constants only, so one serves every request until the weights are others."""
-    return Tagger.load(folder, labels, lengths)
+def load_assets(folder: Path, card: ModelCard) -> Tagger:
+    """Read the vocabulary and the gazetteers of one version: the registry keeps them with its weights.
+
+    Raises:
+        OSError: one of them cannot be read.
+        ValueError: the longest of the card's lengths is too short for windows that overlap.
+    """
+    return Tagger.load(folder, card.labels, card.lengths)
 
 
-def _prepare(card: ModelCard, folder: Path, texts: Sequence[str]) -> tuple[Tagger, list[Prepared]]:
-    tagger = _tagger(folder, card.labels, card.lengths, card.sha256)
-    return tagger, [tagger.prepare(text) for text in texts]
+def _prepare(tagger: Tagger, texts: Sequence[str]) -> list[Prepared]:
+    return [tagger.prepare(text) for text in texts]
 
 
 def _read(tagger: Tagger, prepared: Sequence[Prepared], answers: Sequence[Tensors]) -> tuple[tuple[Sentence, ...], ...]:

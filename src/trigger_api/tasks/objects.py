@@ -97,8 +97,9 @@ class Objects:
             async with self._engine.deadline(lane.limits.deadline_s) as deadline:
                 photo = await self._engine.preprocess(_decoded, data, self._limits, served.card, wanted)
                 (answer,) = await self._engine.infer(lane, [photo.item], deadline)
-            things = read(answer, served.card.labels)[: wanted.most]
-            return View(tuple(things), photo.width, photo.height, served.card.name, served.card.version)
+                size = sum(tensor.nbytes for tensor in answer.values())
+                things = await self._engine.preprocess(read, answer, served.card.labels, size=size)
+            return View(tuple(things[: wanted.most]), photo.width, photo.height, served.card.name, served.card.version)
 
 
 def prepare(pixels: Pixels, card: ModelCard, wanted: Wanted) -> Prepared:
