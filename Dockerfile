@@ -2,7 +2,7 @@
 FROM python:3.12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY Makefile pyproject.toml README.md LICENSE ./
+COPY Makefile pyproject.toml README.md LICENSE NOTICE ./
 COPY src src
 RUN make install VENV=/opt/trigger-api EDITABLE=
 
