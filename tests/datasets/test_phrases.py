@@ -1,6 +1,6 @@
 import pytest
 
-from trigger_api.datasets.phrases import SENTENCES, WORDS, PhraseError, checked, file_name, kept_prose, others, prose
+from trigger_api.datasets.phrases import SENTENCES, WORDS, PhraseError, checked, file_name, others, prose
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,3 @@ def test_there_is_running_text_to_read() -> None:
     assert all(5 <= len(text.split()) <= 16 for text in texts)
     assert not any(" variable " in f" {text} " for text in texts)
     assert texts == prose("variable")
-
-
-def test_running_text_kept_for_measuring_is_not_trained_on() -> None:
-    kept = kept_prose("variable")
-    assert len(kept) > 400
-    assert not set(kept) & set(prose("variable"))

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trigger_api.errors import FAILED_IMAGE, ServiceError, TooLarge, UnreadableMedia, UnsupportedMedia
+from trigger_api.media import image
 from trigger_api.media.image import Image, ImageLimits, decode, from_base64
 
 LIMITS = ImageLimits(size=1_000_000, pixels=100_000, side=1_000)
@@ -209,6 +210,22 @@ def test_base64_with_or_without_a_data_url(head: str) -> None:
 def test_bad_base64_answers_what_older_clients_know(text: str) -> None:
     with pytest.raises(UnreadableMedia, match=FAILED_IMAGE):
         from_base64(text)
+
+
+@given(st.text("A/+=b \n%", max_size=24))
+def test_base64_in_pieces_is_base64_as_a_whole(text: str) -> None:
+    stripped = "".join(text.split())
+    try:
+        whole: bytes | None = base64.b64decode(stripped, validate=True)
+    except ValueError:
+        whole = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(image, "_TEXT_PIECE", 3)
+        if whole is None:
+            with pytest.raises(UnreadableMedia):
+                from_base64(text)
+        else:
+            assert from_base64(text) == whole
 
 
 WHOLE: dict[str, Callable[[], bytes]] = {

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from conftest import serving, started
+from helpers.threads import note_threads
 from printed import PrintedNetwork, add_digits, png, write
 from trigger_api.app import create_app
 from trigger_api.client import AsyncClient, Client
+from trigger_api.routers import compat, deps
 from trigger_api.settings import Settings
 
 URL = "/v1/digits"
@@ -166,3 +168,14 @@ def test_no_broken_picture_breaks_the_service(tmp_path: Path, kind: str) -> None
             assert response.status_code in {200, 413, 415, 422}, response.text
 
         attack()
+
+
+@pytest.mark.parametrize(("length", "thread"), [(0, "MainThread"), (40_000, "preprocess")])
+async def test_a_large_body_is_decoded_beside_the_event_loop(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, length: int, thread: str
+) -> None:
+    decoding = note_threads(monkeypatch, deps, "from_base64")
+    parsing = note_threads(monkeypatch, compat, "_parsed")
+    body = {"image": encoded(png(write("3"))) + " " * length, "filename": "3.png"}
+    assert (await client.post("/image-predict", json=body)).json()["prediction"] == 3
+    assert (parsing, decoding) == ([thread], [thread])

@@ -15,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conftest import serving
+from helpers.threads import note_threads
 from smiles import (
     FACE,
     LABELS,
@@ -33,6 +34,7 @@ from trigger_api.app import create_app
 from trigger_api.cards import ModelCard
 from trigger_api.client import Client
 from trigger_api.errors import FAILED_IMAGE, MALFORMED_JSON
+from trigger_api.routers import compat, deps
 from trigger_api.runtimes import Network, Options, load
 from trigger_api.settings import Settings
 
@@ -250,3 +252,14 @@ def test_pictures_of_all_kinds_are_answered(client: httpx.Client) -> None:
             assert box["y"] + box["height"] <= answer["height"]
 
     attack()
+
+
+@pytest.mark.parametrize("path", ORIGINAL)
+def test_a_large_body_is_decoded_beside_the_event_loop(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    decoding = note_threads(monkeypatch, deps, "from_base64")
+    parsing = note_threads(monkeypatch, compat, "_parsed")
+    body = {"image": base64.b64encode(encoded(red())).decode() + " " * 40_000, "model": "yolo3"}
+    assert client.post(path, json=body).json()["found"] is True
+    assert (parsing, decoding) == (["preprocess"], ["preprocess"])

@@ -15,11 +15,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conftest import started
+from helpers.threads import note_threads
 from shapes import SquareNetwork, add_squares, drawn
+from trigger_api import inference
 from trigger_api.app import create_app
 from trigger_api.client import AsyncClient
 from trigger_api.errors import FAILED_IMAGE, MALFORMED_JSON
+from trigger_api.routers import compat, deps
 from trigger_api.settings import Settings
+from trigger_api.tasks import objects as task
 
 URL = "/v1/objects"
 SQUARE = {
@@ -204,3 +208,23 @@ async def test_broken_pictures_never_break_the_service(client: httpx.AsyncClient
         assert max(send(broken(data))) < 500
 
     await asyncio.to_thread(attack)
+
+
+async def test_large_photos_are_decoded_beside_the_event_loop(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoding = note_threads(monkeypatch, deps, "from_base64")
+    parsing = note_threads(monkeypatch, compat, "_parsed")
+    contents = [base64.b64encode(drawn()).decode() + " " * 40_000] * 2
+    assert (await client.post("/", json=asked(*contents))).status_code == 200
+    assert (parsing, decoding) == (["preprocess"], ["preprocess"] * 2)
+
+
+@pytest.mark.parametrize(("few", "thread"), [(32_768, "MainThread"), (0, "preprocess")])
+async def test_a_large_answer_is_read_beside_the_event_loop(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, few: int, thread: str
+) -> None:
+    monkeypatch.setattr(inference, "_FEW_BYTES", few)
+    threads = note_threads(monkeypatch, task, "read")
+    assert (await client.post(URL, files={"image": drawn()})).json()["objects"] == [SQUARE]
+    assert threads == [thread]

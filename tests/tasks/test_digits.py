@@ -8,6 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from helpers.threads import note_threads
 from printed import PrintedNetwork, add_digits, png, write
 from trigger_api.errors import TooLarge, UnknownModel
 from trigger_api.inference import Engine
@@ -15,6 +16,7 @@ from trigger_api.media.image import ImageLimits
 from trigger_api.metrics import Metrics
 from trigger_api.registry import Registry
 from trigger_api.repository import discover
+from trigger_api.tasks import digits as task
 from trigger_api.tasks.digits import Digits
 
 
@@ -92,3 +94,12 @@ async def test_limits_and_names_are_kept(digits: Digits) -> None:
         await digits.read(png(np.zeros((3_001, 2_000, 3), np.uint8)))
     with pytest.raises(UnknownModel, match="printed"):
         await digits.read(png(write("1")), model="huge")
+
+
+@pytest.mark.parametrize(("lines", "thread"), [(["5"], "MainThread"), (["1234567890"] * 2, "preprocess")])
+async def test_a_full_page_is_read_beside_the_event_loop(
+    digits: Digits, monkeypatch: pytest.MonkeyPatch, lines: list[str], thread: str
+) -> None:
+    threads = note_threads(monkeypatch, task, "_likely")
+    assert (await digits.read(png(write(*lines)))).lines == tuple(lines)
+    assert threads == [thread]

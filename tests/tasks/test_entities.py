@@ -2,10 +2,10 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from helpers.threads import note_threads
 from places import VOCABULARY, PlaceNetwork, add_places
 from trigger_api.cards import ModelCard
 from trigger_api.errors import TooLarge, UnknownModel
@@ -114,13 +114,6 @@ async def test_a_version_without_its_vocabulary_does_not_serve(tmp_path: Path, e
 
 
 async def test_a_tagger_reads_in_the_bounded_pool(entities: Entities, monkeypatch: pytest.MonkeyPatch) -> None:
-    threads: list[str] = []
-
-    def noted(*arguments: Any) -> Any:
-        threads.append(threading.current_thread().name)
-        return read(*arguments)
-
-    read = task._read
-    monkeypatch.setattr(task, "_read", noted)
+    threads = note_threads(monkeypatch, task, "_read")
     await entities.find(["I love Paris"])
-    assert [name.startswith("preprocess") for name in threads] == [True]
+    assert threads == ["preprocess"]

@@ -65,7 +65,6 @@ _SENTENCE_END = re.compile(r"[.:;]\s|\n\n")
 _MARKUP = re.compile(r"[`*\"()]|\[\d+\]")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z ,'-]+")
 _FEWEST_WORDS, _MOST_WORDS = 5, 16
-_KEPT = 500
 
 _LETTERS = re.compile(r"[^\W_]")
 _PUNCTUATION = re.compile(r"[^\w'-]|_")
@@ -109,12 +108,7 @@ def others(word: str) -> list[str]:
 
 def prose(word: str) -> list[str]:
     """Some thousand sentences of running text that do not contain the phrase."""
-    return _without(word, _prose()[_KEPT:])
-
-
-def kept_prose(word: str) -> list[str]:
-    """Further sentences, kept from training to measure with."""
-    return _without(word, _prose()[:_KEPT])
+    return _without(word, _prose())
 
 
 @cache

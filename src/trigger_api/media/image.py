@@ -113,15 +113,18 @@ def _decoded_pieces(text: str, start: int) -> Iterator[bytes]:
     Raises:
         ValueError: it is no base64.
     """
-    rest, padded = "", False
+    rest = padding = ""
     for place in range(start, len(text), _TEXT_PIECE):
-        part = rest + "".join(text[place : place + _TEXT_PIECE].split())
-        if padded and part:
+        piece = "".join(text[place : place + _TEXT_PIECE].split())
+        data = piece.rstrip("=")
+        if padding and data:
             raise ValueError("there is more after the padding")
-        whole = len(part) - len(part) % 4
-        yield base64.b64decode(part[:whole], validate=True)
-        rest, padded = part[whole:], padded or part[:whole].endswith("=")
-    yield base64.b64decode(rest, validate=True)
+        padding += piece[len(data) :]
+        data = rest + data
+        whole = max(len(data) - 1, 0) // 4 * 4  # the last group stays: padding may follow it
+        yield base64.b64decode(data[:whole], validate=True)
+        rest = data[whole:]
+    yield base64.b64decode(rest + padding, validate=True)
 
 
 def _check_size(file: PIL.Image.Image, limits: ImageLimits) -> None:

@@ -9,8 +9,6 @@ The architecture is that of the file (twenty convolutions, 328 000 weights, Apac
 
 from __future__ import annotations
 
-import hashlib
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from trigger_api.cards import WEIGHTS_FILE, DataSource, Limits, MelFrontEnd, ModelCard, TensorSpec, write_card
 
 BANDS, EMBEDDING = 32, 96
 SILENT = -8.0  # the front end's number for digital silence
@@ -154,40 +150,3 @@ def _fill(model: Any, layers: Sequence[Convolution], silence: Weights) -> None:
             model.get_layer(f"conv{number}_scale").set_weights(
                 [factor, shift, np.zeros_like(factor), np.ones_like(factor)]
             )
-
-
-def convert(path: Path, out: Path) -> ModelCard:
-    """Write the published file as a model folder: ``model.keras`` and ``card.json``.
-
-    Raises:
-        ValueError: the file holds another network.
-    """
-    from trigger_api.training.small import write_small
-
-    model = network(read(path))
-    out.mkdir(parents=True, exist_ok=True)
-    write_small(model, out / WEIGHTS_FILE, exact=True)
-    state = TensorSpec(name="state", shape=model.input["state"].shape[1:])
-    card = ModelCard(
-        task="embedding",
-        name="speech-embedding",
-        version="1",
-        description="what was said in the last 0.76 s, as 96 numbers every 80 ms; trigger words share it",
-        inputs=(TensorSpec(name="mel", shape=(-1, BANDS), between=(SILENT, 8.0)), state),
-        outputs=(TensorSpec(name="embeddings", shape=(-1, EMBEDDING)), state),
-        lengths=(8, 264, 528, 1056),
-        frame_ms=80,
-        context=9,
-        front_end=MelFrontEnd(),
-        limits=Limits(batch_sizes=(1,), stream_batch_sizes=(1, 2, 4, 6, 8, 12, 16)),
-        parameters=sum(layer.kernel.size + layer.bias.size for layer in read(path)),
-        training_data=(DataSource(name="Google's speech_embedding", licence="Apache-2.0", note="weights, converted"),),
-        training_command=f"python -m trigger_api.runtimes.speech_embedding {path.name} OUT",
-        sha256=hashlib.sha256((out / WEIGHTS_FILE).read_bytes()).hexdigest(),
-    )
-    write_card(out, card)
-    return card
-
-
-if __name__ == "__main__":
-    convert(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -22,6 +22,7 @@ from trigger_api.training.course import Course, Say, learn
 from trigger_api.training.digits.augment import Distortion
 from trigger_api.training.digits.impostors import impostors, printed
 from trigger_api.training.digits.network import Plan, build
+from trigger_api.training.precision import computing_in
 from trigger_api.training.small import write_small
 
 if TYPE_CHECKING:
@@ -117,10 +118,8 @@ def train_digits(
     material = _material(pictures[:-held_out], truth[:-held_out], invented, seed=0)
     unseen = _material(pictures[-held_out:], truth[-held_out:], max(8, invented // 8), seed=1)
     course, plan = course or COURSE, plan or Plan()
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    network = build(len(LABELS), plan, probabilities=False)
-    keras.config.set_dtype_policy(policy)
+    with computing_in(precision):
+        network = build(len(LABELS), plan, probabilities=False)
     if start:
         network.set_weights(keras.models.load_model(start / WEIGHTS_FILE, compile=False).get_weights())
     learn(network, Dealer(material, course.size), loss, course, work, say=say, figures=_figures(network, unseen))

@@ -29,12 +29,12 @@ from trigger_api.training.course import Course, Say, learn
 from trigger_api.training.emotions import yolo
 from trigger_api.training.emotions.card import finder_card
 from trigger_api.training.emotions.finding import finding_loss
-from trigger_api.training.emotions.layers import computing_in
 from trigger_api.training.emotions.lesson import targets
 from trigger_api.training.emotions.material import parted
 from trigger_api.training.emotions.photos import look_for_faces
 from trigger_api.training.emotions.scenes import Dealer, Material, Photo
 from trigger_api.training.emotions.teacher import Teacher, asked
+from trigger_api.training.precision import computing_in
 from trigger_api.training.small import write_small
 
 COURSE = Course(size=8, epochs=12, rate=1.5e-3, decay=0.03, average=0.998, save_every=150)

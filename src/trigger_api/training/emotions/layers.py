@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +11,6 @@ from keras import Layer, layers, ops
 
 _MOMENTUM = 0.95
 _FLAT = 4.0  # grey levels: a face of less contrast is not brought to full contrast
-
-
-@contextmanager
-def computing_in(policy: str) -> Iterator[None]:
-    """Layers made meanwhile compute by another of Keras's dtype policies."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def faster(kind: type[Layer]) -> type[Layer]:

@@ -21,12 +21,12 @@ from trigger_api.training.emotions import finder, inception, mobilenet
 from trigger_api.training.emotions.answers import figures, looks
 from trigger_api.training.emotions.dealing import Dealer
 from trigger_api.training.emotions.finishing import finish
-from trigger_api.training.emotions.layers import computing_in
 from trigger_api.training.emotions.lesson import Teaching, loss
 from trigger_api.training.emotions.material import cleaned, parted
 from trigger_api.training.emotions.network import Plan, learner, take_over
 from trigger_api.training.emotions.school import Term, train_at_school
 from trigger_api.training.emotions.teacher import asked
+from trigger_api.training.precision import computing_in
 
 COURSES = {
     "inception-resnet": Course(size=64, epochs=30, rate=2.5e-3, decay=0.05, average=0.999),

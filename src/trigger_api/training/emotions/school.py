@@ -23,10 +23,10 @@ from trigger_api.training.course import Course, Say, rated
 from trigger_api.training.emotions import inception
 from trigger_api.training.emotions.answers import figures, looks
 from trigger_api.training.emotions.finishing import finish
-from trigger_api.training.emotions.layers import computing_in
 from trigger_api.training.emotions.lesson import Teaching, loss, targets
 from trigger_api.training.emotions.material import parted
 from trigger_api.training.emotions.network import Plan, learner, take_over
+from trigger_api.training.precision import computing_in
 
 TEACHER = inception.Plan(blocks=(1, 3, 4), stem=(32, 64), widths=(48, 64, 96), inner=64, step=1)
 """It sees a face twice as closely as what is served, for five times the work."""

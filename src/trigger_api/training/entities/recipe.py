@@ -23,6 +23,7 @@ from trigger_api.training.entities.corpus import kept_rows, read_lists, read_mat
 from trigger_api.training.entities.examples import Disturbance, examples
 from trigger_api.training.entities.network import STYLES, Plan, build
 from trigger_api.training.entities.weights import Published, adopt, read_published
+from trigger_api.training.precision import computing_in
 from trigger_api.training.small import write_small
 
 if TYPE_CHECKING:
@@ -69,10 +70,8 @@ def train_entities(
     material = examples(samples, tagger.wordpieces, tagger.gazetteers, LENGTHS[-1])
     course = course or Course()
     dealer = Dealer(material, [share(sample) for sample in samples], _BUCKETS, Disturbance(), course.size, _ALONE)
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    network = _network(teacher, rows)
-    keras.config.set_dtype_policy(policy)
+    with computing_in(precision):
+        network = _network(teacher, rows)
     if start:
         network.set_weights(keras.models.load_model(start / WEIGHTS_FILE, compile=False).get_weights())
     learn(network, dealer, cross_entropy, course, work, say=say, figures=_figures(network, tagger, data))
