@@ -330,6 +330,9 @@ class TestEngine:
         yield made
         asyncio.run(made.close(5))
 
+    async def test_nothing_is_answered_with_nothing(self, engine: Engine) -> None:
+        assert await engine.infer_all([], deadline()) == []
+
     async def test_infer_answers_in_order(self, engine: Engine, runner: Doubler) -> None:
         lane = make_lane(runner)
         engine.scheduler.add(lane)

@@ -382,6 +382,13 @@ class TestBackbone:
         registry.load_with_backbone(registry.find("trigger"))
         assert registry.find("embedding").model is backbone
 
+    def test_a_model_without_a_backbone_is_loaded_alone(self, tmp_path: Path, scheduler: Scheduler) -> None:
+        add_model(tmp_path, trigger_card())
+        registry = make_registry(tmp_path, scheduler)
+        registry.load_with_backbone(registry.find("embedding"))
+        assert registry.find("embedding").model is not None
+        assert registry.find("trigger").model is None
+
     def test_a_heads_shortest_length_is_that_of_one_score(self) -> None:
         with pytest.raises(ValidationError, match="its context and one more"):
             ModelCard.model_validate({**trigger_card().model_dump(), "lengths": (4, 10)})
