@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -129,11 +129,11 @@ def _banks(material: Material, recipe: Recipe, seed: int, step: Step) -> dict[st
         "speech": (recipe.speech, scenes.speech_scene, ()),
         "noise": (recipe.noise, scenes.noise_scene, ()),
     }
-    banks = {}
+    pools, banks = material.pools(()), {}
     for number, (name, (count, scene, words)) in enumerate(plans.items()):
         step(f"scenes: {name}", 0.05)
         if count:
-            banks[name] = scenes.build(count, partial(scene, material.pools(words)), 100 * seed + number)
+            banks[name] = scenes.build(count, partial(scene, replace(pools, words=words)), 100 * seed + number)
     return banks | ({"people": _as_recorded(material.people, recipe.shape)} if material.people else {})
 
 
