@@ -114,10 +114,7 @@ def _vocabulary() -> dict[str, int]:
 
 @cache
 def _session() -> Any:
-    import onnxruntime
+    from trigger_api.runtimes.onnx import open_session
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
     network = b"".join((files(part) / "part.bin").read_bytes() for part in _PARTS)
-    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    return open_session(network, threads=1, arena=True)

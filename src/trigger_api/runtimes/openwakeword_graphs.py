@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trigger_api.cards import Decision
+from trigger_api.runtimes.speech_embedding import EMBEDDING
 
 Floats = NDArray[np.float32]
 Score = Callable[[Floats], Floats]
 """Windows ``[n, frames, 96]`` to scores ``[n]``."""
 
-EMBEDDING = 96
 NOTE_KEY = "trigger_api"
 """Where an ONNX file that we exported keeps its word and its decision, which the format has no place for."""
 _LONGEST = 120  # embeddings; the package keeps no more

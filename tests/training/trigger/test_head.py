@@ -1,6 +1,7 @@
 import numpy as np
 
-from trigger_api.training.trigger.head import EMBEDDING, Shape, serving_network, training_network
+from trigger_api.runtimes.speech_embedding import EMBEDDING
+from trigger_api.training.trigger.head import Shape, serving_network, training_network
 
 SHAPE = Shape(steps=4, width=8, members=3, recent=2)
 

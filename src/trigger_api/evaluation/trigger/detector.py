@@ -18,7 +18,7 @@ from trigger_api.datasets.speech import RATE, Samples
 from trigger_api.errors import in_words
 from trigger_api.inference import Runner
 from trigger_api.runtimes import openwakeword
-from trigger_api.runtimes.openwakeword_graphs import EMBEDDING
+from trigger_api.runtimes.speech_embedding import EMBEDDING
 from trigger_api.tasks.trigger.detector import Decider, Detection
 from trigger_api.training.trigger.embedder import FOLDER, STEP_SECONDS, Embedder, Embeddings
 

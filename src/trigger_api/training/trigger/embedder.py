@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from trigger_api.cards import CONVERTED_FILE, MelFrontEnd
 from trigger_api.datasets.speech import Samples
 from trigger_api.registry import BUNDLED
+from trigger_api.runtimes.speech_embedding import SILENT
 from trigger_api.tasks.trigger.mel import FRAMES, Mel
 
 FOLDER = BUNDLED / "embedding" / "speech-embedding" / "1"
 STEP_SECONDS = 0.08
-_SILENT = -8.0  # mel of digital silence
 _BATCH = 8  # what is computed of so many stays in the cache
 
 Embeddings = NDArray[np.float32]
@@ -47,7 +47,7 @@ class Embedder:
     @cached_property
     def silence(self) -> NDArray[np.float32]:
         """The embedding of silence ``[96]``."""
-        embedding: NDArray[np.float32] = self.mels(np.full((1, FRAMES, MelFrontEnd().bands), _SILENT, np.float32))[0, 0]
+        embedding: NDArray[np.float32] = self.mels(np.full((1, FRAMES, MelFrontEnd().bands), SILENT, np.float32))[0, 0]
         return embedding
 
     @cached_property
@@ -57,8 +57,6 @@ class Embedder:
 
     @cached_property
     def _session(self) -> Any:
-        import onnxruntime
+        from trigger_api.runtimes.onnx import open_session
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        return onnxruntime.InferenceSession(FOLDER / CONVERTED_FILE, options, providers=["CPUExecutionProvider"])
+        return open_session(FOLDER / CONVERTED_FILE, threads=1, arena=True)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Numbers = NDArray[np.float32]
+from trigger_api.runtimes.speech_embedding import EMBEDDING
 
-EMBEDDING = 96
+Numbers = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
