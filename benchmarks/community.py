@@ -20,7 +20,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from trigger_api.cards import MelFrontEnd, TensorSpec, read_card
+from trigger_api.model_card import MelFrontEnd, TensorSpec, read_card
 from trigger_api.registry import BUNDLED
 from trigger_api.runtimes import Options, load, openwakeword
 from trigger_api.tasks.trigger.mel import Mel

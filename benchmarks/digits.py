@@ -24,7 +24,7 @@ import PIL.ImageFont
 import load
 import results
 from servers import server
-from trigger_api.cards import WEIGHTS_FILE
+from trigger_api.model_card import WEIGHTS_FILE
 from trigger_api.registry import BUNDLED
 
 MODEL = BUNDLED / "digits" / "mnist" / "1"

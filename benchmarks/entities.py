@@ -22,9 +22,9 @@ from pathlib import Path
 import load
 import results
 from servers import server
-from trigger_api.cards import WEIGHTS_FILE, read_card
+from trigger_api.model_card import WEIGHTS_FILE, read_card
 from trigger_api.registry import BUNDLED
-from trigger_api.tasks.text.tagging import SCORES, Tagger
+from trigger_api.tasks.entities.tagger import SCORES, Tagger
 
 MODEL = BUNDLED / "entities" / "minilm" / "1"
 PREDICT, SERVICE, CONVERTED = "`model.predict`, one at a time", "service", "service, converted for ONNX Runtime"

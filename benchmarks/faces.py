@@ -33,13 +33,13 @@ import skimage.data
 import load
 import results
 from servers import server
-from trigger_api import logs
-from trigger_api.cards import WEIGHTS_FILE, read_card
-from trigger_api.metrics import Metrics
+from trigger_api.model_card import WEIGHTS_FILE, read_card
+from trigger_api.observability import logs
+from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import BUNDLED
 from trigger_api.service import Service
 from trigger_api.settings import Settings
-from trigger_api.tasks.faces import TASK
+from trigger_api.tasks.faces.task import TASK
 
 CORES = len(os.sched_getaffinity(0))
 PACKAGE, OURS = "package `mtcnn`", "trigger_api"

@@ -9,8 +9,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from trigger_api.cards import CONVERTED_FILE, WEIGHTS_FILE, Limits, ModelCard, TensorSpec, write_card
-from trigger_api.runtimes import conversion, digest, exercise
+from trigger_api.model_card import CONVERTED_FILE, WEIGHTS_FILE, Limits, ModelCard, TensorSpec, write_card
+from trigger_api.runtimes import coursera, digest, onnx_export
 
 SIDE = 28
 SIZES = (1, 2, 4, 8, 16, 32)
@@ -39,7 +39,7 @@ def demo(path: Path, *, time_distributed: bool = True) -> Path:
     """The exercise's network as a demo stores it; or with its last layer as one product over all steps."""
     from keras import Model, layers
 
-    model = exercise.build()
+    model = coursera.build()
     if time_distributed:
         hidden = model.layers[-2].output
         model = Model(model.input, layers.TimeDistributed(layers.Dense(1, activation="sigmoid"))(hidden))
@@ -49,7 +49,7 @@ def demo(path: Path, *, time_distributed: bool = True) -> Path:
 
 def converted(path: Path, card: ModelCard, folder: Path) -> Path:
     """The network for ONNX Runtime, as every server gets it."""
-    conversion.convert(path, card, digest(path), folder)
+    onnx_export.convert(path, card, digest(path), folder)
     return folder / CONVERTED_FILE
 
 

@@ -23,12 +23,12 @@ import skimage.data
 import load
 import results
 from servers import server
-from trigger_api.cards import WEIGHTS_FILE, read_card
-from trigger_api.inference import Runner
+from trigger_api.model_card import WEIGHTS_FILE, read_card
 from trigger_api.registry import BUNDLED
 from trigger_api.runtimes import Options
 from trigger_api.runtimes import load as read
-from trigger_api.tasks.objects import Wanted, prepare
+from trigger_api.scheduler import Runner
+from trigger_api.tasks.objects.task import Wanted, prepare
 
 MODEL = BUNDLED / "objects" / "yolox-nano" / "1"
 NETWORK = "yolox_nano"  # the layer of the whole detector that is the network alone

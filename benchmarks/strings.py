@@ -17,8 +17,8 @@ from pathlib import Path
 
 import papers
 import results
-from trigger_api.evaluation.digits.material import read_images, read_labels
-from trigger_api.metrics import Metrics
+from trigger_api.datasets.mnist import read_images, read_labels
+from trigger_api.observability.metrics import Metrics
 from trigger_api.service import Service
 from trigger_api.settings import Settings
 

@@ -20,8 +20,7 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from trigger_api.app import create_app
-from trigger_api.bounds import BoundedHttp
-from trigger_api.cards import (
+from trigger_api.model_card import (
     CARD_FILE,
     WEIGHTS_FILE,
     Decision,
@@ -32,7 +31,8 @@ from trigger_api.cards import (
     TensorSpec,
     write_card,
 )
-from trigger_api.inference import Runner, Tensors
+from trigger_api.scheduler import Runner, Tensors
+from trigger_api.server.uvicorn_http import BoundedHttp
 from trigger_api.settings import Settings
 
 BACKBONE = "beep-embedding"

@@ -20,9 +20,9 @@ from websockets.exceptions import ConnectionClosed
 
 from conftest import BeepNetwork, beeps
 from trigger_api.app import create_app
+from trigger_api.server.uvicorn_websocket import QuietSocket
 from trigger_api.service import Service
 from trigger_api.settings import Settings
-from trigger_api.sockets import QuietSocket
 
 
 def pcm(samples: NDArray[np.float32]) -> bytes:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from trigger_api.cards import Limits, ModelCard, TensorSpec, write_card
-from trigger_api.inference import Runner, Tensors
-from trigger_api.tasks.text.bio import LABELS
-from trigger_api.tasks.text.gazetteers import FEATURES, write_gazetteers
-from trigger_api.tasks.text.tagging import GAZETTEERS_FILE, VOCABULARY_FILE
-from trigger_api.tasks.text.wordpiece import SPECIALS
+from trigger_api.model_card import Limits, ModelCard, TensorSpec, write_card
+from trigger_api.scheduler import Runner, Tensors
+from trigger_api.tasks.entities.bio import LABELS
+from trigger_api.tasks.entities.gazetteers import FEATURES, write_gazetteers
+from trigger_api.tasks.entities.tagger import GAZETTEERS_FILE, VOCABULARY_FILE
+from trigger_api.tasks.entities.wordpiece import SPECIALS
 
 VOCABULARY = (*SPECIALS, "i", "love", "paris", "rome", ".")
 CARD = ModelCard(

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from conftest import add_model
-from trigger_api.cards import Decision, Limits, ModelCard, TensorSpec
-from trigger_api.inference import Runner, Tensors
-from trigger_api.tasks.picture.mnist import normalise
+from trigger_api.model_card import Decision, Limits, ModelCard, TensorSpec
+from trigger_api.scheduler import Runner, Tensors
+from trigger_api.tasks.digits.mnist import normalise
 
 LABELS = (*"0123456789", "none")
 _ALIKE = 0.9  # cosine from which a shape is a digit's

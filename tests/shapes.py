@@ -10,9 +10,9 @@ import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 
-from trigger_api.cards import Limits, ModelCard, TensorSpec, write_card
-from trigger_api.inference import Runner, Tensors
-from trigger_api.tasks.objects import BOXES, CLASSES, LIMITS, PHOTO, SCORES, SIZE
+from trigger_api.model_card import Limits, ModelCard, TensorSpec, write_card
+from trigger_api.scheduler import Runner, Tensors
+from trigger_api.tasks.objects.task import BOXES, CLASSES, LIMITS, PHOTO, SCORES, SIZE
 
 SIDE, FOUND = 64, 4
 

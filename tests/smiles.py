@@ -12,12 +12,12 @@ import PIL.Image
 import PIL.ImageDraw
 import skimage.data
 
-from trigger_api.cards import Decision, Limits, ModelCard, TensorSpec, read_card, write_card
-from trigger_api.inference import Runner, Tensors
 from trigger_api.media.image import Pixels
+from trigger_api.model_card import Decision, Limits, ModelCard, TensorSpec, read_card, write_card
 from trigger_api.registry import BUNDLED
-from trigger_api.tasks.emotions import BOXES, EMOTIONS, IMAGE, PROBABILITIES, SCORES
-from trigger_api.tasks.faces import PROPOSER
+from trigger_api.scheduler import Runner, Tensors
+from trigger_api.tasks.emotions.task import BOXES, EMOTIONS, IMAGE, PROBABILITIES, SCORES
+from trigger_api.tasks.faces.task import PROPOSER
 
 LABELS = ("happy", "sad", "surprised", "neutral", "fear", "disgust", "angry")
 SIDE, WHOLE, FOUND = 48, 64, 4

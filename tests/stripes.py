@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from trigger_api.evaluation.emotions.material import Split
-from trigger_api.training.emotions import inception
-from trigger_api.training.emotions.augment import Disturbance
-from trigger_api.training.emotions.lesson import Teaching
+from trigger_api.datasets.fer2013 import Split
+from trigger_api.training.emotions import inception_resnet
+from trigger_api.training.emotions.augmentation import Disturbance
+from trigger_api.training.emotions.targets import Teaching
 
-PLAN = inception.Plan(blocks=(0, 1, 0), stem=(8, 8), widths=(4, 8, 8), inner=4)
+PLAN = inception_resnet.Plan(blocks=(0, 1, 0), stem=(8, 8), widths=(4, 8, 8), inner=4)
 EASY = Teaching(smoothing=0, mixed=0.2, sides=((1.0, 48),), disturbance=Disturbance(turn=0, shift=0, covered=0))
 
 

@@ -15,8 +15,8 @@ import soxr
 from numpy.typing import NDArray
 
 from conftest import encode
-from trigger_api.cards import WEIGHTS_FILE, read_card
-from trigger_api.metrics import Metrics
+from trigger_api.model_card import WEIGHTS_FILE, read_card
+from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import BUNDLED, State
 from trigger_api.service import Service
 from trigger_api.settings import Settings

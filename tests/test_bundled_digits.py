@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from printed import png, write
-from trigger_api.cards import WEIGHTS_FILE, read_card
-from trigger_api.metrics import Metrics
+from trigger_api.model_card import WEIGHTS_FILE, read_card
+from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import BUNDLED, State
 from trigger_api.runtimes import digest
 from trigger_api.service import Service

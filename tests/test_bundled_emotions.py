@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trigger_api.cards import WEIGHTS_FILE, read_card
-from trigger_api.evaluation.emotions.material import LABELS
+from trigger_api.datasets.fer2013 import LABELS
+from trigger_api.model_card import WEIGHTS_FILE, read_card
 from trigger_api.registry import BUNDLED
 from trigger_api.runtimes import Options, load
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from trigger_api.cards import WEIGHTS_FILE
-from trigger_api.metrics import Metrics
+from trigger_api.model_card import WEIGHTS_FILE
+from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import State
+from trigger_api.routers.compat.columns import aligned
 from trigger_api.service import Service
 from trigger_api.settings import Settings
-from trigger_api.tasks.text.columns import aligned
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from conftest import serving
 from trigger_api.app import create_app
-from trigger_api.cards import read_card
-from trigger_api.protocol import DATATYPES
+from trigger_api.model_card import read_card
 from trigger_api.registry import BUNDLED
+from trigger_api.routers.v2_codec import DATATYPES
 from trigger_api.settings import Settings
 
 NAMES = sorted(read_card(path.parent).name for path in BUNDLED.rglob("card.json"))

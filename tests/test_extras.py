@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trigger_api.console import _EXTRAS
+from trigger_api.cli.console import _EXTRAS
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]

@@ -16,10 +16,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from trigger_api.cards import Limits, TensorSpec
 from trigger_api.errors import DeadlineExceeded, Overloaded
-from trigger_api.inference import Engine, Job, Lane, Scheduler, Tensors
-from trigger_api.metrics import Metrics
+from trigger_api.inference import Engine
+from trigger_api.model_card import Limits, TensorSpec
+from trigger_api.observability.metrics import Metrics
+from trigger_api.scheduler import Job, Lane, Scheduler, Tensors
 
 FAR = 60.0
 SPEC = TensorSpec(name="x", shape=(2,))

@@ -7,7 +7,7 @@ import numpy as np
 import papers
 from printed import digit
 from trigger_api.media.image import ImageLimits, decode
-from trigger_api.tasks.picture.mnist import normalise
+from trigger_api.tasks.digits.mnist import normalise
 
 DIGITS = np.stack([np.asarray(255 * normalise(digit(text)), np.uint8) for text in "0123456789"])
 

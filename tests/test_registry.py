@@ -12,14 +12,14 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from conftest import BACKBONE, BeepNetwork, add_model, embedding_card, plain_card, trigger_card
-from trigger_api import memory
-from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec
 from trigger_api.errors import NotReady, UnknownModel
-from trigger_api.inference import Lane, Runner, Scheduler
-from trigger_api.metrics import Metrics
+from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec
+from trigger_api.observability import memory
+from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Entry, Loader, Registry, State
 from trigger_api.repository import discover
 from trigger_api.runtimes import Network
+from trigger_api.scheduler import Lane, Runner, Scheduler
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from structlog.testing import capture_logs
 
 import wake_words
 from conftest import BeepNetwork, add_model, plain_card
-from trigger_api.cards import CARD_FILE
-from trigger_api.inference import Scheduler
-from trigger_api.metrics import Metrics
+from trigger_api.model_card import CARD_FILE
+from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Registry, State
 from trigger_api.repository import LABELS_FILE, Watcher, discover, discover_all
+from trigger_api.scheduler import Scheduler
 
 
 class TestDiscover:

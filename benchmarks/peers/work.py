@@ -11,7 +11,7 @@ import onnxruntime
 import soundfile
 from numpy.typing import NDArray
 
-from trigger_api.cards import SpectrogramFrontEnd
+from trigger_api.model_card import SpectrogramFrontEnd
 from trigger_api.tasks.trigger.spectrogram import Spectrogram
 
 _FRONT_END = Spectrogram(SpectrogramFrontEnd(level_dbfs=None))

@@ -1,5 +1,5 @@
 """``python -m trigger_api`` is ``trigger-api``."""
 
-from trigger_api.cli import app
+from trigger_api.cli.main import app
 
 app()

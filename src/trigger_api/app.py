@@ -12,17 +12,19 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 
-from trigger_api import __version__, errors, logs, memory
-from trigger_api.auth import SCHEMES, Authenticated
-from trigger_api.metrics import Metrics
-from trigger_api.middleware import BodyLimit, Disconnect, Gate, RequestLog
+from trigger_api import __version__
+from trigger_api.observability import logs, memory
+from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Loader
-from trigger_api.routers import compat, digits, emotions, entities, faces, models, objects, rooms, system, trigger, v2
+from trigger_api.routers import compat, digits, emotions, entities, models, objects, streaming, system, trigger, v2
 from trigger_api.schemas import Problem
+from trigger_api.server import problems
+from trigger_api.server.auth import SCHEMES, Authenticated
+from trigger_api.server.middleware import BodyLimit, Disconnect, Gate, RequestLog
+from trigger_api.server.shutdown import on_termination
+from trigger_api.server.uploads import Uploads
 from trigger_api.service import Service
 from trigger_api.settings import Settings
-from trigger_api.signals import on_termination
-from trigger_api.uploads import Uploads
 
 _TAGS = ("trigger", "rooms", "digits", "emotions", "objects", "entities", "models", "open inference protocol", "system")
 DESCRIPTION = "Keras models behind typed answers: trigger words in recordings, and when they were said."
@@ -52,10 +54,10 @@ def create_app(settings: Settings | None = None, *, loader: Loader | None = None
     app.state.settings = settings
     app.state.uploads = Uploads(settings.body_timeout_s)
     app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
-    errors.install(app)
+    problems.install(app)
     _add_middleware(app, settings, metrics)
     # They are asked in turn, each of its routes too: first the one whose models may cost less than the asking.
-    for module in (v2, system, trigger, digits, emotions, objects, entities, compat, faces, models, rooms):
+    for module in (v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming):
         app.include_router(module.router)
     return app
 
@@ -85,7 +87,7 @@ async def _wyoming(service: Service) -> AsyncIterator[None]:
     if service.settings.wyoming_uri is None:
         yield
         return
-    from trigger_api.rooms import wyoming  # an extra
+    from trigger_api.streaming import wyoming  # an extra
 
     async with wyoming.serving(service.settings.wyoming_uri, service):
         yield
@@ -119,5 +121,5 @@ def _openapi(generate: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         for operation in operations.values():
             default = operation["responses"]["default"]
             operation["security"] = [{name: []} for name in SCHEMES]
-            default["content"] = {errors.PROBLEM_TYPE: next(iter(default["content"].values()))}
+            default["content"] = {problems.PROBLEM_TYPE: next(iter(default["content"].values()))}
     return document

@@ -15,13 +15,13 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from trigger_api import memory
-from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, weights
 from trigger_api.errors import NotReady, UnknownModel
-from trigger_api.inference import Lane, Runner, Scheduler
-from trigger_api.metrics import Metrics
+from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, weights
+from trigger_api.observability import memory
+from trigger_api.observability.metrics import Metrics
 from trigger_api.runtimes import Network
 from trigger_api.runtimes.speech_embedding import SILENT
+from trigger_api.scheduler import Lane, Runner, Scheduler
 
 BUNDLED = Path(__file__).parent / "models"
 Loader = Callable[[Path, ModelCard], Network]

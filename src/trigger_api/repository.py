@@ -11,9 +11,9 @@ from pathlib import Path
 import structlog
 from pydantic import TypeAdapter
 
-from trigger_api.cards import CARD_FILE, read_card
+from trigger_api.model_card import CARD_FILE, read_card
 from trigger_api.registry import Entry, Registry
-from trigger_api.runtimes import hub, openwakeword
+from trigger_api.runtimes import keras_hub, openwakeword
 
 LABELS_FILE = "labels.json"
 _Labels = TypeAdapter(dict[str, str])
@@ -33,7 +33,7 @@ def discover(root: Path) -> list[Entry]:
     """
     if root.is_file():
         return [_bare(root)]
-    folders = sorted({file.parent for file in _files(root, CARD_FILE, hub.TASK_FILE)})
+    folders = sorted({file.parent for file in _files(root, CARD_FILE, keras_hub.TASK_FILE)})
     found = [*map(_entry, folders), *_wake_words(root, set(folders))]
     if not found:
         raise ValueError(f"no model in {root}: neither a file that can be served nor a folder with a {CARD_FILE}")
@@ -86,7 +86,7 @@ class Watcher:
 
 def _entry(folder: Path) -> Entry:
     try:
-        card = read_card(folder) if (folder / CARD_FILE).exists() else hub.card(folder)
+        card = read_card(folder) if (folder / CARD_FILE).exists() else keras_hub.card(folder)
         labels = _labels(folder.parent / LABELS_FILE)
     except (OSError, ValueError) as error:
         raise ValueError(f"{folder} is not a model folder: {error}") from error
@@ -129,9 +129,9 @@ def _labels(path: Path) -> Mapping[str, str]:
 def _bare(path: Path) -> Entry:
     if openwakeword.is_named(path):
         return Entry(openwakeword.card(path), path, stamp=_stamp(path))
-    from trigger_api.runtimes import exercise  # h5py is needed for such a file alone
+    from trigger_api.runtimes import coursera  # h5py is needed for such a file alone
 
-    return Entry(exercise.card(path), path, stamp=_stamp(path))
+    return Entry(coursera.card(path), path, stamp=_stamp(path))
 
 
 def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:

@@ -10,24 +10,24 @@ from functools import partial
 
 import structlog
 
-from trigger_api import memory
-from trigger_api.cards import Limits, ModelCard
 from trigger_api.inference import Engine
 from trigger_api.media.audio import AudioLimits
 from trigger_api.media.image import ImageLimits
-from trigger_api.metrics import Metrics
+from trigger_api.model_card import Limits, ModelCard
+from trigger_api.observability import memory
+from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import BUNDLED, Entry, Loader, Registry
 from trigger_api.repository import Watcher, discover, discover_all
-from trigger_api.rooms.manager import StreamManager
 from trigger_api.runtimes import Options, load, servable
 from trigger_api.settings import Settings
-from trigger_api.tasks import entities
-from trigger_api.tasks.digits import Digits
-from trigger_api.tasks.emotions import Emotions
-from trigger_api.tasks.entities import Entities
-from trigger_api.tasks.faces import Faces
-from trigger_api.tasks.objects import Objects
-from trigger_api.tasks.tensors import Compute
+from trigger_api.streaming.manager import StreamManager
+from trigger_api.tasks.digits.task import Digits
+from trigger_api.tasks.emotions.task import Emotions
+from trigger_api.tasks.entities import task
+from trigger_api.tasks.entities.task import Entities
+from trigger_api.tasks.faces.task import Faces
+from trigger_api.tasks.objects.task import Objects
+from trigger_api.tasks.raw import Compute
 from trigger_api.tasks.trigger.task import Trigger
 
 _log = structlog.get_logger(__name__)
@@ -60,7 +60,7 @@ class Service:
             metrics,
             partial(_override, settings),
             settings.memory_mib * 2**20 if settings.memory_mib else None,
-            {entities.TASK: entities.load_assets},
+            {task.TASK: task.load_assets},
         )
         self._watcher = Watcher(self.registry, partial(find_models, settings), settings.watch_s)
         limits = AudioLimits(settings.max_audio_seconds, settings.max_audio_samples)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from trigger_api.cards import Limits
+from trigger_api.model_card import Limits
 from trigger_api.runtimes import Kind
 
 ENV_PREFIX = "TRIGGER_API_"

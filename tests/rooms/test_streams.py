@@ -16,14 +16,14 @@ import soxr
 from numpy.typing import NDArray
 
 from conftest import encode
-from trigger_api.inference import Tensors
-from trigger_api.metrics import Metrics
-from trigger_api.rooms.session import Session
-from trigger_api.rooms.stream import Stream
-from trigger_api.rooms.stream_batch import PrebatchedQueue
+from trigger_api.observability.metrics import Metrics
+from trigger_api.scheduler import Tensors
 from trigger_api.schemas import StreamQuery
 from trigger_api.service import Service
 from trigger_api.settings import Settings
+from trigger_api.streaming.session import Session
+from trigger_api.streaming.stream import Stream
+from trigger_api.streaming.stream_batch import PrebatchedQueue
 from trigger_api.tasks.trigger import task as trigger
 
 SAMPLES = Path(__file__).parent.parent.parent / "samples"

@@ -21,7 +21,8 @@ from helpers.threads import note_threads
 from printed import PrintedNetwork, add_digits, png, write
 from trigger_api.app import create_app
 from trigger_api.client import AsyncClient, Client
-from trigger_api.routers import compat, deps
+from trigger_api.routers import deps
+from trigger_api.routers.compat import body as compat_body
 from trigger_api.settings import Settings
 
 URL = "/v1/digits"
@@ -175,7 +176,7 @@ async def test_a_large_body_is_decoded_beside_the_event_loop(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, length: int, thread: str
 ) -> None:
     decoding = note_threads(monkeypatch, deps, "from_base64")
-    parsing = note_threads(monkeypatch, compat, "_parsed")
+    parsing = note_threads(monkeypatch, compat_body, "_parsed")
     body = {"image": encoded(png(write("3"))) + " " * length, "filename": "3.png"}
     assert (await client.post("/image-predict", json=body)).json()["prediction"] == 3
     assert (parsing, decoding) == ([thread], [thread])

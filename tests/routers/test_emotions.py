@@ -31,10 +31,11 @@ from smiles import (
     red_card,
 )
 from trigger_api.app import create_app
-from trigger_api.cards import ModelCard
 from trigger_api.client import Client
 from trigger_api.errors import FAILED_IMAGE, MALFORMED_JSON
-from trigger_api.routers import compat, deps
+from trigger_api.model_card import ModelCard
+from trigger_api.routers import deps
+from trigger_api.routers.compat import body as compat_body
 from trigger_api.runtimes import Network, Options, load
 from trigger_api.settings import Settings
 
@@ -259,7 +260,7 @@ def test_a_large_body_is_decoded_beside_the_event_loop(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     decoding = note_threads(monkeypatch, deps, "from_base64")
-    parsing = note_threads(monkeypatch, compat, "_parsed")
+    parsing = note_threads(monkeypatch, compat_body, "_parsed")
     body = {"image": base64.b64encode(encoded(red())).decode() + " " * 40_000, "model": "yolo3"}
     assert client.post(path, json=body).json()["found"] is True
     assert (parsing, decoding) == (["preprocess"], ["preprocess"])

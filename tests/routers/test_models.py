@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from conftest import BeepNetwork, add_model, started, trigger_card
 from trigger_api.app import create_app
-from trigger_api.cards import ModelCard
+from trigger_api.model_card import ModelCard
 from trigger_api.runtimes import Network
 from trigger_api.settings import Settings
 

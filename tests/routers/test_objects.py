@@ -21,9 +21,10 @@ from trigger_api import inference
 from trigger_api.app import create_app
 from trigger_api.client import AsyncClient
 from trigger_api.errors import FAILED_IMAGE, MALFORMED_JSON
-from trigger_api.routers import compat, deps
+from trigger_api.routers import deps
+from trigger_api.routers.compat import body as compat_body
 from trigger_api.settings import Settings
-from trigger_api.tasks import objects as task
+from trigger_api.tasks.objects import task as task
 
 URL = "/v1/objects"
 SQUARE = {
@@ -214,7 +215,7 @@ async def test_large_photos_are_decoded_beside_the_event_loop(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoding = note_threads(monkeypatch, deps, "from_base64")
-    parsing = note_threads(monkeypatch, compat, "_parsed")
+    parsing = note_threads(monkeypatch, compat_body, "_parsed")
     contents = [base64.b64encode(drawn()).decode() + " " * 40_000] * 2
     assert (await client.post("/", json=asked(*contents))).status_code == 200
     assert (parsing, decoding) == (["preprocess"], ["preprocess"] * 2)

@@ -125,4 +125,4 @@ async def test_a_length_that_is_no_number(client: httpx.AsyncClient, length: str
     headers = [(b"Inference-Header-Content-Length", length.encode())]
     response = await client.post(f"/v2/models/{MODEL}/infer", content=b"{}", headers=headers)
     assert response.status_code == 400
-    assert "is no number of bytes" in response.json()["error"]
+    assert "must be a number of bytes" in response.json()["error"]

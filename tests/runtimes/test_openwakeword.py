@@ -10,9 +10,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from onnx import TensorProto, helper, numpy_helper
 
 import wake_words
-from trigger_api.cards import Decision, MelFrontEnd, TensorSpec, read_card
+from trigger_api.model_card import Decision, MelFrontEnd, TensorSpec, read_card
 from trigger_api.registry import BUNDLED
-from trigger_api.runtimes import Options, load, openwakeword, reading, servable
+from trigger_api.runtimes import Options, keras_loader, load, openwakeword, servable
 from trigger_api.runtimes.openwakeword_graphs import NOTE_KEY
 from trigger_api.tasks.trigger.mel import Mel
 from wake_words import EMBEDDING, FRAMES, Floats, node
@@ -122,7 +122,7 @@ class TestScores:
         run = network.compile([TensorSpec(name="embeddings", shape=(16, EMBEDDING))], 2)
         assert run({"embeddings": wake_words.embeddings(16, batch=2)})["scores"].shape == (2, 1)
         with pytest.raises(ValueError, match=r"word\.onnx is served as it is"):
-            reading.read(path)
+            keras_loader.read(path)
 
 
 class TestThePackage:

@@ -9,7 +9,7 @@ import pytest
 
 import wake_words
 from trigger_api import runtimes
-from trigger_api.cards import Decision, ModelCard, TensorSpec, read_card, write_card
+from trigger_api.model_card import Decision, ModelCard, TensorSpec, read_card, write_card
 from trigger_api.runtimes import Options, digest, openwakeword, openwakeword_export
 from trigger_api.tasks.trigger.detector import Decider
 from wake_words import EMBEDDING, Floats
@@ -22,7 +22,7 @@ DECISION = Decision(threshold=0.6, patience=2, refractory_ms=400, delay_ms=160, 
 @pytest.fixture(scope="module")
 def head(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A head of two members, as training writes it."""
-    from trigger_api.runtimes import conversion
+    from trigger_api.runtimes import onnx_export
     from trigger_api.training.trigger.head import Shape, serving_network, training_network
 
     shape, folder = Shape(width=8, members=2), tmp_path_factory.mktemp("models") / "trigger/hey-jarvis/1"
@@ -46,7 +46,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Path:
         backbone="speech-embedding",
     )
     write_card(folder, card)
-    conversion.convert(folder, card, digest(folder), folder)
+    onnx_export.convert(folder, card, digest(folder), folder)
     return folder
 
 

@@ -102,8 +102,8 @@ def test_the_published_file_is_read(tmp_path: Path) -> None:
 def test_it_computes_what_the_published_file_does() -> None:
     import onnxruntime
 
-    from trigger_api.cards import MelFrontEnd
     from trigger_api.datasets.speech import read as read_audio
+    from trigger_api.model_card import MelFrontEnd
     from trigger_api.tasks.trigger.mel import Mel
 
     file = onnxruntime.InferenceSession(PUBLISHED, providers=["CPUExecutionProvider"])

@@ -114,7 +114,7 @@ def _vocabulary() -> dict[str, int]:
 
 @cache
 def _session() -> Any:
-    from trigger_api.runtimes.onnx import open_session
+    from trigger_api.runtimes.onnx_runtime import open_session
 
     network = b"".join((files(part) / "part.bin").read_bytes() for part in _PARTS)
     return open_session(network, threads=1, arena=True)

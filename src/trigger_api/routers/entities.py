@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from trigger_api.routers.deps import Served
 from trigger_api.schemas import EntitiesAnswer, EntitiesRequest, TextEntities
-from trigger_api.tasks.text.tagging import Sentence
+from trigger_api.tasks.entities.tagger import Sentence
 
 router = APIRouter(prefix="/v1", tags=["entities"])
 

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from trigger_api.auth import Administrator
-from trigger_api.cards import ModelCard
 from trigger_api.errors import Unprocessable
+from trigger_api.model_card import ModelCard
 from trigger_api.registry import Entry, State
 from trigger_api.routers.deps import Served
 from trigger_api.schemas import ModelStatus
+from trigger_api.server.auth import Administrator
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form
 
 from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served, WholeForm
 from trigger_api.schemas import FoundObject, FractionBox, ObjectsAnswer, PixelBox
-from trigger_api.tasks.objects import Thing, View, Wanted
+from trigger_api.tasks.objects.task import Thing, View, Wanted
 
 router = APIRouter(prefix="/v1", tags=["objects"], dependencies=[WholeForm])
 

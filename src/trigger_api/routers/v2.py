@@ -9,11 +9,12 @@ from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
 from pydantic import JsonValue
 
-from trigger_api import __version__, protocol
-from trigger_api.auth import Administrator
+from trigger_api import __version__
 from trigger_api.errors import BadRequest, NotReady, Unprocessable
 from trigger_api.registry import Entry, State
+from trigger_api.routers import v2_codec
 from trigger_api.routers.deps import Served, service_of
+from trigger_api.server.auth import Administrator
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
@@ -27,7 +28,7 @@ Answer = dict[str, JsonValue]
 _BINARY: dict[str, Any] = {
     "parameters": [
         {
-            "name": protocol.BINARY_HEADER,
+            "name": v2_codec.BINARY_HEADER,
             "in": "header",
             "description": "where the JSON ends, if tensors' bytes follow it",
             "schema": {"type": "integer", "minimum": 0},
@@ -50,21 +51,21 @@ async def model_version_infer(request: Request, name: str, version: str) -> Resp
 
 async def _infer(request: Request, name: str, version: str | None) -> Response:
     service, body = service_of(request), await request.body()
-    asked, inputs = await service.engine.preprocess(protocol.decode, body, _json_length(request), size=len(body))
+    asked, inputs = await service.engine.preprocess(v2_codec.decode, body, _json_length(request), size=len(body))
     done = await service.compute.run(inputs, model=name, version=version)
     size = sum(tensor.nbytes for tensor in done.outputs.values())
     body, length = await service.engine.preprocess(
-        protocol.encode, asked, done.model, done.version, done.outputs, size=size
+        v2_codec.encode, asked, done.model, done.version, done.outputs, size=size
     )
     if length is None:
         return Response(body, media_type="application/json")
-    return Response(body, media_type="application/octet-stream", headers={protocol.BINARY_HEADER: str(length)})
+    return Response(body, media_type="application/octet-stream", headers={v2_codec.BINARY_HEADER: str(length)})
 
 
 def _json_length(request: Request) -> int | None:
-    given = request.headers.get(protocol.BINARY_HEADER)
+    given = request.headers.get(v2_codec.BINARY_HEADER)
     if given is not None and not (given.isascii() and given.isdecimal() and len(given) < _DIGITS):
-        raise BadRequest(f"{protocol.BINARY_HEADER} is no number of bytes")
+        raise BadRequest(f"{v2_codec.BINARY_HEADER} must be a number of bytes")
     return None if given is None else int(given)
 
 
@@ -100,8 +101,8 @@ async def model_metadata(service: Served, name: str, version: str | None = None)
         "name": card.name,
         "versions": [*served],
         "platform": "keras",
-        "inputs": [protocol.describe(spec) for spec in card.inputs],
-        "outputs": [protocol.describe(spec) for spec in card.outputs],
+        "inputs": [v2_codec.describe(spec) for spec in card.inputs],
+        "outputs": [v2_codec.describe(spec) for spec in card.outputs],
         "parameters": {"lengths": [*card.lengths], "task": card.task},
     }
 

@@ -10,9 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Protocol
 
-from trigger_api.cards import CONVERTED_FILE, ModelCard, TensorSpec, weights
-from trigger_api.inference import Runner
+from trigger_api.model_card import CONVERTED_FILE, ModelCard, TensorSpec, weights
 from trigger_api.runtimes import openwakeword
+from trigger_api.scheduler import Runner
 
 Kind = Literal["auto", "tensorflow", "onnx"]
 
@@ -78,22 +78,22 @@ def digest(path: Path) -> str:
 
 
 def _converted(path: Path, card: ModelCard, options: Options) -> Network | None:
-    from trigger_api.runtimes import onnx
+    from trigger_api.runtimes import onnx_runtime
 
     sha256 = digest(path)
     kept = options.cache / sha256 if options.cache else None
     folders = [folder for folder in (path, kept) if folder and folder.is_dir()]
-    found = onnx.find(folders, card, sha256, threads=options.intra_op_threads)
+    found = onnx_runtime.find(folders, card, sha256, threads=options.intra_op_threads)
     if found is not None or kept is None or not _can_convert():
         return found
     try:
         _prepare_tensorflow(options)
-        from trigger_api.runtimes import conversion
+        from trigger_api.runtimes import onnx_export
 
-        conversion.convert(path, card, sha256, kept)
+        onnx_export.convert(path, card, sha256, kept)
     except ValueError:
         return None
-    return onnx.find([kept], card, sha256, threads=options.intra_op_threads)
+    return onnx_runtime.find([kept], card, sha256, threads=options.intra_op_threads)
 
 
 def _can_convert() -> bool:
@@ -104,14 +104,14 @@ def _keras(path: Path, card: ModelCard, options: Options) -> Network:
     if not find_spec("tensorflow"):
         raise ValueError("no runtime can serve it: install trigger-api[tensorflow], or [onnx] and a converted model")
     _prepare_tensorflow(options)
-    from trigger_api.runtimes import reading, tensorflow
+    from trigger_api.runtimes import keras_loader, keras_tensorflow
 
-    return tensorflow.KerasNetwork(reading.read(path), card)
+    return keras_tensorflow.KerasNetwork(keras_loader.read(path), card)
 
 
 def _prepare_tensorflow(options: Options) -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it takes a machine without a GPU for an error
-    from trigger_api.runtimes import tensorflow  # importing it takes seconds
+    from trigger_api.runtimes import keras_tensorflow  # importing it takes seconds
 
-    tensorflow.configure(intra_op_threads=options.intra_op_threads, inter_op_threads=options.inference_threads)
+    keras_tensorflow.configure(intra_op_threads=options.intra_op_threads, inter_op_threads=options.inference_threads)

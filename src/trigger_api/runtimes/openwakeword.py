@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from trigger_api.cards import Decision, ModelCard, TensorSpec
-from trigger_api.inference import Runner, Tensors
+from trigger_api.model_card import Decision, ModelCard, TensorSpec
 from trigger_api.runtimes.openwakeword_graphs import Classifier, Floats, Note, OnnxClassifier, TfLiteClassifier
 from trigger_api.runtimes.speech_embedding import EMBEDDING
+from trigger_api.scheduler import Runner, Tensors
 
 SUFFIXES = (".onnx", ".tflite")
 BACKBONE, FRAME_MS = "speech-embedding", 80

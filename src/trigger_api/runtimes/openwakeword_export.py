@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trigger_api import runtimes
-from trigger_api.cards import CONVERTED_FILE, ModelCard, read_card
+from trigger_api.model_card import CONVERTED_FILE, ModelCard, read_card
 from trigger_api.runtimes import openwakeword
 from trigger_api.runtimes.openwakeword_graphs import NOTE_KEY, Note
 from trigger_api.runtimes.speech_embedding import EMBEDDING
@@ -90,13 +90,13 @@ def _converted(folder: Path, card: ModelCard) -> Any:
     """The folder's own conversion, or one made for the purpose, which takes TensorFlow."""
     import onnx
 
-    from trigger_api.runtimes import onnx as converted
+    from trigger_api.runtimes import onnx_runtime as converted
 
     digest = runtimes.digest(folder)
     if converted.find([folder], card, digest, threads=1):
         return onnx.load(folder / CONVERTED_FILE)
-    from trigger_api.runtimes import conversion
+    from trigger_api.runtimes import onnx_export
 
     with tempfile.TemporaryDirectory() as work:
-        conversion.convert(folder, card, digest, Path(work))
+        onnx_export.convert(folder, card, digest, Path(work))
         return onnx.load(Path(work) / CONVERTED_FILE)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from trigger_api.cards import Decision
+from trigger_api.model_card import Decision
 from trigger_api.runtimes.speech_embedding import EMBEDDING
 
 Floats = NDArray[np.float32]
@@ -85,7 +85,7 @@ class OnnxClassifier:
         return score
 
     def _session(self, model: Any) -> Any:
-        from trigger_api.runtimes.onnx import open_session
+        from trigger_api.runtimes.onnx_runtime import open_session
 
         return _told(open_session, model.SerializeToString(), self._threads)
 

@@ -11,10 +11,10 @@ import pytest
 from keras import layers, ops
 from typer.testing import CliRunner
 
-from trigger_api.cards import WEIGHTS_FILE, ModelCard, TensorSpec, write_card
-from trigger_api.cli import app
-from trigger_api.evaluation.emotions.material import LABELS, SIDE, Split
+from trigger_api.cli.main import app
+from trigger_api.datasets.fer2013 import LABELS, SIDE, Split
 from trigger_api.evaluation.emotions.scores import Report, evaluate_emotions
+from trigger_api.model_card import WEIGHTS_FILE, ModelCard, TensorSpec, write_card
 
 GREYS = np.array([0, 40, 80, 120, 160, 200, 240], np.uint8)
 FACES = GREYS[:, None, None].repeat(SIDE, axis=1).repeat(SIDE, axis=2)

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trigger_api.evaluation.entities.conll import Sample
+from trigger_api.datasets.conll import Sample
 from trigger_api.evaluation.entities.scores import Score, compare
-from trigger_api.tasks.text.bio import LABELS
+from trigger_api.tasks.entities.bio import LABELS
 
 
 def sample(tags: str) -> Sample:

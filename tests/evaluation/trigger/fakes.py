@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from trigger_api.cards import Decision, ModelCard, TensorSpec
 from trigger_api.datasets.speech import RATE, Samples
 from trigger_api.evaluation.trigger.detector import Detector, Scores
+from trigger_api.model_card import Decision, ModelCard, TensorSpec
 
 STEP = 1_280
 SENSITIVITIES = {"low": 0.8, "high": 0.3}

@@ -8,10 +8,10 @@ import onnxruntime
 import pytest
 
 import wake_words
-from trigger_api.cards import CARD_FILE, CONVERTED_FILE, WEIGHTS_FILE, read_card, write_card
 from trigger_api.datasets.speech import RATE
 from trigger_api.evaluation.trigger import detector as module
 from trigger_api.evaluation.trigger.detector import load
+from trigger_api.model_card import CARD_FILE, CONVERTED_FILE, WEIGHTS_FILE, read_card, write_card
 from trigger_api.registry import BUNDLED
 from trigger_api.runtimes import digest
 from trigger_api.training.trigger.embedder import Embedder
@@ -30,7 +30,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small head, as a training writes it: scores of the latest four embeddings."""
     import keras
 
-    from trigger_api.runtimes import conversion
+    from trigger_api.runtimes import onnx_export
 
     folder = tmp_path_factory.mktemp("head")
     keras.utils.set_random_seed(0)
@@ -39,7 +39,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keras.Model({"embeddings": embeddings}, {"scores": keras.layers.Reshape((-1,))(scores)}).save(folder / WEIGHTS_FILE)
     described = card().model_copy(update={"lengths": (4, 20, 400), "context": STEPS - 1, "sha256": digest(folder)})
     write_card(folder, described)
-    conversion.convert(folder, described, digest(folder), folder)
+    onnx_export.convert(folder, described, digest(folder), folder)
     return folder
 
 

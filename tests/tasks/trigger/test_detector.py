@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from trigger_api.cards import Decision
+from trigger_api.model_card import Decision
 from trigger_api.tasks.trigger.detector import Decider, Detection
 
 

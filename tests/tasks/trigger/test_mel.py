@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from trigger_api.cards import MelFrontEnd
+from trigger_api.model_card import MelFrontEnd
 from trigger_api.runtimes.speech_embedding import SILENT
 from trigger_api.tasks.trigger.mel import FRAMES, Mel, mel_weights
 

@@ -7,7 +7,7 @@ import pytest
 from matplotlib import mlab
 from numpy.typing import NDArray
 
-from trigger_api.cards import SpectrogramFrontEnd
+from trigger_api.model_card import SpectrogramFrontEnd
 from trigger_api.tasks.trigger.spectrogram import Spectrogram
 
 AS_IS = SpectrogramFrontEnd(level_dbfs=None)

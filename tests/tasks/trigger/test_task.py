@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from conftest import BeepNetwork, beeps, embedding_card, encode, trigger_card
-from trigger_api.cards import Decision, Limits, ModelCard, SpectrogramFrontEnd, TensorSpec
 from trigger_api.errors import DeadlineExceeded, NotReady, TooLarge, UnknownModel
-from trigger_api.inference import Engine, Runner, Tensors
+from trigger_api.inference import Engine
 from trigger_api.media.audio import Audio, AudioLimits, decode
-from trigger_api.metrics import Metrics
+from trigger_api.model_card import Decision, Limits, ModelCard, SpectrogramFrontEnd, TensorSpec
+from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Entry, Registry
 from trigger_api.runtimes import Network
+from trigger_api.scheduler import Runner, Tensors
 from trigger_api.tasks.trigger import task as module
 from trigger_api.tasks.trigger.task import Trigger
 from trigger_api.tasks.trigger.words import acquire

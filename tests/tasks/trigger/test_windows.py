@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trigger_api.cards import Limits, TensorSpec
-from trigger_api.inference import Lane
-from trigger_api.metrics import Metrics
+from trigger_api.model_card import Limits, TensorSpec
+from trigger_api.observability.metrics import Metrics
+from trigger_api.scheduler import Lane
 from trigger_api.tasks.trigger.windows import SlidingWindows
 
 

@@ -9,16 +9,16 @@ import pytest
 from typer.testing import CliRunner
 
 from printed import LABELS, digit
-from trigger_api.cards import WEIGHTS_FILE, read_card
-from trigger_api.cli import app
-from trigger_api.evaluation.digits.material import read_images, read_labels
-from trigger_api.evaluation.digits.scores import evaluate_digits
-from trigger_api.tasks.picture.mnist import normalise
-from trigger_api.training.course import Course
-from trigger_api.training.digits.augment import Distortion
-from trigger_api.training.digits.impostors import impostors, printed
+from trigger_api.cli.main import app
+from trigger_api.datasets.mnist import read_images, read_labels
+from trigger_api.evaluation.digits import evaluate_digits
+from trigger_api.model_card import WEIGHTS_FILE, read_card
+from trigger_api.tasks.digits.mnist import normalise
+from trigger_api.training.digits.augmentation import Distortion
+from trigger_api.training.digits.negatives import impostors, printed
 from trigger_api.training.digits.network import Plan
 from trigger_api.training.digits.recipe import NONE, train_digits
+from trigger_api.training.loop import Course
 
 KINDS = np.stack([np.asarray(255 * normalise(digit(text)), np.uint8) for text in "0123456789"])
 

@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trigger_api.cards import WEIGHTS_FILE, read_card
-from trigger_api.evaluation.entities.conll import Sample
+from trigger_api.datasets.conll import Sample
 from trigger_api.evaluation.entities.scores import evaluate_entities
-from trigger_api.tasks.text.bio import LABELS
-from trigger_api.tasks.text.casing import SHAPES, shape
-from trigger_api.tasks.text.gazetteers import FEATURES, Gazetteers
-from trigger_api.tasks.text.wordpiece import SPECIALS, Wordpieces
-from trigger_api.training.course import Course
+from trigger_api.model_card import WEIGHTS_FILE, read_card
+from trigger_api.tasks.entities.bio import LABELS
+from trigger_api.tasks.entities.casing import SHAPES, shape
+from trigger_api.tasks.entities.gazetteers import FEATURES, Gazetteers
+from trigger_api.tasks.entities.wordpiece import SPECIALS, Wordpieces
 from trigger_api.training.entities import recipe
 from trigger_api.training.entities.batches import Dealer, Example, join
 from trigger_api.training.entities.card import describe
 from trigger_api.training.entities.corpus import SILVER, kept_rows, read_lists, share
 from trigger_api.training.entities.examples import Disturbance, examples
 from trigger_api.training.entities.recipe import train_entities
+from trigger_api.training.loop import Course
 
 WORDS = ("i", "love", "paris", "berlin", "bob", "and", ".")
 VOCABULARY = (*SPECIALS, *WORDS, "never", "##s", "a")

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from trigger_api.cli import app
+from trigger_api.cli.main import app
 from trigger_api.training.objects.recipe import settle
 
 

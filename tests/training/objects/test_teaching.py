@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trigger_api.evaluation.objects.photos import Labelled, Photo
-from trigger_api.tasks.picture.canvas import GREY
+from trigger_api.datasets.coco_json import Labelled, Photo
+from trigger_api.media.letterbox import GREY
 from trigger_api.training.objects.detector import grid
 from trigger_api.training.objects.examples import MOST, Dealer, Example, disturbed, labelled, plain, taught
 from trigger_api.training.objects.loss import detection_loss

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trigger_api.cards import ModelCard, read_card
 from trigger_api.datasets.phrases import PhraseError
+from trigger_api.model_card import ModelCard, read_card
 from trigger_api.training.trigger import recipe as module
 from trigger_api.training.trigger.recipe import WORK_FOLDER, Recipe, train_trigger
 

@@ -11,13 +11,13 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from trigger_api.cards import ModelCard, read_card
+from trigger_api.datasets.fer2013 import ELECTED, LABELS, SIDE, Faces, Split
 from trigger_api.evaluation.emotions.calibration import calibration_error
-from trigger_api.evaluation.emotions.material import ELECTED, LABELS, SIDE, Faces, Split
-from trigger_api.inference import Runner
+from trigger_api.media.letterbox import GREY
+from trigger_api.model_card import ModelCard, read_card
 from trigger_api.runtimes import Options, load
-from trigger_api.tasks.emotions import Expression, read
-from trigger_api.tasks.picture.canvas import GREY
+from trigger_api.scheduler import Runner
+from trigger_api.tasks.emotions.task import Expression, read
 
 BATCH = 16
 _ACROSS = 2  # faces beside each other, and above each other, on the canvas of a model that looks at whole photos

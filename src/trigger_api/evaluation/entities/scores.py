@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trigger_api.cards import WEIGHTS_FILE, read_card
-from trigger_api.evaluation.entities.conll import Sample, read_conll
-from trigger_api.tasks.text.bio import TYPES, spans
-from trigger_api.tasks.text.tagging import SCORES, Item, Outputs, Tagger
+from trigger_api.datasets.conll import Sample, read_conll
+from trigger_api.model_card import WEIGHTS_FILE, read_card
+from trigger_api.tasks.entities.bio import TYPES, spans
+from trigger_api.tasks.entities.tagger import SCORES, Item, Outputs, Tagger
 
 if TYPE_CHECKING:
     import keras

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from trigger_api import runtimes
-from trigger_api.cards import CARD_FILE, WEIGHTS_FILE, Decision, ModelCard, read_card
 from trigger_api.datasets.speech import RATE, Samples
-from trigger_api.errors import in_words
-from trigger_api.inference import Runner
+from trigger_api.model_card import CARD_FILE, WEIGHTS_FILE, Decision, ModelCard, read_card
 from trigger_api.runtimes import openwakeword
 from trigger_api.runtimes.speech_embedding import EMBEDDING
+from trigger_api.scheduler import Runner
+from trigger_api.server.problems import in_words
 from trigger_api.tasks.trigger.detector import Decider, Detection
 from trigger_api.training.trigger.embedder import FOLDER, STEP_SECONDS, Embedder, Embeddings
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.cards import Decision
+from trigger_api.model_card import Decision
 
 
 @dataclass(frozen=True)

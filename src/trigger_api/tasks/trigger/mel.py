@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.fft import rfft
 from scipy.sparse import csr_array
 
-from trigger_api.cards import MelFrontEnd
+from trigger_api.model_card import MelFrontEnd
 
 Samples = NDArray[np.float32]
 Features = NDArray[np.float32]

@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.fft import rfft
 
-from trigger_api.cards import SpectrogramFrontEnd
+from trigger_api.model_card import SpectrogramFrontEnd
 
 _FULL_SCALE = 32_768  # the exercise reads 16-bit wav files as integers
 _MAX_SCALED = 1e6  # digital near-silence is not brought up to speech: that would only amplify rounding

@@ -10,10 +10,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.cards import Decision, FrontEnd, MelFrontEnd, ModelCard
-from trigger_api.inference import Engine, Lane, Tensors
+from trigger_api.inference import Engine
 from trigger_api.media.audio import Audio, AudioLimits, decode
+from trigger_api.model_card import Decision, FrontEnd, MelFrontEnd, ModelCard
 from trigger_api.registry import Model, Registry
+from trigger_api.scheduler import Lane, Tensors
 from trigger_api.tasks.trigger.detector import Decider, Detection
 from trigger_api.tasks.trigger.mel import FRAMES, Mel
 from trigger_api.tasks.trigger.spectrogram import Spectrogram

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.inference import Lane, Tensors
+from trigger_api.scheduler import Lane, Tensors
 
 Array = NDArray[np.float32]
 

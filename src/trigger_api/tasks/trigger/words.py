@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from trigger_api.cards import Decision, ModelCard
 from trigger_api.errors import UnknownModel, Unprocessable
+from trigger_api.model_card import Decision, ModelCard
 from trigger_api.registry import Model, Registry
 
 EVERY_WORD = "*"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trigger_api.tasks.picture.mnist import SIDE
+from trigger_api.tasks.digits.mnist import SIDE
 
 if TYPE_CHECKING:
     import keras

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.cards import WEIGHTS_FILE, DataSource, Decision, Limits, ModelCard, TensorSpec, write_card
-from trigger_api.evaluation.digits.material import read_images, read_labels
-from trigger_api.tasks.picture.mnist import SIDE
-from trigger_api.training.course import Course, Say, learn
-from trigger_api.training.digits.augment import Distortion
-from trigger_api.training.digits.impostors import impostors, printed
+from trigger_api.datasets.mnist import read_images, read_labels
+from trigger_api.model_card import WEIGHTS_FILE, DataSource, Decision, Limits, ModelCard, TensorSpec, write_card
+from trigger_api.tasks.digits.mnist import SIDE
+from trigger_api.training.compressed_save import write_small
+from trigger_api.training.digits.augmentation import Distortion
+from trigger_api.training.digits.negatives import impostors, printed
 from trigger_api.training.digits.network import Plan, build
+from trigger_api.training.loop import Course, Say, learn
 from trigger_api.training.precision import computing_in
-from trigger_api.training.small import write_small
 
 if TYPE_CHECKING:
     import keras

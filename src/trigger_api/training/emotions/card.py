@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trigger_api.cards import DataSource, Decision, Limits, ModelCard, TensorSpec
-from trigger_api.evaluation.emotions.material import LABELS, SIDE
+from trigger_api.datasets.fer2013 import LABELS, SIDE
+from trigger_api.model_card import DataSource, Decision, Limits, ModelCard, TensorSpec
 
 MARGIN = 0.96
 """Side of FER2013's pictures in longer sides of MTCNN's box on them: the median of 178 of its faces."""

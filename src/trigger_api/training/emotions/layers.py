@@ -17,7 +17,7 @@ def faster(kind: type[Layer]) -> type[Layer]:
     """The layer to learn with in place of Keras's own: on TensorFlow there are faster ones."""
     if keras.backend.backend() != "tensorflow":
         return kind
-    from trigger_api.training.emotions.quick import QUICK
+    from trigger_api.training.emotions.fast_layers import QUICK
 
     return QUICK.get(kind, kind)
 

@@ -10,11 +10,11 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from trigger_api.evaluation.emotions.material import ELECTED, LABELS, SIDE
-from trigger_api.training.emotions import inception, mobilenet
+from trigger_api.datasets.fer2013 import ELECTED, LABELS, SIDE
+from trigger_api.training.emotions import inception_resnet, mobilenet
 from trigger_api.training.emotions.layers import Blocks, contrasted, inherit
 
-Plan = inception.Plan | mobilenet.Plan
+Plan = inception_resnet.Plan | mobilenet.Plan
 _DROPPED = 0.15
 _SCORES, _VOTES = "scores", "votes"
 _COLUMNS = [ELECTED.index(label) for label in LABELS]
@@ -89,8 +89,8 @@ def _weighted(network: keras.Model) -> Sequence[keras.Layer]:
 
 def _seen(faces: Any, plan: Plan, *, learning: bool) -> Any:
     picture = contrasted(faces)
-    if isinstance(plan, inception.Plan):
-        seen = inception.features(picture, Blocks(learning), plan)
+    if isinstance(plan, inception_resnet.Plan):
+        seen = inception_resnet.features(picture, Blocks(learning), plan)
     else:
         seen = mobilenet.features(picture, plan, learning=learning)
     return layers.GlobalAveragePooling2D()(seen)

@@ -9,10 +9,10 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from trigger_api.datasets.coco_json import read_pixels
 from trigger_api.errors import ServiceError
-from trigger_api.evaluation.emotions.agreement import Boxes, mtcnn_boxes
-from trigger_api.evaluation.objects.photos import read_pixels
-from trigger_api.training.course import Say
+from trigger_api.evaluation.emotions.detection_agreement import Boxes, mtcnn_boxes
+from trigger_api.training.loop import Say
 
 LONGEST = 480
 """Pixels that a photo's longer side is brought down to."""

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trigger_api.evaluation.emotions.material import LABELS, SIDE, Faces
-from trigger_api.runtimes.reading import read
+from trigger_api.datasets.fer2013 import LABELS, SIDE, Faces
+from trigger_api.runtimes.keras_loader import read
 
 Teacher = Callable[[Faces], NDArray[np.float32]]
 """From faces to probabilities ``(n, 7)``."""

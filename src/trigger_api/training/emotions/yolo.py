@@ -16,8 +16,8 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from trigger_api.evaluation.emotions.material import LABELS
-from trigger_api.runtimes.detection import taken
+from trigger_api.datasets.fer2013 import LABELS
+from trigger_api.runtimes.detection_ops import taken
 from trigger_api.training.emotions.layers import Blocks, inherit
 
 STRIDES = (8, 16, 32)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from trigger_api.cards import WEIGHTS_FILE, DataSource, read_card, write_card
-from trigger_api.evaluation.entities.mistakes import count, examples
+from trigger_api.evaluation.entities.error_analysis import count, examples
+from trigger_api.evaluation.entities.latency import SENTENCE, time_entities
 from trigger_api.evaluation.entities.scores import Report, evaluate_entities
-from trigger_api.evaluation.entities.speed import SENTENCE, time_entities
-from trigger_api.tasks.text.bio import TYPES
-from trigger_api.training.course import Say
+from trigger_api.model_card import WEIGHTS_FILE, DataSource, read_card, write_card
+from trigger_api.tasks.entities.bio import TYPES
+from trigger_api.training.loop import Say
 
 _THREE = ("PER", "ORG", "LOC")
 

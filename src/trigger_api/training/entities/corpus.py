@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from unicodedata import name
 
-from trigger_api.evaluation.entities.conll import Sample, read_conll
-from trigger_api.tasks.text.gazetteers import parts
-from trigger_api.tasks.text.wordpiece import SPECIALS
+from trigger_api.datasets.conll import Sample, read_conll
+from trigger_api.tasks.entities.gazetteers import parts
+from trigger_api.tasks.entities.wordpiece import SPECIALS
 
 SILVER = 7
 # Of what a machine tagged, an epoch draws this share only.

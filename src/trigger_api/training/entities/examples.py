@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from trigger_api.evaluation.entities.conll import Sample
-from trigger_api.tasks.text.bio import LABELS, OUTSIDE
-from trigger_api.tasks.text.casing import recased
-from trigger_api.tasks.text.gazetteers import Gazetteers
-from trigger_api.tasks.text.wordpiece import BEGIN, END, SPECIALS, UNKNOWN, Wordpieces
+from trigger_api.datasets.conll import Sample
+from trigger_api.tasks.entities.bio import LABELS, OUTSIDE
+from trigger_api.tasks.entities.casing import recased
+from trigger_api.tasks.entities.gazetteers import Gazetteers
+from trigger_api.tasks.entities.wordpiece import BEGIN, END, SPECIALS, UNKNOWN, Wordpieces
 from trigger_api.training.entities.batches import Example
 from trigger_api.training.entities.network import STYLE
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trigger_api.tasks.text.casing import SHAPES
-from trigger_api.tasks.text.gazetteers import FEATURES
+from trigger_api.tasks.entities.casing import SHAPES
+from trigger_api.tasks.entities.gazetteers import FEATURES
 
 if TYPE_CHECKING:
     import keras

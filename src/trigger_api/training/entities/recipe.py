@@ -9,22 +9,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, write_card
-from trigger_api.evaluation.entities.conll import read_conll
+from trigger_api.datasets.conll import read_conll
 from trigger_api.evaluation.entities.scores import compare, scorer, tag
-from trigger_api.tasks.text.bio import LABELS
-from trigger_api.tasks.text.casing import SHAPES
-from trigger_api.tasks.text.gazetteers import FEATURES, write_gazetteers
-from trigger_api.tasks.text.tagging import GAZETTEERS_FILE, SCORES, VOCABULARY_FILE, Tagger
-from trigger_api.training.course import Course, Say, learn
+from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, write_card
+from trigger_api.tasks.entities.bio import LABELS
+from trigger_api.tasks.entities.casing import SHAPES
+from trigger_api.tasks.entities.gazetteers import FEATURES, write_gazetteers
+from trigger_api.tasks.entities.tagger import GAZETTEERS_FILE, SCORES, VOCABULARY_FILE, Tagger
+from trigger_api.training.compressed_save import write_small
 from trigger_api.training.entities.batches import Dealer
-from trigger_api.training.entities.caution import grow_cautious
+from trigger_api.training.entities.bias_tuning import grow_cautious
 from trigger_api.training.entities.corpus import kept_rows, read_lists, read_material, share
 from trigger_api.training.entities.examples import Disturbance, examples
 from trigger_api.training.entities.network import STYLES, Plan, build
 from trigger_api.training.entities.weights import Published, adopt, read_published
+from trigger_api.training.loop import Course, Say, learn
 from trigger_api.training.precision import computing_in
-from trigger_api.training.small import write_small
 
 if TYPE_CHECKING:
     import keras

@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from trigger_api.cards import WEIGHTS_FILE, DataSource, Decision, Limits, ModelCard, TensorSpec, read_card, write_card
-from trigger_api.evaluation.faces.report import evaluate_faces
+from trigger_api.evaluation.faces import evaluate_faces
+from trigger_api.model_card import (
+    WEIGHTS_FILE,
+    DataSource,
+    Decision,
+    Limits,
+    ModelCard,
+    TensorSpec,
+    read_card,
+    write_card,
+)
 from trigger_api.runtimes import digest
-from trigger_api.tasks.faces import EXAMINER, PROPOSER, REFINER, TASK
+from trigger_api.tasks.faces.task import EXAMINER, PROPOSER, REFINER, TASK
 from trigger_api.training.faces.network import Weights, examiner, proposer, refiner
 
 if TYPE_CHECKING:
@@ -122,12 +131,12 @@ def _card(name: str, what: str, taken: TensorSpec, given: tuple[TensorSpec, ...]
 
 
 def _write(folder: Path, network: keras.Model, card: ModelCard) -> ModelCard:
-    from trigger_api.runtimes import conversion
+    from trigger_api.runtimes import onnx_export
 
     folder.mkdir(parents=True, exist_ok=True)
     network.save(folder / WEIGHTS_FILE)
     sha256 = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
     card = card.model_copy(update={"parameters": network.count_params(), "sha256": sha256})
     write_card(folder, card)
-    conversion.convert(folder, card, digest(folder), folder)
+    onnx_export.convert(folder, card, digest(folder), folder)
     return card

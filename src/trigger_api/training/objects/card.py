@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from trigger_api.cards import DataSource, read_card, write_card
-from trigger_api.evaluation.objects.precision import Precision, evaluate_objects
+from trigger_api.evaluation.objects import Precision, evaluate_objects
+from trigger_api.model_card import DataSource, read_card, write_card
 
 _SOURCES = (
     DataSource(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trigger_api.runtimes.detection import CANVAS, fitted, letterbox, selected
+from trigger_api.runtimes.detection_ops import CANVAS, fitted, letterbox, selected
 from trigger_api.training.objects.network import SIDE, STRIDES, build_network
 
 if TYPE_CHECKING:

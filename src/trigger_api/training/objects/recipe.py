@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.cards import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, read_card, write_card
+from trigger_api.datasets.coco_json import Photo, chosen, read_labels, read_pixels
+from trigger_api.datasets.coco_labels import COCO
 from trigger_api.errors import ServiceError
-from trigger_api.evaluation.objects.photos import Photo, chosen, read_labels, read_pixels
-from trigger_api.evaluation.objects.precision import BATCH, Precision, average_precision, evaluate_objects, find_all
-from trigger_api.runtimes import tensorflow as runtime
-from trigger_api.runtimes.coco import COCO
-from trigger_api.runtimes.detection import CANVAS, FOUND
-from trigger_api.tasks.objects import BOXES, CLASSES, LIMITS, PHOTO, SCORES, SIZE
-from trigger_api.training.course import Course, Say, learn
+from trigger_api.evaluation.objects import BATCH, Precision, average_precision, evaluate_objects, find_all
+from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, read_card, write_card
+from trigger_api.runtimes import keras_tensorflow as runtime
+from trigger_api.runtimes.detection_ops import CANVAS, FOUND
+from trigger_api.tasks.objects.task import BOXES, CLASSES, LIMITS, PHOTO, SCORES, SIZE
+from trigger_api.training.compressed_save import write_small
+from trigger_api.training.loop import Course, Say, learn
 from trigger_api.training.objects.card import Settled, describe
 from trigger_api.training.objects.detector import build_detector
 from trigger_api.training.objects.examples import Dealer, Example, labelled, taught
 from trigger_api.training.objects.network import SIDE, build_network, convolutions
 from trigger_api.training.objects.published import adopt
 from trigger_api.training.objects.teacher import Boxes, Teacher
-from trigger_api.training.small import write_small
 
 if TYPE_CHECKING:
     import keras

@@ -10,7 +10,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from trigger_api.media.image import Pixels
-from trigger_api.tasks.picture.canvas import GREY
+from trigger_api.media.letterbox import GREY
 from trigger_api.training.objects.detector import grid
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import hashlib
 import sys
 from pathlib import Path
 
-from trigger_api.cards import WEIGHTS_FILE, DataSource, Limits, MelFrontEnd, ModelCard, TensorSpec, write_card
+from trigger_api.model_card import WEIGHTS_FILE, DataSource, Limits, MelFrontEnd, ModelCard, TensorSpec, write_card
 from trigger_api.runtimes import speech_embedding
-from trigger_api.training.small import write_small
+from trigger_api.training.compressed_save import write_small
 
 
 def convert(path: Path, out: Path) -> ModelCard:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.cards import Decision
+from trigger_api.model_card import Decision
 from trigger_api.training.trigger.embedder import STEP_SECONDS
 from trigger_api.training.trigger.scenes import NO_WORD, Bank
 

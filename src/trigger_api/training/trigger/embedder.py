@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.cards import CONVERTED_FILE, MelFrontEnd
 from trigger_api.datasets.speech import Samples
+from trigger_api.model_card import CONVERTED_FILE, MelFrontEnd
 from trigger_api.registry import BUNDLED
 from trigger_api.runtimes.speech_embedding import SILENT
 from trigger_api.tasks.trigger.mel import FRAMES, Mel
@@ -57,6 +57,6 @@ class Embedder:
 
     @cached_property
     def _session(self) -> Any:
-        from trigger_api.runtimes.onnx import open_session
+        from trigger_api.runtimes.onnx_runtime import open_session
 
         return open_session(FOLDER / CONVERTED_FILE, threads=1, arena=True)

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from trigger_api.cards import WEIGHTS_FILE, Decision, ModelCard, TensorSpec, write_card
 from trigger_api.datasets import phrases
 from trigger_api.datasets.speech import RATE, Samples
+from trigger_api.model_card import WEIGHTS_FILE, Decision, ModelCard, TensorSpec, write_card
 from trigger_api.runtimes.speech_embedding import EMBEDDING
-from trigger_api.training.small import write_small
+from trigger_api.training.compressed_save import write_small
 from trigger_api.training.trigger import calibration, plots, scenes
 from trigger_api.training.trigger.collect import Material, Sources, collect
 from trigger_api.training.trigger.embedder import STEP_SECONDS, Embedder, Embeddings

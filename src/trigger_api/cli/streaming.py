@@ -1,0 +1,106 @@
+"""The commands of live audio: ``trigger-api listen`` and ``trigger-api wyoming``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+from typing import Annotated, Any
+
+import soundfile
+import typer
+from websockets.exceptions import InvalidHandshake
+
+from trigger_api.cli import audio_source as ears
+from trigger_api.cli.console import configuration, fail, in_words, told
+from trigger_api.observability import logs
+from trigger_api.observability.metrics import Metrics
+from trigger_api.service import Service
+from trigger_api.settings import Settings
+
+_DEFAULT_RATE = 16_000
+
+
+def listen(
+    source: Annotated[str, typer.Argument(help="A recording, played at its own speed; - for raw samples.")] = "mic",
+    room: Annotated[str, typer.Option(help="What followers of the events see.")] = "room",
+    url: Annotated[str, typer.Option(help="Of the running server.")] = "http://127.0.0.1:8000",
+    token: Annotated[str | None, typer.Option(envvar="TRIGGER_API_TOKEN", help="An API token.")] = None,
+    rate: Annotated[int, typer.Option(help="Of the microphone, or of the raw samples; Hz.")] = _DEFAULT_RATE,
+    word: Annotated[
+        list[str] | None, typer.Option(help="A word to listen for; may be repeated, * is every one.")
+    ] = None,
+    sensitivity: Annotated[str | None, typer.Option(help="low, medium or high.")] = None,
+    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Score from which a word counts.")] = None,
+    scores: Annotated[bool, typer.Option(help="Print the score of every step too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as the server sends them.")] = False,
+) -> None:
+    """Stream the microphone, a file or standard input to a server; print detections as they happen."""
+    query = {"room": room, "word": word, "sensitivity": sensitivity, "threshold": threshold}
+    if scores:
+        query["scores"] = "true"
+    try:
+        failed = asyncio.run(_listen(source, rate, url, query, token, as_json))
+    except KeyboardInterrupt:
+        return
+    except (OSError, ImportError, InvalidHandshake, soundfile.LibsndfileError, ValueError) as error:
+        fail(in_words(error))
+    if failed:
+        raise typer.Exit(1)
+
+
+def wyoming(
+    uri: Annotated[str, typer.Option(help="tcp://host:port or unix:///path.")] = "tcp://0.0.0.0:10400",
+    models: Annotated[Path | None, typer.Option(help="Folder of further models, or one model file.")] = None,
+) -> None:
+    """Speak Home Assistant's protocol, to peers with private addresses. Needs the extra ``wyoming``."""
+    settings = configuration(models=models)
+    logs.configure(settings.log_level)
+    with told(OSError, ImportError, ValueError):
+        asyncio.run(_speak(settings, uri))
+
+
+async def _listen(source: str, rate: int, url: str, query: dict[str, Any], token: str | None, as_json: bool) -> bool:
+    if source == "mic":
+        audio = ears.microphone(rate)
+    elif source == "-":
+        audio = ears.raw(ears.stdin(), rate)
+    else:
+        rate, audio = await ears.file(Path(source))
+    failed = False
+    async for message in ears.listen(url, audio, {**query, "rate": rate}, token):
+        failed = failed or message["type"] == "error"
+        typer.echo(json.dumps(message) if as_json else _line(message), err=message["type"] == "error" and not as_json)
+    return failed
+
+
+def _line(message: dict[str, Any]) -> str:
+    seconds = message.get("time_ms", 0) / 1000
+    match message["type"]:
+        case "ready":
+            words = ", ".join(f"{each['word']!r} (threshold {each['threshold']:g})" for each in message["words"])
+            return f"listening for {words} in {message['room']}"
+        case "detection":
+            return f"{seconds:8.2f} s  {message['word']}  {message['score']:.3f}"
+        case "score":
+            return f"{seconds:8.2f} s  {message['score']:.3f}  {message['level_dbfs']:6.1f} dBFS  {message['word']}"
+        case "stopped":
+            return f"{message['heard_ms'] / 1000:8.2f} s  end: {message['detections']} heard"
+        case _:
+            return f"error: {message.get('detail', message)}"
+
+
+async def _speak(settings: Settings, uri: str) -> None:
+    from trigger_api.streaming.wyoming import serving
+
+    service, told = Service(settings, Metrics()), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    try:
+        await service.rooms.start()
+        async with serving(uri, service):  # a detection before the model is loaded is answered with an error
+            await asyncio.to_thread(service.registry.load_all)
+            await told.wait()
+    finally:
+        await service.close()

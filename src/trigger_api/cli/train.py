@@ -1,0 +1,195 @@
+"""``trigger-api train ...``: one command a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.markup import escape
+
+from trigger_api.cli.console import err, told
+from trigger_api.errors import ServiceError
+
+EmotionModel = Literal["inception-resnet", "mobilenetv2", "yolo3"]
+
+app = typer.Typer(no_args_is_help=True, help="Train a model folder that the service can serve.")
+
+
+@app.command()
+def trigger(
+    word: Annotated[str, typer.Option(help="The word or phrase to hear.")],
+    out: Annotated[Path, typer.Option(help="Folder to write the model into.", file_okay=False)],
+    recordings: Annotated[
+        Path | None, typer.Option(help="People saying the word; 10 help much.", exists=True, file_okay=False)
+    ] = None,
+    negatives: Annotated[
+        list[Path] | None, typer.Option(help="People saying other things; may be given often.", exists=True)
+    ] = None,
+    noise: Annotated[
+        list[Path] | None, typer.Option(help="Sounds that are no speech; may be given often.", exists=True)
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")] = 0,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder that keeps synthetic speech for the next word.", file_okay=False)
+    ] = None,
+    synthesizer: Annotated[
+        str | None, typer.Option(help="Another speech program: 'COMMAND {text} {out}' writes a wav.")
+    ] = None,
+) -> None:
+    """Train a trigger word. Stopped and started again, it goes on where it was."""
+    from trigger_api.datasets.phrases import checked
+    from trigger_api.training.trigger.recipe import train_trigger  # TensorFlow and matplotlib take seconds to import
+
+    with told(OSError, ValueError):
+        phrase = checked(word)
+        _advise(phrase, recordings)
+        card = train_trigger(
+            phrase,
+            out,
+            [recordings] if recordings else (),
+            negatives or (),
+            noise or (),
+            seed=seed,
+            synthesizer=synthesizer,
+            cache=cache,
+        )
+    _tell(f"{out}: hears {word!r}; serve it with: trigger-api serve --models {out}")
+    typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters", "decision"}))
+
+
+def _advise(phrase: str, recordings: Path | None) -> None:
+    """What somebody should know before minutes of training."""
+    from trigger_api.datasets.confusables import confusables
+    from trigger_api.datasets.recording_checks import advice
+
+    for line in advice(recordings) if recordings else ():
+        _tell(line)
+    if not confusables(phrase):
+        _tell(f"no words near {phrase!r} in sound are known: install espeak-ng and the package pocketsphinx")
+
+
+def _tell(line: str) -> None:
+    """Say it as it is: the console would take what is in brackets in a file's name for a colour."""
+    err.print(escape(line), highlight=False)
+
+
+def record(
+    word: Annotated[str, typer.Option(help="The word or phrase to say.")],
+    out: Annotated[Path, typer.Option(help="Folder of the recordings; those in it are kept.", file_okay=False)],
+    count: Annotated[int, typer.Option(min=1, max=1_000, help="How many to record.")] = 10,
+) -> None:
+    """Record a word from the microphone, for training it. Needs the extra listen."""
+    from trigger_api.cli.audio_source import microphone
+    from trigger_api.cli.recorder import record as collect
+    from trigger_api.datasets.phrases import checked
+    from trigger_api.datasets.speech import RATE
+
+    with told(ImportError, OSError, ValueError):
+        phrase = checked(word)
+        microphone(RATE)  # if there is none, nobody need speak
+        collect(phrase, out, count, lambda: microphone(RATE), _tell)
+    _tell(f"{out}: train with: trigger-api train trigger --word {word!r} --recordings {out}")
+
+
+@app.command()
+def entities(
+    data: Annotated[Path, typer.Option(help="Folder of CoNLL files and gazetteers.", exists=True, file_okay=False)],
+    published: Annotated[Path, typer.Option(help="Folder of a published MiniLM.", exists=True, file_okay=False)],
+    out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
+    work: Annotated[Path, typer.Option(help="Folder that a stopped training goes on from.", file_okay=False)],
+) -> None:
+    """Train named entities from a published encoder. Stopped and started again, it goes on where it was."""
+    from trigger_api.training.entities.recipe import train_entities  # Keras takes seconds to import
+
+    with told(OSError, ValueError):
+        train_entities(data=data, published=published, output=out, work=work, say=_tell)
+
+
+@app.command()
+def digits(
+    images: Annotated[Path, typer.Option(help="Digits 28 x 28: idx, idx.gz or npz.", exists=True, dir_okay=False)],
+    labels: Annotated[Path, typer.Option(help="Their labels.", exists=True, dir_okay=False)],
+    out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
+    work: Annotated[Path, typer.Option(help="Folder that a stopped training goes on from.", file_okay=False)],
+    start: Annotated[Path | None, typer.Option(help="Model folder to go on from.", exists=True)] = None,
+) -> None:
+    """Train handwritten digits, from MNIST's training set. Stopped and started again, it goes on where it was."""
+    from trigger_api.training.digits.recipe import train_digits  # Keras takes seconds to import
+
+    with told(OSError, ValueError):
+        card = train_digits(images=images, labels=labels, output=out, work=work, start=start, say=_tell)
+    typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))
+
+
+@app.command()
+def objects(
+    photos: Annotated[Path, typer.Option(help="Folder of labelled photos.", exists=True, file_okay=False)],
+    labels: Annotated[Path, typer.Option(help="What is on them (JSON).", exists=True, dir_okay=False)],
+    unlabelled: Annotated[Path, typer.Option(help="Folder of further photos.", exists=True, file_okay=False)],
+    published: Annotated[Path, typer.Option(help="YOLOX-Nano as an ONNX file.", exists=True, dir_okay=False)],
+    out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
+    work: Annotated[Path, typer.Option(help="Folder that a stopped training goes on from.", file_okay=False)],
+) -> None:
+    """Train object detection from a published network. Stopped and started again, it goes on where it was."""
+    from trigger_api.training.objects.recipe import train_objects  # Keras takes seconds to import
+
+    with told(OSError, ValueError, ServiceError):
+        card = train_objects(
+            photos=photos, labels=labels, unlabelled=unlabelled, published=published, output=out, work=work,
+            say=_tell,
+        )  # fmt: skip
+    typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))
+
+
+@app.command()
+def faces(
+    out: Annotated[Path, typer.Option(help="Folder to write the three models into.", file_okay=False)],
+    photos: Annotated[Path | None, typer.Option(help="Folder of photos to measure on.", exists=True)] = None,
+    boxes: Annotated[Path | None, typer.Option(help="The faces on them (JSON).", exists=True)] = None,
+) -> None:
+    """Convert the published face detector (the package mtcnn), and measure it. Nothing is trained."""
+    from trigger_api.training.faces.recipe import train_faces  # TensorFlow takes seconds to import
+
+    with told(ImportError, OSError, ValueError, ServiceError):
+        train_faces(output=out, photos=photos, boxes=boxes, say=_tell)
+
+
+@app.command()
+def emotions(
+    model: Annotated[EmotionModel, typer.Option(help="Which network.")],
+    sheet: Annotated[Path, typer.Option(help="Sheet of faces 48 x 48 (PNG).", exists=True, dir_okay=False)],
+    labels: Annotated[Path, typer.Option(help="What they show (npz).", exists=True, dir_okay=False)],
+    out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
+    work: Annotated[Path, typer.Option(help="Folder that a stopped training goes on from.", file_okay=False)],
+    split: Annotated[str, typer.Option(help="The labels' split.")] = "train",
+    test: Annotated[
+        list[Path] | None, typer.Option(help="Sheet whose faces are left out; may be given often.", exists=True)
+    ] = None,
+    published: Annotated[
+        Path | None, typer.Option(help="ImageNet weights for mobilenetv2.", exists=True, dir_okay=False)
+    ] = None,
+    teacher: Annotated[
+        list[Path] | None, typer.Option(help="Classifier's folder to learn from, too; may be given often.", exists=True)
+    ] = None,
+    photos: Annotated[
+        list[Path] | None, typer.Option(help="Folder of photos for yolo3; may be given often.", exists=True)
+    ] = None,
+    start: Annotated[Path | None, typer.Option(help="Model folder to go on from.", exists=True)] = None,
+    gently: Annotated[bool, typer.Option("--gently/--boldly", help="How to go on from there.")] = True,
+    passes: Annotated[int | None, typer.Option(min=1, help="Passes over the faces.")] = None,
+    rate: Annotated[float | None, typer.Option(min=1e-6, max=1, help="Of learning, at its highest.")] = None,
+    school: Annotated[
+        bool, typer.Option("--school", help="Larger teachers first, for inception-resnet; wants an accelerator.")
+    ] = False,
+) -> None:
+    """Train emotions of faces. Stopped and started again, it goes on where it was."""
+    from trigger_api.training.emotions.classifier_recipe import train_emotions  # Keras takes seconds to import
+
+    with told(OSError, ValueError):
+        card = train_emotions(
+            model=model, sheet=sheet, labels=labels, split=split, tests=tuple(test or ()), output=out, work=work,
+            published=published, teachers=tuple(teacher or ()), photos=tuple(photos or ()), start=start,
+            gently=gently, passes=passes, rate=rate, school=school, say=_tell,
+        )  # fmt: skip
+    typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))

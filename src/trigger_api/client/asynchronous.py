@@ -1,0 +1,162 @@
+"""The asynchronous client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, TypeVar
+
+import httpx
+from numpy.typing import NDArray
+
+from trigger_api.client import calls
+from trigger_api.client.calls import READY, RETRIED, Audio, Call, Picture, Retries, UnreachableError
+from trigger_api.model_card import ModelCard
+from trigger_api.schemas import (
+    DigitsAnswer,
+    EmotionsAnswer,
+    EntitiesAnswer,
+    ModelStatus,
+    ObjectsAnswer,
+    RoomState,
+    Sensitivity,
+    TriggerAnswer,
+)
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """The asynchronous client: the same methods, awaited. Use it in an ``async with`` block, or ``close`` it."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        timeout_s: float = 60.0,
+        retries: Retries | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Talk to the service at ``url``; ``transport`` puts something else in place of the network."""
+        self._http = httpx.AsyncClient(
+            base_url=url, headers=calls.headers(token), timeout=timeout_s, transport=transport
+        )
+        self._retries = retries or Retries()
+
+    async def trigger(
+        self,
+        audio: Audio,
+        *,
+        rate: int = 16_000,
+        model: str | None = None,
+        version: str | None = None,
+        sensitivity: Sensitivity | None = None,
+        threshold: float | None = None,
+        words: Sequence[str] = (),
+    ) -> TriggerAnswer:
+        """As ``Client.trigger``."""
+        chosen = {"sensitivity": sensitivity, "threshold": threshold, "word": words}
+        return await self._send(calls.trigger(audio, rate, model=model, version=version, **chosen))
+
+    async def digits(
+        self, image: Picture, *, model: str | None = None, version: str | None = None, threshold: float | None = None
+    ) -> DigitsAnswer:
+        """As ``Client.digits``."""
+        return await self._send(calls.digits(image, model=model, version=version, threshold=threshold))
+
+    async def emotions(
+        self,
+        image: Picture,
+        *,
+        model: str | None = None,
+        version: str | None = None,
+        threshold: float | None = None,
+        annotated: bool = False,
+        crops: bool = False,
+    ) -> EmotionsAnswer:
+        """As ``Client.emotions``."""
+        wanted = {"annotated": str(annotated), "crops": str(crops)}
+        return await self._send(calls.emotions(image, model=model, version=version, threshold=threshold, **wanted))
+
+    async def objects(
+        self,
+        image: Picture,
+        *,
+        model: str | None = None,
+        version: str | None = None,
+        score_th: float | None = None,
+        nms_iou: float | None = None,
+        min_height: float | None = None,
+        min_width: float | None = None,
+        max_results: int | None = None,
+    ) -> ObjectsAnswer:
+        """As ``Client.objects``."""
+        limits = {"score_th": score_th, "nms_iou": nms_iou, "min_height": min_height, "min_width": min_width}
+        return await self._send(calls.objects(image, model=model, version=version, maxResults=max_results, **limits))
+
+    async def entities(self, text: str, *more: str, model: str | None = None) -> EntitiesAnswer:
+        """As ``Client.entities``."""
+        return await self._send(calls.entities(text, more, model))
+
+    async def infer(
+        self, model: str, inputs: Mapping[str, NDArray[Any]], *, version: str | None = None
+    ) -> dict[str, Any]:
+        """As ``Client.infer``."""
+        return calls.arrays(await self._send(calls.infer(model, inputs, version)))
+
+    async def models(self) -> list[ModelStatus]:
+        """As ``Client.models``."""
+        return await self._send(Call("GET", "/v1/models", list[ModelStatus]))
+
+    async def model(self, name: str, *, version: str | None = None) -> ModelCard:
+        """As ``Client.model``."""
+        return await self._send(Call("GET", f"/v1/models/{name}", ModelCard, calls.query(version)))
+
+    async def load(self, name: str, *, version: str | None = None) -> ModelStatus:
+        """As ``Client.load``."""
+        return await self._send(Call("POST", f"/v1/models/{name}/load", ModelStatus, calls.query(version)))
+
+    async def unload(self, name: str, *, version: str | None = None) -> ModelStatus:
+        """As ``Client.unload``."""
+        return await self._send(Call("POST", f"/v1/models/{name}/unload", ModelStatus, calls.query(version)))
+
+    async def rooms(self) -> list[RoomState]:
+        """As ``Client.rooms``."""
+        return await self._send(Call("GET", "/v1/rooms", list[RoomState]))
+
+    async def ready(self) -> bool:
+        """As ``Client.ready``."""
+        return (await self._ask(READY)).is_success
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    async def _send(self, call: Call[T]) -> T:
+        for attempt in range(1, self._retries.attempts):
+            response = await self._try(call)
+            if response is not None and response.status_code not in RETRIED:
+                return call.read(response)
+            await asyncio.sleep(self._retries.delay(attempt, response))
+        return call.read(await self._ask(call))
+
+    async def _try(self, call: Call[T]) -> httpx.Response | None:
+        try:
+            return await self._ask(call)
+        except UnreachableError as error:
+            if isinstance(error.__cause__, httpx.ConnectError):
+                return None
+            raise
+
+    async def _ask(self, call: Call[T]) -> httpx.Response:
+        try:
+            return await self._http.request(call.method, call.path, **call.options)
+        except httpx.TransportError as error:
+            raise UnreachableError(self._http.base_url, error) from error

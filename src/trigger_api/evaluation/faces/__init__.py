@@ -1,1 +1,0 @@
-"""How many faces are found, of those that are there."""

@@ -1,1 +1,0 @@
-"""How well objects are found: COCO's average precision."""

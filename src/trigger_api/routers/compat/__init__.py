@@ -1,0 +1,9 @@
+"""The paths and bodies of the five services that this one replaces, over the same tasks."""
+
+from fastapi import APIRouter
+
+from trigger_api.routers.compat import digits, emotions, entities, objects, trigger
+
+router = APIRouter()
+for _module in (trigger, entities, digits, objects, emotions):
+    router.include_router(_module.router)

@@ -1,0 +1,50 @@
+"""The original digit service."""
+
+from __future__ import annotations
+
+import base64
+from functools import lru_cache
+from io import BytesIO
+
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+from fastapi import APIRouter, Request
+from pydantic import TypeAdapter
+
+from trigger_api.routers import digits
+from trigger_api.routers.compat.body import json_body, read_json
+from trigger_api.routers.deps import Served, decoded
+from trigger_api.schemas import ImagePredictAnswer, ImagePredictRequest
+
+router = APIRouter(tags=["compatible"])
+
+_ImageRequest = TypeAdapter(ImagePredictRequest)
+
+
+@router.get("/image-predict")
+def sample_image_request() -> ImagePredictRequest:
+    """What the original digit service takes: a request to try."""
+    return _sample_image_request()
+
+
+@router.post("/image-predict", openapi_extra=json_body(_ImageRequest))
+async def image_predict(request: Request, service: Served) -> ImagePredictAnswer:
+    """The original digit service: a picture in base64."""
+    body = await read_json(_ImageRequest, request, service)
+    reading = await service.digits.read(await decoded(service, body.image))
+    return ImagePredictAnswer(
+        img_shape=(reading.width, reading.height),
+        prediction=reading.digits[0].value if reading.digits else None,
+        digits=[digits.found(digit) for digit in reading.digits],
+        numbers=list(reading.numbers),
+    )
+
+
+@lru_cache
+def _sample_image_request() -> ImagePredictRequest:
+    image = PIL.Image.new("L", (48, 48), 255)
+    PIL.ImageDraw.Draw(image).text((24, 24), "3", 0, PIL.ImageFont.load_default(32), anchor="mm")
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return ImagePredictRequest(image=base64.b64encode(buffer.getvalue()).decode(), filename="3.png")

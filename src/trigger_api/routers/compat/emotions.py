@@ -1,0 +1,87 @@
+"""The paths and shapes of the original emotion service, over the same task."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from pydantic import TypeAdapter
+
+from trigger_api.errors import FAILED_IMAGE, MalformedJson, Unprocessable, UnreadableMedia, UnsupportedMedia
+from trigger_api.routers.compat.body import json_body, read_json
+from trigger_api.routers.deps import Served, decoded
+from trigger_api.routers.emotions import faces, ranked, whole
+from trigger_api.schemas import EmotionFace, EmotionPicture, EmotionPictureAndFaces, EmotionProbability, EmotionRequest
+from trigger_api.service import Service
+from trigger_api.tasks.emotions.task import Portrait
+
+router = APIRouter(tags=["compatible"])
+
+_FALLBACK = "inception-resnet"
+_Request = TypeAdapter(EmotionRequest)
+_BODY = json_body(_Request)
+
+
+@router.post("/predict_api", openapi_extra=_BODY, response_model_exclude_none=True)
+async def predict_emotions(request: Request, service: Served) -> EmotionPictureAndFaces:
+    """The original emotion service: a photo in base64 with its faces framed, and each face alone."""
+    return await _read_faces(request, service)
+
+
+@router.post("/predict_upload_api", openapi_extra=_BODY, response_model_exclude_none=True)
+async def predict_uploaded_emotions(request: Request, service: Served) -> EmotionPictureAndFaces:
+    """The same with the upload's name, `img_name`."""
+    return await _read_faces(request, service)
+
+
+@router.post("/predict_img_only_api", openapi_extra=_BODY, response_model_exclude_none=True)
+async def predict_emotions_picture(request: Request, service: Served) -> EmotionPicture:
+    """The same without the faces, for a camera."""
+    portrait = await _read(request, service)
+    return await service.engine.preprocess(_picture, portrait, service.settings.jpeg_quality)
+
+
+async def _read_faces(request: Request, service: Service) -> EmotionPictureAndFaces:
+    portrait = await _read(request, service)
+    return await service.engine.preprocess(_picture_and_faces, portrait, service.settings.jpeg_quality)
+
+
+async def _read(request: Request, service: Service) -> Portrait:
+    wanted = await _wanted(request, service)
+    try:
+        data = await decoded(service, wanted.image)
+        return await service.emotions.read(data, model=_model(wanted, service.emotions.names))
+    except (UnreadableMedia, UnsupportedMedia):
+        raise UnreadableMedia(FAILED_IMAGE) from None
+
+
+async def _wanted(request: Request, service: Service) -> EmotionRequest:
+    try:
+        return await read_json(_Request, request, service)
+    except Unprocessable:
+        raise MalformedJson from None
+
+
+def _model(wanted: EmotionRequest, names: list[str]) -> str | None:
+    """The model named, the original's own one, or else the default."""
+    return next((name for name in (wanted.model, _FALLBACK) if name in names), None)
+
+
+def _picture(portrait: Portrait, quality: int) -> EmotionPicture:
+    found = bool(portrait.faces)
+    return EmotionPicture(found=found, image=whole(portrait, quality) if found else None)
+
+
+def _picture_and_faces(portrait: Portrait, quality: int) -> EmotionPictureAndFaces:
+    if not portrait.faces:
+        return EmotionPictureAndFaces(found=False)
+    pairs = zip(portrait.faces, faces(portrait, quality), strict=True)
+    return EmotionPictureAndFaces(
+        found=True,
+        image=whole(portrait, quality),
+        faces=[
+            EmotionFace(
+                face=picture,
+                prediction=[EmotionProbability(emotion=x, probability=p) for x, p in ranked(expression, portrait)],
+            )
+            for expression, picture in pairs
+        ],
+    )

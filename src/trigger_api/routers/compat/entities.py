@@ -1,0 +1,27 @@
+"""The original named-entity service."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from pydantic import TypeAdapter
+
+from trigger_api.routers.compat.body import json_body, read_json
+from trigger_api.routers.compat.columns import aligned
+from trigger_api.routers.deps import Served
+from trigger_api.routers.entities import flat
+from trigger_api.schemas import AlignedAnswer, EntitiesRequest
+
+router = APIRouter(tags=["compatible"])
+
+_Text: TypeAdapter[str | EntitiesRequest] = TypeAdapter(str | EntitiesRequest)
+
+
+@router.post("/api", openapi_extra=json_body(_Text))
+async def tag(request: Request, service: Served) -> AlignedAnswer:
+    """The original named-entity service: a bare JSON string, or an object with `text`."""
+    body = await read_json(_Text, request, service)
+    text = body if isinstance(body, str) else body.text
+    reading = await service.entities.find([text])
+    read = flat(reading.texts[0])
+    words, tags = aligned((token.text, token.tag) for token in read.tokens)
+    return AlignedAnswer(input=words, output=tags, entities=read.entities)

@@ -1,0 +1,64 @@
+"""The original object-detection service, in the style of Google's Vision API."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import TypeAdapter
+
+from trigger_api.errors import FAILED_IMAGE, ServiceError, UnreadableMedia, UnsupportedMedia
+from trigger_api.routers import objects
+from trigger_api.routers.compat.body import json_body, read_json
+from trigger_api.routers.deps import Served, decoded
+from trigger_api.schemas import VisionAnswer, VisionError, VisionFeature, VisionRequest, VisionRequests, VisionResponse
+from trigger_api.service import Service
+from trigger_api.tasks.objects.task import View, Wanted
+
+router = APIRouter(tags=["compatible"])
+
+_VisionRequests = TypeAdapter(VisionRequests)
+
+
+@router.post("/", openapi_extra=json_body(_VisionRequests))
+async def annotate(request: Request, service: Served) -> VisionAnswer:
+    """The original detection service: photos in base64, each with what counts on it.
+
+    A photo that cannot be read has its error in its own response, unless no photo can be read.
+    """
+    body = await read_json(_VisionRequests, request, service)
+    views = await asyncio.gather(*(_look(service, one) for one in body.requests))
+    failed = [view for view in views if isinstance(view, ServiceError)]
+    if len(failed) == len(views):
+        raise failed[0]
+    return VisionAnswer(responses=[_response(view) for view in views])
+
+
+async def _look(service: Service, request: VisionRequest) -> View | ServiceError:
+    feature = next(iter(request.features or ()), None) or VisionFeature()
+    try:
+        data = await decoded(service, request.image.content)
+        return await service.objects.find(data, _wanted(feature))
+    except (UnreadableMedia, UnsupportedMedia):
+        return UnreadableMedia(FAILED_IMAGE)
+    except ServiceError as error:
+        return error
+
+
+def _wanted(feature: VisionFeature) -> Wanted:
+    given: dict[str, Any] = {
+        "score": feature.score_th,
+        "overlap": feature.nms_iou,
+        "height": feature.min_height,
+        "width": feature.min_width,
+        "most": feature.maxResults,
+    }
+    return replace(Wanted(), **{name: value for name, value in given.items() if value is not None})
+
+
+def _response(view: View | ServiceError) -> VisionResponse:
+    if isinstance(view, ServiceError):
+        return VisionResponse(error=VisionError(code=view.status, message=view.detail))
+    return VisionResponse(objects=objects.found(view), width=view.width, height=view.height)

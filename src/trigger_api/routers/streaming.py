@@ -1,0 +1,56 @@
+"""Live audio of rooms, and what is heard in them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, WebSocket
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from trigger_api.errors import Overloaded
+from trigger_api.routers.deps import Served
+from trigger_api.schemas import RoomState
+from trigger_api.server.auth import Caller, authenticate
+from trigger_api.service import Service
+from trigger_api.streaming.websocket import Socket
+
+router = APIRouter(prefix="/v1", tags=["rooms"])
+
+_RETRY_MS = 2_000
+
+
+@router.websocket("/trigger/stream")
+async def stream(websocket: WebSocket, caller: Annotated[Caller, Depends(authenticate)]) -> None:
+    """Hear a room live: see docs/rooms.md."""
+    service: Service = websocket.app.state.service
+    await Socket(websocket, service.rooms, service.settings).serve(caller.name)
+
+
+@router.get("/rooms")
+async def rooms(service: Served) -> list[RoomState]:
+    """Who streams now, the oldest first."""
+    return service.rooms.rooms()
+
+
+def _may_follow(service: Served) -> None:
+    if service.rooms.events.readers >= service.settings.max_followers:
+        raise Overloaded("too many follow the events already", retry_after=10)
+
+
+@router.get("/trigger/events", response_class=EventSourceResponse, dependencies=[Depends(_may_follow)])
+async def events(
+    service: Served,
+    room: Annotated[str | None, Query(max_length=64, description="only this room's")] = None,
+    last_event_id: Annotated[str | None, Header(max_length=64, description="go on after this event")] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Detections of every room, or of one, as server-sent events; a comment every 15 s shows that we live.
+
+    An event `gap` comes first if detections after `Last-Event-ID` may have been forgotten.
+    """
+    log = service.rooms.events
+    yield ServerSentEvent(comment="listening", retry=_RETRY_MS)
+    if last_event_id and log.missed_since(last_event_id):
+        yield ServerSentEvent(event="gap", data={"after": last_event_id})
+    async for event in log.follow(room, last_event_id):
+        yield ServerSentEvent(event="detection", id=event.id, data=event)

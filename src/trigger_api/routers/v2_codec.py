@@ -1,0 +1,172 @@
+"""Tensors on the wire, as the Open Inference Protocol (version 2) has them: JSON, or its binary extension.
+
+Source: the protocol's "predict" chapter and the "binary tensor data" extension, as KServe and Triton document them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic_core import to_json
+
+from trigger_api.errors import BadRequest, MalformedJson
+from trigger_api.model_card import TensorSpec
+
+Arrays = Mapping[str, NDArray[Any]]
+
+BINARY_HEADER = "Inference-Header-Content-Length"
+DATATYPES = {"float32": "FP32", "int32": "INT32", "uint8": "UINT8"}
+_DATATYPES = {np.dtype(name): datatype for name, datatype in DATATYPES.items()}
+_DTYPES = {
+    "FP16": "<f2",
+    "FP32": "<f4",
+    "FP64": "<f8",
+    "INT8": "<i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "UINT8": "<u1",
+}
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="ignore", protected_namespaces=())
+
+
+class InputTensor(_Message):
+    """A tensor in: its data flat or nested, or its bytes behind the JSON."""
+
+    name: str
+    shape: list[int] = Field(max_length=8)
+    datatype: str
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)  # a bare {} would be copied deeply each time
+    data: list[Any] | None = None
+
+
+class OutputWanted(_Message):
+    """An output asked for by name."""
+
+    name: str
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class InferRequest(_Message):
+    """The JSON part of a request."""
+
+    id: str | None = Field(default=None, max_length=256)
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)
+    inputs: list[InputTensor] = Field(min_length=1, max_length=32)
+    outputs: list[OutputWanted] = Field(default_factory=list, max_length=32)
+
+    def binary(self, name: str) -> bool:
+        """Whether the caller wants this output as bytes."""
+        everywhere = bool(self.parameters.get("binary_data_output", False))
+        return any(
+            bool(wanted.parameters.get("binary_data", everywhere)) for wanted in self.outputs if wanted.name == name
+        ) or (everywhere and not self.outputs)
+
+
+def decode(body: bytes, json_length: int | None) -> tuple[InferRequest, Arrays]:
+    """Read a request; ``json_length`` says where its JSON ends, if tensors follow it.
+
+    Raises:
+        MalformedJson: the JSON is none.
+        BadRequest: a tensor's data do not fit its shape or type.
+    """
+    if json_length is not None and not 0 <= json_length <= len(body):
+        raise BadRequest(f"{BINARY_HEADER} is {json_length}, the body has {len(body)} bytes")
+    try:
+        request = InferRequest.model_validate_json(body[:json_length])
+    except ValidationError as error:
+        if error.errors()[0]["type"] == "json_invalid":
+            raise MalformedJson from None
+        raise BadRequest("; ".join(f"{_path(fault['loc'])}: {fault['msg']}" for fault in error.errors())) from None
+    rest = memoryview(body)[len(body) if json_length is None else json_length :]
+    return request, dict(_arrays(request.inputs, rest))
+
+
+def encode(request: InferRequest, model: str, version: str, outputs: Arrays) -> tuple[bytes, int | None]:
+    """Write an answer: its body, and where its JSON ends if tensors follow it."""
+    names = [wanted.name for wanted in request.outputs] or list(outputs)
+    unknown = [name for name in names if name not in outputs]
+    if unknown:
+        raise BadRequest(f"the model has no output {unknown[0]!r}")
+    raw = {name: outputs[name].tobytes() for name in names if request.binary(name)}
+    header = {
+        "model_name": model,
+        "model_version": version,
+        **({"id": request.id} if request.id else {}),
+        "outputs": [_output(name, outputs[name], raw.get(name)) for name in names],
+    }
+    text = to_json(header, inf_nan_mode="null")  # JSON has no other word for what is not a number
+    return b"".join([text, *raw.values()]), len(text) if raw else None
+
+
+def describe(spec: TensorSpec) -> dict[str, JsonValue]:
+    """A tensor in a model's metadata; its first dimension is the batch."""
+    return {"name": spec.name, "datatype": DATATYPES[spec.dtype], "shape": [-1, *spec.shape]}
+
+
+def _arrays(tensors: Sequence[InputTensor], rest: memoryview) -> list[tuple[str, NDArray[Any]]]:
+    names = [tensor.name for tensor in tensors]
+    if len(set(names)) < len(names):
+        raise BadRequest("an input is there twice")
+    found = []
+    for tensor in tensors:
+        size = tensor.parameters.get("binary_data_size")
+        if size is None:
+            found.append((tensor.name, _from_json(tensor)))
+            continue
+        if not isinstance(size, int) or not 0 <= size <= len(rest):
+            raise BadRequest(f"{tensor.name}: binary_data_size is {size}, {len(rest)} bytes are there")
+        found.append((tensor.name, _from_bytes(tensor, rest[:size])))
+        rest = rest[size:]
+    if len(rest):
+        raise BadRequest(f"{len(rest)} bytes follow the last tensor")
+    return found
+
+
+def _from_json(tensor: InputTensor) -> NDArray[Any]:
+    try:
+        with np.errstate(over="ignore"):  # it becomes infinite, and is refused below
+            array = np.array(tensor.data if tensor.data is not None else [], _dtype(tensor))
+    except (ValueError, TypeError, OverflowError):
+        raise BadRequest(f"{tensor.name}: its data are no {tensor.datatype} tensor") from None
+    # NumPy reads null as NaN, and JSON has neither that nor infinity.
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise BadRequest(f"{tensor.name}: its data are not all numbers that {tensor.datatype} can hold")
+    return _shaped(tensor, array)
+
+
+def _from_bytes(tensor: InputTensor, raw: memoryview) -> NDArray[Any]:
+    if len(raw) % np.dtype(_dtype(tensor)).itemsize:
+        raise BadRequest(f"{tensor.name}: {len(raw)} bytes are no {tensor.datatype} tensor")
+    return _shaped(tensor, np.frombuffer(raw, _dtype(tensor)))
+
+
+def _shaped(tensor: InputTensor, array: NDArray[Any]) -> NDArray[Any]:
+    if min(tensor.shape, default=0) < 0 or math.prod(tensor.shape) != array.size:
+        raise BadRequest(f"{tensor.name}: {array.size} values do not fill the shape {tensor.shape}")
+    return array.reshape(tensor.shape)
+
+
+def _dtype(tensor: InputTensor) -> str:
+    if tensor.datatype not in _DTYPES:
+        raise BadRequest(f"{tensor.name}: {tensor.datatype} is not one of {', '.join(_DTYPES)}")
+    return _DTYPES[tensor.datatype]
+
+
+def _output(name: str, array: NDArray[Any], raw: bytes | None) -> dict[str, Any]:
+    head = {"name": name, "datatype": _DATATYPES[array.dtype], "shape": list(array.shape)}
+    if raw is None:
+        return {**head, "data": array.reshape(-1).tolist()}
+    return {**head, "parameters": {"binary_data_size": len(raw)}}
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, location))

@@ -1,0 +1,170 @@
+"""Keras models to ONNX, once: by tf2onnx, and the exercise's network by hand, with ONNX's own recurrent operator."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from trigger_api.model_card import CONVERTED_FILE, ModelCard, TensorSpec
+from trigger_api.runtimes import coursera, keras_loader, keras_tensorflow
+from trigger_api.runtimes.coursera import Weights
+from trigger_api.runtimes.onnx_float16 import halve
+from trigger_api.runtimes.onnx_runtime import DIGEST_KEY, SAMPLES_FILE
+
+_OPSET = 18
+_SAMPLES = 2  # items of the batch that a conversion is checked with
+_SQUARE = 16  # pixels
+_VALUES = 9  # that tensors of a range are tried with
+_EPSILON = 1e-3  # Keras's, in batch normalisation
+_HARD_SIGMOID = {"keras-2-hard_sigmoid": 0.2, "hard_sigmoid": 1 / 6}  # slopes, before and since Keras 3
+
+
+def convert(path: Path, card: ModelCard, digest: str, folder: Path) -> None:
+    """Convert a model folder, or a file of the exercise, into a folder.
+
+    Raises:
+        ValueError: a recurrent layer would become a loop of small operators, slower than what it replaces.
+    """
+    network = keras_tensorflow.KerasNetwork(keras_loader.read(path), card)
+    graph = _converted(network, card) if path.is_dir() else _exercise(coursera.read(path))
+    helper.set_model_props(graph, {DIGEST_KEY: digest})
+    folder.mkdir(parents=True, exist_ok=True)
+    # Whole or not at all: another process may look for it at this moment.
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        onnx.save(graph, Path(work) / CONVERTED_FILE)
+        np.savez_compressed(Path(work) / SAMPLES_FILE, **_samples(network, card))
+        for name in (SAMPLES_FILE, CONVERTED_FILE):
+            shutil.move(Path(work) / name, folder / name)
+
+
+def _samples(network: keras_tensorflow.KerasNetwork, card: ModelCard) -> Mapping[str, Any]:
+    """Inputs, and what Keras makes of them."""
+    length = min(card.lengths, default=0)
+    specs = [
+        spec.model_copy(update={"shape": tuple(length if size < 0 else size for size in spec.shape)})
+        for spec in card.inputs
+    ]
+    rng = np.random.default_rng(0)
+    inputs = {spec.name: _noise(spec, rng) for spec in specs}
+    outputs = network.compile(specs, _SAMPLES)(inputs)
+    return {**inputs, **{f"out:{name}": tensor for name, tensor in outputs.items()}}
+
+
+def _noise(spec: TensorSpec, rng: np.random.Generator) -> NDArray[Any]:
+    shape = (_SAMPLES, *spec.shape)
+    if spec.dtype == "uint8":  # pictures; in squares, since a file of single pixels' noise is larger than the weights
+        squares = rng.integers(0, 256, (_SAMPLES, *(-(-side // _SQUARE) for side in shape[1:3]), *shape[3:]), np.uint8)
+        return squares.repeat(_SQUARE, axis=1).repeat(_SQUARE, axis=2)[:, : shape[1], : shape[2]]
+    if spec.between:
+        return rng.choice(np.linspace(*spec.between, _VALUES), shape).astype(spec.dtype)
+    if spec.dtype == "int32":
+        return rng.integers(0, 2, shape, np.int32)  # indices that every embedding has
+    return (rng.integers(-2, 3, shape) / 2).astype(np.float32)  # few values: fine noise would not compress
+
+
+def _converted(network: keras_tensorflow.KerasNetwork, card: ModelCard) -> Any:
+    import tensorflow as tf
+    import tf2onnx
+
+    signature = [
+        tf.TensorSpec((None, *(None if size < 0 else size for size in spec.shape)), spec.dtype, spec.name)
+        for spec in card.inputs
+    ]
+
+    def call(*tensors: Any) -> list[Any]:
+        outputs = network.call(dict(zip((spec.name for spec in card.inputs), tensors, strict=True)))
+        # An output must not have an input's name: the converter would take one for the other.
+        return [tf.identity(outputs[spec.name], f"out_{spec.name}") for spec in card.outputs]
+
+    function = tf.function(call, input_signature=signature, autograph=False)
+    graph, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=_OPSET)
+    if any(node.op_type in ("Loop", "Scan") for node in graph.graph.node):
+        raise ValueError(f"{card.name} has a recurrent layer that ONNX's own operators cannot express")
+    halve(graph, network.kernels)
+    return graph
+
+
+class _Graph:
+    """Nodes one after the other; the output of each is the input of the next."""
+
+    def __init__(self, start: str) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self.last = start
+
+    def add(self, operator: str, *arrays: NDArray[Any] | None, outputs: int = 1, **attributes: Any) -> None:
+        """One more node, with constants behind its first input; None leaves an optional one out."""
+        names = [f"{operator}_{len(self.nodes)}_{i}" for i in range(outputs)]
+        inputs = [self.last, *(self._constant(array) for array in arrays)]
+        self.nodes.append(helper.make_node(operator, inputs, names, **attributes))
+        self.last = names[0]
+
+    def _constant(self, array: NDArray[Any] | None) -> str:
+        if array is None:
+            return ""
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+
+def _exercise(weights: Weights) -> Any:
+    """The exercise's network: ``(batch, 5511, 101)`` to ``(batch, 1375, 1)``."""
+    graph = _Graph("spectrogram")
+    kernel, bias = weights.convolution
+    graph.add("Transpose", perm=[0, 2, 1])
+    graph.add("Conv", kernel.transpose(2, 1, 0), bias, strides=[coursera.STRIDE])
+    graph.add("Transpose", perm=[2, 0, 1])  # time first, as recurrent operators want it
+    first, *others = weights.normalisations
+    _normalise(graph, first)
+    graph.add("Relu")
+    for gru, normalisation in zip(weights.grus, others, strict=True):
+        _recur(graph, gru, weights)
+        _normalise(graph, normalisation)
+    graph.add("MatMul", weights.dense[0])
+    graph.add("Add", weights.dense[1])
+    graph.add("Sigmoid")
+    graph.add("Transpose", perm=[1, 0, 2])
+    return _model(graph, "spectrogram", (coursera.FRAMES, coursera.BINS), (coursera.STEPS, 1))
+
+
+def _normalise(graph: _Graph, arrays: Sequence[NDArray[Any]]) -> None:
+    """Batch normalisation at inference is a product and a sum."""
+    gamma, beta, mean, variance = arrays
+    scale = gamma / np.sqrt(variance + _EPSILON)
+    graph.add("Mul", scale)
+    graph.add("Add", beta - mean * scale)
+
+
+def _recur(graph: _Graph, arrays: Sequence[NDArray[Any]], weights: Weights) -> None:
+    """A GRU; Keras and ONNX both order its gates update, reset, candidate."""
+    kernel, recurrent, bias = arrays
+    both = bias.reshape(-1) if weights.reset_after else np.concatenate([bias, np.zeros_like(bias)])
+    slope = _HARD_SIGMOID.get(weights.recurrent_activation)
+    gates: dict[str, Any] = {}
+    if slope is not None:
+        gates = {"activations": ["HardSigmoid", "Tanh"], "activation_alpha": [slope], "activation_beta": [0.5]}
+    graph.add(
+        "GRU",
+        kernel.T[None],
+        recurrent.T[None],
+        both[None],
+        hidden_size=recurrent.shape[0],
+        linear_before_reset=int(weights.reset_after),
+        **gates,
+    )
+    graph.add("Squeeze", np.array([1], np.int64))
+
+
+def _model(graph: _Graph, name: str, taken: Iterable[int], given: Iterable[int]) -> Any:
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *taken])]
+    outputs = [helper.make_tensor_value_info(graph.last, TensorProto.FLOAT, ["batch", *given])]
+    body = helper.make_graph(graph.nodes, name, inputs, outputs, graph.constants)
+    return helper.make_model(body, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=9)

@@ -1,0 +1,276 @@
+"""The batch queues of all models, and the threads that serve them: fair, bounded, with deadlines.
+
+Worker threads take what is already waiting, up to a model's largest batch, and never sleep while there is work; a
+request that comes alone is computed alone, at once. Each request has a future of its own, so one that is cancelled,
+expired or broken never touches its batch mates.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_api.errors import DeadlineExceeded, Overloaded
+from trigger_api.model_card import Limits, TensorSpec
+from trigger_api.observability.metrics import Metrics
+
+Tensors = Mapping[str, NDArray[Any]]
+Runner = Callable[[Tensors], Tensors]
+"""Computes one batch: every tensor leads with the batch axis, whose size is the one the runner was made for."""
+
+_SMOOTHING = 0.2  # weight of the newest batch in a lane's running mean
+
+
+@dataclass(eq=False)
+class Job:
+    """One item on its way through the engine. ``deadline`` and ``queued`` are in monotonic seconds."""
+
+    item: Tensors
+    deadline: float
+    queued: float
+    future: Future[Tensors] = field(default_factory=Future)
+
+
+class Lane:
+    """The requests that may share a batch: one model at one input shape, in the order they came.
+
+    Args:
+        name: how metrics call it.
+        specs: the inputs' shapes, without the batch axis and with no variable dimension left.
+        runners: a compiled function for each allowed batch size.
+    """
+
+    def __init__(
+        self, name: str, specs: Sequence[TensorSpec], runners: Mapping[int, Runner], limits: Limits, metrics: Metrics
+    ) -> None:
+        self.name = name
+        self.limits = limits
+        self.waiting: deque[Job] = deque()
+        self.running = 0
+        self.attained = 0.0
+        self.batch_seconds = 0.0
+        self.specs = tuple(specs)
+        self.runners = dict(sorted(runners.items()))
+        self.largest = max(runners)
+        self._sizes = metrics.batch_size.labels(name)
+        self._waits = metrics.queue_seconds.labels(name)
+        self._times = metrics.inference_seconds.labels(name)
+        self._dropped = metrics.dropped
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits or runs here."""
+        return not self.waiting and not self.running
+
+    @property
+    def runnable(self) -> bool:
+        """Whether a worker may take a batch now."""
+        return bool(self.waiting) and self.running < self.limits.concurrency
+
+    @property
+    def delay(self) -> float:
+        """Seconds until what waits now should be done."""
+        batches = -(-len(self.waiting) // self.largest) + self.running
+        return batches * self.batch_seconds / self.limits.concurrency
+
+    def check(self, item: Tensors) -> None:
+        """Refuse an item that would spoil a batch.
+
+        Raises:
+            ValueError: a tensor is missing or has another shape.
+        """
+        for spec in self.specs:
+            if spec.name not in item or item[spec.name].shape != spec.shape:
+                raise ValueError(f"{self.name} wants {spec.name} of shape {spec.shape}")
+
+    def take(self, now: float) -> list[Job]:
+        """Take the next batch; what expired or was cancelled meanwhile is dropped."""
+        batch: list[Job] = []
+        while self.waiting and len(batch) < self.largest:
+            job = self.waiting.popleft()
+            # First of all: its caller's clock may cancel it at the very moment that its deadline comes.
+            if not job.future.set_running_or_notify_cancel():
+                continue
+            if job.deadline <= now:
+                job.future.set_exception(DeadlineExceeded("the answer would come too late"))
+                self.drop("expired")
+            else:
+                self._waits.observe(now - job.queued)
+                batch.append(job)
+        return batch
+
+    def compute(self, items: Sequence[Tensors]) -> list[Tensors]:
+        """Run the items as one batch, padded up to an allowed size."""
+        size = next(size for size in self.runners if size >= len(items))
+        started = time.monotonic()
+        outputs = self.runners[size]({spec.name: self._stack(spec, items, size) for spec in self.specs})
+        self.observe(len(items), time.monotonic() - started)
+        return [{name: tensor[i] for name, tensor in outputs.items()} for i in range(len(items))]
+
+    def observe(self, size: int, seconds: float) -> None:
+        """Count a batch that was computed."""
+        self._times.observe(seconds)
+        self._sizes.observe(size)
+
+    def drop(self, reason: str) -> None:
+        """Count an item that will not be computed."""
+        self._dropped.labels(self.name, reason).inc()
+
+    def account(self, seconds: float) -> None:
+        """Book one batch's time: to be fair between lanes, and to tell callers how long they would wait."""
+        self.attained += seconds
+        self.batch_seconds += (seconds - self.batch_seconds) * (_SMOOTHING if self.batch_seconds else 1)
+
+    @staticmethod
+    def _stack(spec: TensorSpec, items: Sequence[Tensors], size: int) -> NDArray[Any]:
+        if size == 1:
+            return np.asarray(items[0][spec.name], spec.dtype)[None]  # nothing is copied
+        batch = np.zeros((size, *spec.shape), spec.dtype)
+        for row, item in zip(batch, items, strict=False):
+            row[...] = item[spec.name]
+        return batch
+
+
+class Scheduler:
+    """Worker threads over all lanes. The lane that has had the least time goes first."""
+
+    def __init__(self, threads: int) -> None:
+        self._changed = threading.Condition()
+        self._lanes: list[Lane] = []
+        self._busy: dict[
+            Lane, None
+        ] = {}  # those in which something waits or runs: of a hundred lanes mostly one or two
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"inference-{i}", daemon=True) for i in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def add(self, lane: Lane) -> None:
+        """Begin to serve a lane."""
+        with self._changed:
+            self._lanes.append(lane)
+
+    def remove(self, lane: Lane) -> None:
+        """Forget a lane. Nothing may wait in it any more."""
+        with self._changed, suppress(ValueError):
+            self._busy.pop(lane, None)
+            self._lanes.remove(lane)
+
+    def submit(self, lane: Lane, items: Sequence[Tensors], deadline: float) -> list[Future[Tensors]]:
+        """Queue the items of one request, all or none.
+
+        Raises:
+            Overloaded: the lane's queue is full, or the engine closes.
+            ValueError: an item does not fit the lane.
+        """
+        for item in items:
+            lane.check(item)
+        now = time.monotonic()
+        jobs = [Job(item, deadline, now) for item in items]
+        with self._changed:
+            self._admit(lane, len(jobs))
+            lane.waiting.extend(jobs)
+            if lane in self._lanes:
+                self._busy[lane] = None
+            self._changed.notify(len(jobs))
+        for job in jobs:
+            # Not with the job: it holds the future, and neither would be freed before the collector came by.
+            job.future.add_done_callback(partial(self._forget, lane, deadline))
+        return [job.future for job in jobs]
+
+    def close(self, grace: float) -> None:
+        """Finish what was accepted; after ``grace`` seconds give up on the rest."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        give_up = time.monotonic() + grace
+        for thread in self._threads:
+            thread.join(max(0.0, give_up - time.monotonic()))
+        with self._changed:
+            abandoned = [job for lane in self._busy for job in lane.waiting]
+        for job in abandoned:
+            job.future.cancel()
+
+    def _admit(self, lane: Lane, count: int) -> None:
+        if self._closed:
+            raise Overloaded("the server is closing", retry_after=1)
+        if len(lane.waiting) >= lane.limits.queue:
+            for _ in range(count):
+                lane.drop("shed")
+            raise Overloaded(f"{lane.name} has a full queue", retry_after=lane.delay)
+        if lane.idle:
+            # Time not asked for is not saved up: an idle lane joins level with the busy one that had the least.
+            lane.attained = max(lane.attained, min((busy.attained for busy in self._busy), default=0.0))
+
+    def _forget(self, lane: Lane, deadline: float, future: Future[Tensors]) -> None:
+        if future.cancelled():
+            with self._changed:
+                for job in [job for job in lane.waiting if job.future is future]:
+                    lane.waiting.remove(job)
+                self._settle(lane)
+            lane.drop("expired" if time.monotonic() >= deadline else "cancelled")
+
+    def _settle(self, lane: Lane) -> None:
+        if lane.idle:
+            self._busy.pop(lane, None)
+
+    def _work(self) -> None:
+        while self._step():
+            pass
+
+    def _step(self) -> bool:
+        """Run one batch, and let go of it before the next is waited for."""
+        work = self._next()
+        if work is not None:
+            self._run(*work)
+        return work is not None
+
+    def _next(self) -> tuple[Lane, list[Job]] | None:
+        with self._changed:
+            while True:
+                lane = min((lane for lane in self._busy if lane.runnable), key=lambda x: x.attained, default=None)
+                if lane is None and self._closed:
+                    return None
+                if lane is None:
+                    self._changed.wait()
+                elif batch := lane.take(time.monotonic()):
+                    lane.running += 1
+                    return lane, batch
+                else:
+                    self._settle(lane)
+
+    def _run(self, lane: Lane, batch: list[Job]) -> None:
+        started = time.monotonic()
+        try:
+            self._answer(lane, batch)
+        finally:
+            with self._changed:
+                lane.running -= 1
+                lane.account(time.monotonic() - started)
+                self._settle(lane)
+
+    def _answer(self, lane: Lane, batch: list[Job]) -> None:
+        try:
+            answers = lane.compute([job.item for job in batch])
+        except Exception as error:
+            if len(batch) > 1:  # find out whose fault it was: the others get their answers
+                for job in batch:
+                    self._answer(lane, [job])
+                return
+            lane.drop("failed")
+            batch[0].future.set_exception(error)
+        else:
+            for job, answer in zip(batch, answers, strict=True):
+                job.future.set_result(answer)

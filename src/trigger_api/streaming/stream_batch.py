@@ -1,0 +1,143 @@
+"""The hops of many streams as batches: the front end over all of them, what the backbone and the heads are given."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_api.observability.metrics import Metrics
+from trigger_api.registry import Model
+from trigger_api.scheduler import Lane, Tensors
+from trigger_api.streaming.session import Samples, Session, StreamModel
+
+_QUIET = 1e-10  # the power of -100 dBFS: digital silence has no level
+
+
+@dataclass(frozen=True)
+class StreamBatch:
+    """The next hop of some sessions.
+
+    Attributes:
+        sessions: one a row.
+        levels_dbfs: how loud each hop is.
+        open: the rows that the backbone is to hear; a gate may keep the others out.
+        blocks: what the backbone is given: its inputs for those rows, some at a time.
+    """
+
+    sessions: list[Session]
+    levels_dbfs: list[float]
+    open: list[int]
+    blocks: list[Tensors]
+
+
+@dataclass
+class HeadBatch:
+    """The embeddings for one head: ``blocks`` of them, and the row and the keyword's place there of each score."""
+
+    places: list[tuple[int, int]] = field(default_factory=list)
+    recent: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def blocks(self, name: str, rows: int) -> list[Tensors]:
+        """What the head is given, so many rows at a time."""
+        return [{name: np.stack(self.recent[part])} for part in _parts(len(self.recent), rows)]
+
+
+def prepare(model: StreamModel, sessions: Sequence[Session], audio: Sequence[bytes], rows: int) -> StreamBatch:
+    """Take in each session's new audio, and compute the features of those that have a whole hop.
+
+    Args:
+        model: the backbone.
+        sessions: to hear.
+        audio: of each.
+        rows: that the backbone takes at once.
+    """
+    hops = [(session, session.process(pcm)) for session, pcm in zip(sessions, audio, strict=True)]
+    ready = [session for session, hop in hops if hop is not None]
+    if not ready:
+        return StreamBatch([], [], [], [])
+    samples = np.stack([hop for _, hop in hops if hop is not None])
+    levels = _levels(samples[:, model.overlap :])
+    opened = [row for row, session in enumerate(ready) if session.gate is None or session.gate.opens(levels[row])]
+    if len(opened) < len(ready):
+        samples = samples[opened]
+    return StreamBatch(ready, levels, opened, _blocks(model, samples, [ready[row] for row in opened], rows))
+
+
+def _blocks(model: StreamModel, samples: Samples, sessions: Sequence[Session], rows: int) -> list[Tensors]:
+    if not sessions:
+        return []
+    mel, states = model.front.steps(samples), [session.state for session in sessions]
+    parts = _parts(len(sessions), rows)
+    return [{model.mel.name: mel[part], model.state.name: np.stack(states[part])} for part in parts]
+
+
+def remember(model: StreamModel, batch: StreamBatch, answers: Sequence[Tensors]) -> dict[Model, HeadBatch]:
+    """Give the backbone's answers back to the sessions; what each head is to be asked of them."""
+    states = [state for answer in answers for state in answer[model.state.name]]
+    embeddings = [embedding[-1] for answer in answers for embedding in answer[model.embeddings]]
+    heads: dict[Model, HeadBatch] = {}
+    for row, state, embedding in zip(batch.open, states, embeddings, strict=True):
+        session = batch.sessions[row]
+        session.remember(state, embedding)
+        for place, keyword in enumerate(session.keywords):
+            asked = heads.get(keyword.model) or heads.setdefault(keyword.model, HeadBatch())
+            asked.places.append((row, place))
+            asked.recent.append(session.recent[-keyword.span :])
+    return heads
+
+
+def _levels(hops: Samples) -> list[float]:
+    power = np.einsum("ij,ij->i", hops, hops) / hops.shape[1]
+    levels: list[float] = np.round(10 * np.log10(power + _QUIET), 1).tolist()
+    return levels
+
+
+def _parts(count: int, rows: int) -> Iterator[slice]:
+    for start in range(0, count, rows):
+        yield slice(start, start + rows)
+
+
+class PrebatchedQueue(Lane):
+    """A lane whose items are batches already: one caller has collected them from many streams.
+
+    A future for each stream and hop would cost more than the hop itself.
+
+    Args:
+        lane: the model's lane for the same shapes; its compiled functions are shared.
+    """
+
+    def __init__(self, lane: Lane, metrics: Metrics) -> None:
+        super().__init__(f"{lane.name}/stream", lane.specs, lane.runners, lane.limits, metrics)
+        self.rows = self.largest
+        self.largest = 1
+
+    def check(self, item: Tensors) -> None:
+        """Refuse what is no block.
+
+        Raises:
+            ValueError: a tensor is missing or has another shape, or there are too many rows.
+        """
+        for spec in self.specs:
+            rows, *shape = item[spec.name].shape if spec.name in item else (0,)
+            if tuple(shape) != spec.shape or not 0 < rows <= self.rows:
+                raise ValueError(f"{self.name} wants up to {self.rows} of {spec.name} of shape {spec.shape}")
+
+    def compute(self, items: Sequence[Tensors]) -> list[Tensors]:
+        """Run the one block, padded up to an allowed size."""
+        (block,) = items
+        count = len(block[self.specs[0].name])
+        size = next(size for size in self.runners if size >= count)
+        started = time.monotonic()
+        outputs = self.runners[size]({spec.name: _padded(block[spec.name], size) for spec in self.specs})
+        self.observe(count, time.monotonic() - started)
+        return [{name: tensor[:count] for name, tensor in outputs.items()}]
+
+
+def _padded(tensor: NDArray[Any], size: int) -> NDArray[Any]:
+    missing = size - len(tensor)
+    return np.concatenate([tensor, np.zeros((missing, *tensor.shape[1:]), tensor.dtype)]) if missing else tensor

@@ -1,0 +1,1 @@
+"""What the faces on photos show."""

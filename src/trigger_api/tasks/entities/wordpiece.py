@@ -1,0 +1,70 @@
+"""Words into the pieces of the network's vocabulary (WordPiece), with the casing of each piece."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+
+from trigger_api.tasks.entities.casing import shape
+
+PADDING, UNKNOWN, BEGIN, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
+SPECIALS = (PADDING, UNKNOWN, BEGIN, END)
+# A run of this many pieces says all that a word can say; the rest of an endless one is left out.
+_LONGEST_WORD = 16
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+Integers = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """A sentence in pieces: vocabulary rows, the word each belongs to, and its shape. All are (pieces,).
+
+    Every word has at least one piece, and words come in order.
+    """
+
+    rows: Integers
+    words: Integers
+    shapes: Integers
+
+
+class Wordpieces:
+    """A vocabulary of pieces; row 0 is padding."""
+
+    def __init__(self, vocabulary: Sequence[str]) -> None:
+        self.row = {piece: row for row, piece in enumerate(vocabulary)}
+        self._tokenizer = Tokenizer(WordPiece(self.row, unk_token=UNKNOWN, max_input_chars_per_word=100))
+        self._tokenizer.normalizer = BertNormalizer(lowercase=True)
+        self._tokenizer.pre_tokenizer = BertPreTokenizer()
+
+    @classmethod
+    def load(cls, path: Path) -> Wordpieces:
+        """Read a vocabulary, one piece a line.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        return cls(path.read_text(encoding="utf-8").rstrip("\n").split("\n"))
+
+    def split(self, words: Sequence[str]) -> Pieces:
+        """Split every word; one that normalises to nothing, or cannot be encoded, becomes one unknown piece."""
+        safe = [_SURROGATES.sub("\ufffd", word[:400]) for word in words]
+        encoding = self._tokenizer.encode(safe, is_pretokenized=True, add_special_tokens=False)
+        found: list[list[tuple[int, int]]] = [[] for _ in words]
+        for row, word, (start, end) in zip(encoding.ids, encoding.word_ids, encoding.offsets, strict=True):
+            if word is not None:
+                found[word].append((row, shape(safe[word], safe[word][start:end])))
+        for word, pieces in enumerate(found):
+            found[word] = pieces[:_LONGEST_WORD] or [(self.row[UNKNOWN], shape(safe[word], safe[word]))]
+        flat = [(row, word, kind) for word, pieces in enumerate(found) for row, kind in pieces]
+        rows, owners, shapes = np.asarray(flat, np.int32).reshape(-1, 3).T
+        return Pieces(rows, owners, shapes)

@@ -1,0 +1,1 @@
+"""Faces on photos: MTCNN, a cascade of three networks."""

@@ -1,0 +1,1 @@
+"""Objects on photos: where and what they are."""

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import sys
+import time
+import types
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from conftest import beeps, encode
+from live import Make, Server, serve, server, word
+from trigger_api.cli import audio_source as ears
+from trigger_api.cli.main import app
+
+__all__ = ["serve", "server"]
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    path = tmp_path / "word.wav"
+    path.write_bytes(encode(beeps([1.0], seconds=1.5, rate=8_000), 8_000))
+    return path
+
+
+async def run(*arguments: str, stdin: bytes = b"") -> tuple[int, str]:
+    """The command, in a thread: it has an event loop of its own."""
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["listen", *arguments], input=stdin)
+    return result.exit_code, result.output
+
+
+async def test_a_file_is_played_at_its_own_speed(server: Server, recording: Path) -> None:
+    started = time.monotonic()
+    code, output = await run(str(recording), "--url", f"http://127.0.0.1:{server.port}", "--room", "hall")
+    assert code == 0
+    assert time.monotonic() - started >= 1.4
+    lines = output.splitlines()
+    assert lines[0] == "listening for 'beep' (threshold 0.5) in hall"
+    assert lines[1].split()[:4] == ["0.81", "s", "beep", "1.000"]
+    assert lines[2].endswith("end: 1 heard")
+
+
+async def test_raw_samples_from_standard_input(server: Server) -> None:
+    options = ["--url", f"ws://127.0.0.1:{server.port}/", "--rate", "16000", "--json", "--scores"]
+    code, output = await run("-", *options, stdin=word())
+    messages = [json.loads(line) for line in output.splitlines()]
+    assert code == 0
+    assert [message["type"] for message in messages if message["type"] != "score"] == ["ready", "detection", "stopped"]
+    assert sum(message["type"] == "score" for message in messages) >= 18
+
+
+async def test_the_microphone(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stream:
+        """What the sound library gives, as far as we use it; it runs out after a while, as no microphone does."""
+
+        def __init__(self, *, callback: Callable[..., None], blocksize: int, **options: Any) -> None:
+            assert options == {"samplerate": 16_000, "channels": 1, "dtype": "int16"}
+            audio = word()
+            for start in range(0, len(audio), 2 * blocksize):
+                callback(audio[start : start + 2 * blocksize], blocksize, None, None)
+
+        def __enter__(self) -> None:
+            pass
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+    monkeypatch.setitem(sys.modules, "sounddevice", types.SimpleNamespace(RawInputStream=Stream))
+    async for message in ears.listen(f"http://127.0.0.1:{server.port}", ears.microphone(16_000), {"room": "x"}):
+        if message["type"] == "detection":
+            break
+    assert message["time_ms"] == pytest.approx(810, abs=40)
+
+
+async def test_no_microphone_is_told_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with pytest.raises(ImportError):
+        ears.microphone(16_000)
+
+
+async def test_a_microphone_that_fails_ends_it(server: Server) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield bytes(2_560)
+        raise OSError("unplugged")
+
+    with pytest.raises(OSError, match="unplugged"):
+        async for _ in ears.listen(f"http://127.0.0.1:{server.port}", broken(), {"room": "x"}):
+            pass
+
+
+async def test_what_the_server_refuses_is_told(serve: Make, recording: Path) -> None:
+    async with serve(tokens="secret") as server:
+        url = f"http://127.0.0.1:{server.port}"
+        code, output = await run(str(recording), "--url", url)
+        assert (code, "401" in output) == (2, True)
+        code, output = await run(str(recording), "--url", url, "--token", "secret", "--word", "nix")
+        assert code == 1
+        assert "no model listens for that word" in output
+
+
+async def test_no_server_and_no_file(tmp_path: Path, recording: Path) -> None:
+    code, output = await run(str(recording), "--url", "http://127.0.0.1:9")
+    assert (code, output.startswith("error: ")) == (2, True)
+    code, output = await run(str(tmp_path / "none.wav"))
+    assert (code, "none.wav" in output) == (2, True)
+
+
+async def test_raw_audio_is_never_faster_than_real_time() -> None:
+    started = time.monotonic()
+    pieces = [piece async for piece in ears.raw(io.BytesIO(bytes(6_400)), 8_000)]
+    assert sum(map(len, pieces)) == 6_400
+    assert time.monotonic() - started >= 0.35
+
+
+def test_addresses() -> None:
+    query = {"room": "my room", "word": None}
+    assert ears.stream_url("https://h/api/", query) == "wss://h/api/v1/trigger/stream?room=my+room"

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from typer.testing import CliRunner
+
+from conftest import serving
+from trigger_api.cli import load_test, main
+
+
+@pytest.fixture
+def url(app: FastAPI) -> Iterator[str]:
+    with serving(app) as address:
+        yield f"http://{address}"
+
+
+class TestTally:
+    def test_goodput_counts_what_came_in_time(self) -> None:
+        tally = load_test.Tally(2.0, [float(ms) for ms in range(1, 101)], Counter({"503": 3}))
+        assert tally.summary(deadline_ms=80) == {
+            "requests": 103,
+            "answers_per_s": 50,
+            "goodput_per_s": 40,
+            "p50_ms": 50,
+            "p95_ms": 95,
+            "p99_ms": 99,
+            "max_ms": 100,
+            "errors": {"503": 3},
+        }
+
+    def test_nothing_answered(self) -> None:
+        assert load_test.Tally(1.0).summary(1)["p50_ms"] is None
+
+
+class TestLoops:
+    async def test_closed(self, url: str, two_beeps: bytes) -> None:
+        shot = load_test.upload(f"{url}/v1/trigger", "audio", "a.wav", two_beeps, {})
+        tally = await load_test.closed_loop(shot, clients=4, seconds=0.5)
+        assert len(tally.latencies) >= 4
+        assert not tally.errors
+        assert tally.seconds >= 0.5
+
+    async def test_open_counts_from_when_a_request_was_due(self, url: str) -> None:
+        tally = await load_test.open_loop(
+            load_test.Shot("GET", f"{url}/health/live"), rate=100, seconds=0.5, progress=False
+        )
+        assert 20 <= len(tally.latencies) <= 90  # 50 on average; the seed fixes the gaps
+        assert min(tally.latencies) > 0
+
+    async def test_errors_are_counted_by_kind(self, url: str) -> None:
+        missing = await load_test.closed_loop(
+            load_test.Shot("GET", f"{url}/nix"), clients=1, seconds=0.1, progress=False
+        )
+        assert set(missing.errors) == {"404"}
+        nobody = load_test.Shot("GET", "http://127.0.0.1:9/")
+        refused = await load_test.closed_loop(nobody, clients=1, seconds=0.1, progress=False)
+        assert set(refused.errors) == {"ConnectError"}
+
+
+class TestCommand:
+    def run(self, *arguments: str) -> dict[str, object]:
+        result = CliRunner().invoke(main.app, ["bench", *arguments])
+        assert result.exit_code == 0, result.output
+        figures: dict[str, object] = json.loads(result.output[result.output.index("{") :])
+        return figures
+
+    def test_uploads_posts_and_gets(self, url: str, two_beeps: bytes, tmp_path: Path) -> None:
+        recording, body = tmp_path / "a.wav", tmp_path / "body.json"
+        recording.write_bytes(two_beeps)
+        body.write_text(json.dumps({"ready": True}))
+        short = ("--seconds", "0.2")
+        assert self.run(f"{url}/predict", "--file", str(recording), *short)["errors"] == {}
+        assert self.run(f"{url}/v2/repository/index", "--body", str(body), *short)["errors"] == {}
+        assert self.run(f"{url}/health/live", "--rate", "50", "--token", "unknown", *short)["errors"] == {}

@@ -1,0 +1,94 @@
+import sys
+import types
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from helpers.sounds import voiced
+from trigger_api.cli import audio_source as ears
+from trigger_api.cli.main import app
+from trigger_api.cli.recorder import TAKE_SECONDS, RecorderError, record
+from trigger_api.datasets.speech import RATE, Samples, read
+
+SILENCE = np.zeros(int(TAKE_SECONDS * RATE), np.float32)
+
+
+def pcm(samples: Samples) -> bytes:
+    return (np.resize(np.concatenate([samples, SILENCE]), len(SILENCE)) * 32_767).astype("<i2").tobytes()
+
+
+def without_portaudio(_: int) -> None:
+    raise OSError("PortAudio library not found")
+
+
+def heard(*takes: Samples) -> Callable[[], AsyncIterator[bytes]]:
+    left = list(takes)
+
+    async def listen() -> AsyncIterator[bytes]:
+        data = pcm(left.pop(0))
+        for start in range(0, len(data), 1_280):
+            yield data[start : start + 1_280]
+
+    return listen
+
+
+def test_what_is_no_good_is_said_again(tmp_path: Path) -> None:
+    told: list[str] = []
+    record("hey you", tmp_path, 2, heard(SILENCE, voiced(0.7), voiced(0.6)), told.append)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hey-you-001.wav", "hey-you-002.wav"]
+    assert told[0] == "say 'hey you' (1 of 2)"
+    assert told[1] == "once more: nobody speaks"
+    assert told[2].startswith("good: 0.7 s")
+    assert len(read(tmp_path / "hey-you-001.wav")) == len(SILENCE)
+
+
+def test_what_is_there_is_kept(tmp_path: Path) -> None:
+    for _ in range(2):
+        record("beep", tmp_path, 1, heard(voiced(0.7)), lambda _: None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["beep-001.wav", "beep-002.wav"]
+
+
+def test_a_dead_microphone_is_given_up(tmp_path: Path) -> None:
+    with pytest.raises(RecorderError, match="right microphone"):
+        record("beep", tmp_path, 1, heard(SILENCE, SILENCE, SILENCE), lambda _: None)
+
+
+def test_the_command_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stream:
+        def __init__(self, *, callback: Callable[..., None], **_: Any) -> None:
+            callback(pcm(voiced(0.7)), RATE, None, None)
+
+        def __enter__(self) -> None:
+            pass
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+    monkeypatch.setitem(sys.modules, "sounddevice", types.SimpleNamespace(RawInputStream=Stream))
+    result = CliRunner().invoke(app, ["record", "--word", "beep", "--out", str(tmp_path), "--count", "1"])
+    assert result.exit_code == 0
+    assert (tmp_path / "beep-001.wav").exists()
+
+
+def test_the_command_refuses_nonsense(tmp_path: Path) -> None:
+    assert CliRunner().invoke(app, ["record", "--word", "42", "--out", str(tmp_path)]).exit_code == 2
+
+
+def test_the_word_is_looked_at_before_the_microphone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ears, "microphone", without_portaudio)
+    result = CliRunner().invoke(app, ["record", "--word", "42", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "too short" in result.stderr
+
+
+def test_it_is_told_what_the_microphone_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    result = CliRunner().invoke(app, ["record", "--word", "beep", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "libportaudio2" in result.stderr

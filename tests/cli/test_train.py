@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from trigger_api.cli.main import app
+from trigger_api.datasets import confusables
+
+
+def told(tmp_path: Path, word: str) -> str:
+    """What is said before a training that ends at once: nobody speaks in the recordings."""
+    recordings = tmp_path / "of [red] me"
+    recordings.mkdir()
+    soundfile.write(recordings / "[bold]silent.wav", np.zeros(16_000), 16_000)
+    command = ["train", "trigger", "--word", word, "--out", str(tmp_path / "out"), "--recordings", str(recordings)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 2
+    return " ".join(result.stderr.split())
+
+
+def test_names_of_files_are_said_as_they_are(tmp_path: Path) -> None:
+    assert "[bold]silent.wav: nobody speaks; left out" in told(tmp_path, "activate")
+
+
+def test_a_word_without_confusables_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confusables, "confusables", lambda _: [])
+    assert "no words near 'zorblat' in sound are known" in told(tmp_path, "zorblat")
+
+
+def test_a_word_that_is_known_needs_no_telling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confusables, "confusables", lambda _: ["captivate"])
+    assert "no words near" not in told(tmp_path, "activate")

@@ -1,0 +1,49 @@
+from itertools import product
+
+import numpy as np
+import pytest
+
+from trigger_api.datasets.conll import Sample
+from trigger_api.experiments.entities_bilstm_crf import LENGTHS, build, crf_loss, disturb, examples
+from trigger_api.tasks.entities.bio import LABELS
+from trigger_api.tasks.entities.casing import shape
+from trigger_api.tasks.entities.gazetteers import Gazetteers
+from trigger_api.training.entities.batches import Example
+
+COUNT = len(LABELS)
+
+
+def example(words: int = 2) -> Example:
+    sample = Sample(("Paris", "sleeps", *["on"] * (words - 2)), ("B-LOC", *["O"] * (words - 1)))
+    return examples([sample], {"paris": 2}, Gazetteers({"paris": "c"}))[0]
+
+
+def test_the_loss_is_that_of_all_paths_tried() -> None:
+    scores = np.random.default_rng(0).normal(0, 1, (1, 4, COUNT * COUNT)).astype(np.float32)
+    labels, present = np.asarray([[1, 2, 0, 0]], np.int32), np.asarray([[1, 1, 1, 0]], np.float32)
+    steps = scores.reshape(4, COUNT, COUNT)
+
+    def total(path: tuple[int, ...]) -> float:
+        return float(sum(steps[i, before, after] for i, (before, after) in enumerate(zip((0, *path), path))))  # noqa: B905
+
+    every = np.logaddexp.reduce([total(path) for path in product(range(COUNT), repeat=3)])
+    assert float(crf_loss(scores, labels, present)) == pytest.approx((every - total((1, 2, 0))) / 3, rel=1e-4)
+
+
+def test_an_example_spells_its_words() -> None:
+    made = example()
+    assert made.inputs["words"].tolist() == [2, 1]
+    assert "".join(map(chr, made.inputs["letters"][0, :5])) == "Paris"
+    assert made.inputs["shapes"][0] == shape("Paris", "Paris")
+    assert len(example(300).labels) == LENGTHS[-1]
+
+
+def test_disturbing_now_and_then_puts_in_small_letters() -> None:
+    random = np.random.default_rng(0)
+    spelt = {"".join(map(chr, disturb(example(), random).inputs["letters"][0, :5])) for _ in range(40)}
+    assert spelt == {"Paris", "paris"}
+
+
+def test_the_network_scores_every_step_from_label_to_label() -> None:
+    inputs = {name: array[None] for name, array in example().inputs.items()}
+    assert build(3)(inputs)["scores"].shape == (1, 2, COUNT * COUNT)

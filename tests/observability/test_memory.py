@@ -1,0 +1,92 @@
+import asyncio
+import ctypes
+import gc
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from trigger_api.observability.memory import settle, spare, tidy, trim, trimmed, unsettle
+
+MEBIBYTE = 2**20
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
+def test_freed_memory_goes_back_to_the_system() -> None:
+    library = ctypes.CDLL(None)
+    library.malloc.restype, library.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    library.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+    blocks = [library.malloc(64 * 1024) for _ in range(1024)]
+    for block in blocks:
+        library.memset(block, 1, 64 * 1024)
+    last = blocks.pop()  # what lies above keeps the library from giving back what lies below by itself
+    for block in blocks:
+        library.free(block)
+    before = resident_bytes()
+    trim()
+    after = resident_bytes()
+    library.free(last)
+    assert before - after > 32 * MEBIBYTE
+
+
+def test_threads_share_what_they_free() -> None:
+    spare()
+    spare()  # twice does no harm
+
+
+class Cycle:
+    """What only the collector frees."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+@pytest.fixture
+def unsettled() -> Iterator[None]:
+    unsettle()
+    yield
+    unsettle()
+
+
+@pytest.mark.usefixtures("unsettled")
+def test_what_has_settled_is_not_gone_through_until_something_has_gone() -> None:
+    old = Cycle()
+    settle()
+    gone = weakref.ref(old)
+    del old
+    tidy()
+    gc.collect()
+    assert gone() is not None
+    unsettle()
+    tidy()
+    assert gone() is None
+    assert gc.get_freeze_count()
+
+
+@pytest.mark.usefixtures("unsettled")
+def test_what_came_later_is_still_collected() -> None:
+    settle()
+    gone = weakref.ref(Cycle())
+    gc.collect()
+    assert gone() is None
+
+
+async def test_memory_is_given_back_again_and_again() -> None:
+    times, twice = [], Event()
+
+    def give_back() -> None:
+        times.append(1)
+        if len(times) == 2:
+            twice.set()
+
+    async with trimmed(0.001, give_back):
+        assert await asyncio.to_thread(twice.wait, 10)
+    seen = len(times)
+    await asyncio.sleep(0.02)
+    assert len(times) == seen

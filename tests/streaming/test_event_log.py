@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+from trigger_api.schemas import RoomEvent, RoomState
+from trigger_api.streaming import presence
+from trigger_api.streaming.event_log import EventLog, new_id, now
+from trigger_api.streaming.pubsub import Roll
+
+
+def event(room: str = "kitchen", given: str | None = None) -> RoomEvent:
+    return RoomEvent(id=given or new_id(), at=now(), room=room, word="w", time_ms=1, score=0.5, model="m", version="1")
+
+
+async def collect(log: EventLog, **options: str) -> list[RoomEvent]:
+    """Everything there is to follow; the log is closed when the reader waits."""
+    asyncio.get_running_loop().call_later(0.05, log.close)
+    return [event async for event in log.follow(**options)]
+
+
+def test_ids_sort_by_time() -> None:
+    assert all(a < b for a, b in pairwise([new_id() for _ in range(1000)]))
+
+
+async def test_a_reader_gets_what_comes_and_not_what_was() -> None:
+    log = EventLog(10)
+    log.add(event())
+    later = event()
+    asyncio.get_running_loop().call_later(0.01, log.add, later)
+    assert await collect(log) == [later]
+    assert log.readers == 0
+
+
+async def test_a_reader_goes_on_where_it_was() -> None:
+    log = EventLog(10)
+    events = [event() for _ in range(5)]
+    for one in events:
+        log.add(one)
+    assert await collect(log, after=events[1].id) == events[2:]
+
+
+async def test_an_id_that_another_node_knew_is_found_by_its_time() -> None:
+    log = EventLog(10)
+    old, young = event(given=new_id(now=1000.0)), event(given=new_id(now=3000.0))
+    log.add(old)
+    log.add(young)
+    assert await collect(log, after=new_id(now=2000.0)) == [young]
+
+
+async def test_what_was_forgotten_is_told() -> None:
+    log = EventLog(2)
+    before = new_id(now=1.0)
+    assert log.missed_since(before)  # nobody knows what was before this process
+    events = [event() for _ in range(4)]
+    for one in events:
+        log.add(one)
+    assert log.missed_since(events[0].id)
+    assert not log.missed_since(events[1].id)
+    assert not log.missed_since(events[2].id)
+    assert not log.missed_since(events[3].id)
+    assert await collect(log, after=events[0].id) == events[2:]
+
+
+async def test_what_comes_twice_counts_once() -> None:
+    log = EventLog(10)
+    before, twice = new_id(), event()
+    log.add(twice)
+    log.add(twice)
+    assert await collect(log, after=before) == [twice]
+
+
+async def test_one_room_only() -> None:
+    log = EventLog(10)
+    first = event()
+    for one in (first, event("hall"), mine := event("bath")):
+        log.add(one)
+    assert await collect(log, room="bath", after=first.id) == [mine]
+
+
+async def test_a_slow_reader_misses_what_the_log_forgot_and_nothing_else() -> None:
+    log = EventLog(3)
+    reader = log.follow()
+    first = asyncio.ensure_future(anext(reader))
+    await asyncio.sleep(0)
+    events = [event() for _ in range(10)]
+    log.add(events[0])
+    assert await first == events[0]
+    for one in events[1:]:
+        log.add(one)
+    assert [await anext(reader) for _ in range(3)] == events[7:]
+    await reader.aclose()  # type: ignore[attr-defined]
+
+
+def test_rooms_are_told_in_messages_that_postgresql_carries() -> None:
+    few = RoomState(
+        room="r" * 64, node="n" * 8, stream=1, word="w" * 64, words=["w" * 64] * 3, model="m" * 64, version="1",
+        rate=16_000, since=now(), heard_ms=10**9, level_dbfs=-20.5, detections=10**6, last_detection=None,
+    )  # fmt: skip
+    many = few.model_copy(update={"words": ["w" * 64] * 1_000})
+    parts = list(presence._parts([few] * 30 + [many]))
+    assert sum(map(len, parts)) == 31
+    assert len(parts) < 10
+    assert max(len(Roll(node="n", rooms=part).model_dump_json().encode()) for part in parts) < 8_000
+    assert parts[-1][-1].words == [few.word]
+    assert list(presence._parts([])) == []

@@ -1,0 +1,141 @@
+"""Two processes' hubs on one PostgreSQL, which is started for the test where there is one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from conftest import BeepNetwork
+from live import word
+from trigger_api.observability.metrics import Metrics
+from trigger_api.schemas import RoomEvent, StreamQuery
+from trigger_api.service import Service
+from trigger_api.settings import Settings
+from trigger_api.streaming.event_log import new_id, now
+from trigger_api.streaming.postgres import PostgresBroker
+
+
+def binaries() -> Path | None:
+    found = shutil.which("initdb") or next(iter(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
+    return Path(found).parent if found else None
+
+
+BINARIES = binaries()
+pytestmark = pytest.mark.skipif(BINARIES is None, reason="there is no PostgreSQL server on this machine")
+
+
+class Database:
+    """A cluster of its own, reached by a Unix socket; PostgreSQL refuses to run as root."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = f"postgresql:///postgres?host={folder}&user=postgres"
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres")
+        self._run("initdb", "-D", f"{folder}/data", "-U", "postgres", "-A", "trust", "--no-sync")
+
+    def start(self) -> None:
+        options = f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync=off"
+        self._run("pg_ctl", "-D", f"{self.folder}/data", "-o", options, "-l", f"{self.folder}/log", "-w", "start")
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "stop")
+
+    def _run(self, name: str, *arguments: str) -> None:
+        assert BINARIES is not None
+        prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        subprocess.run([*prefix, str(BINARIES / name), *arguments], check=True, capture_output=True, cwd=self.folder)
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Database]:
+    with tempfile.TemporaryDirectory() as folder:
+        made = Database(Path(folder))
+        made.start()
+        yield made
+        made.stop()
+
+
+@asynccontextmanager
+async def node(settings: Settings, url: str) -> AsyncIterator[Service]:
+    changed = Settings(**{**settings.model_dump(exclude_unset=True), "database_url": url})
+    made = Service(changed, Metrics(), loader=lambda path, card: BeepNetwork())
+    made.registry.load_all()
+    await made.rooms.start()
+    broker = made.rooms._broker
+    assert isinstance(broker, PostgresBroker)
+    async with asyncio.timeout(20):
+        await broker._listening.wait()
+    yield made
+    await made.close()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+async def test_what_one_node_hears_followers_of_another_are_told(settings: Settings, database: Database) -> None:
+    async with node(settings, database.url) as here, node(settings, database.url) as there:
+        followers = [asyncio.ensure_future(anext(one.rooms.events.follow("hall"))) for one in (here, there)]
+        await asyncio.sleep(0)
+        async with here.rooms.open(StreamQuery(room="hall"), "test") as stream:
+            stream.feed(word())
+            events = [await asyncio.wait_for(follower, 10) for follower in followers]
+            assert events[0] == events[1]
+            await until(lambda: [room.room for room in there.rooms.rooms()] == ["hall"])
+            (room,) = there.rooms.rooms()
+            assert room.node == here.rooms.node != there.rooms.node
+            assert room.since == stream.since
+        assert here.rooms.rooms() == []
+
+
+async def test_the_database_goes_away_and_comes_back(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trigger_api.streaming.postgres._AGAIN_S", 0.1)
+    async with node(settings, database.url) as here, node(settings, database.url) as there:
+        broker = here.rooms._broker
+        assert isinstance(broker, PostgresBroker)
+        database.stop()
+        await until(lambda: not broker._listening.is_set())
+        told = asyncio.ensure_future(anext(here.rooms.events.follow()))
+        await asyncio.sleep(0)
+        async with here.rooms.open(StreamQuery(room="hall"), "test") as stream:
+            stream.feed(word())
+            assert (await asyncio.wait_for(told, 10)).room == "hall"  # our own followers, at least
+        database.start()
+        await until(broker._listening.is_set)
+        there_too = asyncio.ensure_future(anext(there.rooms.events.follow("bath")))
+        await until(there.rooms._broker._listening.is_set)  # type: ignore[attr-defined]
+        async with here.rooms.open(StreamQuery(room="bath"), "test") as stream:
+            stream.feed(word())
+            assert (await asyncio.wait_for(there_too, 10)).room == "bath"
+
+
+async def test_messages_of_others_on_the_channel_are_passed_over(database: Database) -> None:
+    import psycopg
+
+    heard: list[object] = []
+    broker = PostgresBroker(database.url)
+    await broker.start(heard.append)
+    await broker._listening.wait()
+    async with await psycopg.AsyncConnection.connect(database.url, autocommit=True) as connection:
+        await connection.execute("SELECT pg_notify('trigger_api_rooms', 'hello')")
+        await connection.execute("SELECT pg_notify('trigger_api_rooms', '{\"kind\": \"new\"}')")
+    event = RoomEvent(id=new_id(), at=now(), room="r", word="w", time_ms=1, score=1, model="m", version="1")
+    from trigger_api.streaming.pubsub import Detected
+
+    broker.publish(Detected(event=event))
+    await until(lambda: bool(heard))
+    assert heard == [Detected(event=event)]
+    await broker.close()

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from trigger_api.tasks.digits.components import Box
+from trigger_api.tasks.digits.layout import find_lines, find_numbers
+
+
+def row(top: float, count: int, climb_degrees: float = 0, left: int = 10, step: int = 40) -> list[Box]:
+    climb = math.tan(math.radians(climb_degrees))
+    tops = [round(top + climb * step * number) for number in range(count)]
+    return [Box(y, left + step * number, y + 40, left + step * number + 28) for number, y in enumerate(tops)]
+
+
+@pytest.mark.parametrize("degrees", [-10, 0, 10])
+def test_lines_may_climb_and_fall(degrees: float) -> None:
+    boxes = [*row(200, 8, degrees), *row(270, 8, degrees)]
+    mixed = [7, 3, 12, 0, 8, 15, 1, 4, 9, 2, 14, 5, 10, 6, 13, 11]
+    lines = find_lines([boxes[number] for number in mixed])
+    assert [[mixed[member] for member in line] for line in lines] == [list(range(8)), list(range(8, 16))]
+
+
+def test_digits_of_unlike_height_share_a_line() -> None:
+    boxes = [Box(10, 10, 50, 40), Box(22, 50, 50, 70), Box(12, 80, 52, 84)]
+    assert find_lines(boxes) == [[0, 1, 2]]
+
+
+def test_a_wide_gap_ends_a_number() -> None:
+    boxes = [*row(10, 3), *row(10, 2, left=220)]
+    assert find_numbers(boxes, range(5)) == [[0, 1, 2], [3, 4]]
+
+
+def test_nothing_has_no_lines() -> None:
+    assert find_lines([]) == []

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import numpy as np
+
+from trigger_api.tasks.digits.components import Box, Piece
+from trigger_api.tasks.digits.merging import find_joins, join
+
+
+def bar(top: int, left: int, bottom: int, right: int, margin: int = 1) -> Piece:
+    ink = np.pad(np.ones((bottom - top, right - left), np.float32), margin)
+    return Piece(Box(top, left, bottom, right), ink)
+
+
+def test_near_pieces_may_be_one_if_one_is_doubtful() -> None:
+    pieces = [bar(10, 60, 50, 70), bar(10, 40, 40, 55), bar(10, 120, 50, 130)]
+    assert list(find_joins(pieces, [True, False, True])) == [(1, 0)]
+    assert list(find_joins(pieces, [False, False, False])) == []
+
+
+def test_far_or_wide_pairs_are_two() -> None:
+    assert not list(find_joins([bar(0, 0, 40, 30), bar(0, 35, 40, 65)], [True, True]))
+    assert not list(find_joins([bar(0, 0, 40, 10), bar(60, 0, 100, 10)], [True, True]))
+
+
+def test_joined_pieces_keep_their_places() -> None:
+    joined = join(bar(10, 60, 50, 70), bar(20, 40, 30, 55, margin=0))
+    assert joined.box == Box(10, 40, 50, 70)
+    ys, xs = np.nonzero(joined.ink)
+    height, width = joined.ink.shape
+    ink = joined.ink[(height - 40) // 2 : (height + 40) // 2, (width - 30) // 2 : (width + 30) // 2]
+    assert ink[:, 20:].all()
+    assert ink[10:20, :15].all()
+    assert not ink[21:, :15].any()
+    assert (int(np.ptp(ys)), int(np.ptp(xs))) == (39, 29)

@@ -1,0 +1,119 @@
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from helpers.threads import note_threads
+from places import VOCABULARY, PlaceNetwork, add_places
+from trigger_api.errors import TooLarge, UnknownModel
+from trigger_api.inference import Engine
+from trigger_api.model_card import ModelCard
+from trigger_api.observability.metrics import Metrics
+from trigger_api.registry import Loader, Registry, State
+from trigger_api.repository import discover
+from trigger_api.tasks.entities import task as task
+from trigger_api.tasks.entities.tagger import VOCABULARY_FILE
+from trigger_api.tasks.entities.task import TASK, Entities, Reading, load_assets
+
+OTHER_VOCABULARY = (*VOCABULARY[:-5], *VOCABULARY[-4:], VOCABULARY[-5])  # the special pieces keep their rows
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[Engine]:
+    made = Engine(inference_threads=1, preprocess_threads=2, preprocess_queue=32)
+    yield made
+    await made.close(5)
+
+
+@pytest.fixture
+def entities(tmp_path: Path, engine: Engine) -> Entities:
+    add_places(tmp_path / "tiny")
+    return serve(engine, registry_of(tmp_path, engine, lambda path, card: PlaceNetwork()))
+
+
+def registry_of(root: Path, engine: Engine, load: Loader) -> Registry:
+    made = Registry(discover(root), load, engine.scheduler, Metrics(), assets={TASK: load_assets})
+    made.load_all()
+    return made
+
+
+def serve(engine: Engine, registry: Registry) -> Entities:
+    return Entities(engine, registry, most_characters=2_000)
+
+
+def found(reading: Reading) -> list[list[str]]:
+    return [[entity.text for sentence in text for entity in sentence.entities] for text in reading.texts]
+
+
+async def test_every_text_is_read_by_itself(entities: Entities) -> None:
+    reading = await entities.find(["I love Paris. I love Rome.", "", "Rome"])
+    assert found(reading) == [["Paris", "Rome"], [], ["Rome"]]
+    assert (reading.model, reading.version) == ("tiny", "3")
+
+
+async def test_items_of_different_lengths_are_answered_in_order(entities: Entities) -> None:
+    texts = ["Paris", "love " * 40 + "Rome", "Rome", "love " * 90 + "Paris"]
+    assert found(await entities.find(texts)) == [["Paris"], ["Rome"], ["Rome"], ["Paris"]]
+
+
+async def test_many_callers_are_answered_at_once(entities: Entities) -> None:
+    readings = await asyncio.gather(*(entities.find([f"I love {place}"]) for place in ["Paris", "Rome"] * 8))
+    assert [found(reading) for reading in readings] == [[["Paris"]], [["Rome"]]] * 8
+
+
+async def test_texts_too_long_together_are_refused(entities: Entities) -> None:
+    with pytest.raises(TooLarge, match="2000 characters"):
+        await entities.find(["x" * 1_500, "x" * 501])
+
+
+async def test_an_unknown_model_is_refused(entities: Entities) -> None:
+    with pytest.raises(UnknownModel, match="tiny"):
+        await entities.find(["Paris"], model="huge")
+
+
+async def test_an_old_version_keeps_its_vocabulary_while_a_new_one_is_loaded(tmp_path: Path, engine: Engine) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    add_places(old)
+    add_places(new, OTHER_VOCABULARY)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def load(path: Path, card: ModelCard) -> PlaceNetwork:
+        if path == old:
+            return PlaceNetwork()
+        entered.set()
+        assert go_on.wait(10)
+        return PlaceNetwork(OTHER_VOCABULARY)
+
+    registry = registry_of(old, engine, load)
+    entities = serve(engine, registry)
+    swap = asyncio.create_task(asyncio.to_thread(registry.sync, discover(new)))
+    try:
+        assert await asyncio.to_thread(entered.wait, 10)
+        assert found(await entities.find(["I love Paris"])) == [["Paris"]]
+        with registry.acquire(TASK, "tiny", "3") as pinned:
+            before = pinned.assets
+            go_on.set()
+            await swap
+            assert pinned.assets is before
+    finally:
+        go_on.set()
+    assert found(await entities.find(["I love Paris"])) == [["Paris"]]
+    with registry.acquire(TASK, "tiny", "3") as fresh:
+        assert fresh.assets is not before
+
+
+async def test_a_version_without_its_vocabulary_does_not_serve(tmp_path: Path, engine: Engine) -> None:
+    add_places(tmp_path / "tiny")
+    (tmp_path / "tiny" / VOCABULARY_FILE).unlink()
+    registry = registry_of(tmp_path, engine, lambda path, card: PlaceNetwork())
+    (entry,) = registry.entries
+    assert entry.state is State.FAILED
+    assert str(tmp_path) not in entry.reason
+
+
+async def test_a_tagger_reads_in_the_bounded_pool(entities: Entities, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = note_threads(monkeypatch, task, "_read")
+    await entities.find(["I love Paris"])
+    assert threads == ["preprocess"]

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import numpy as np
+
+from trigger_api.datasets.fer2013 import Split
+from trigger_api.training.emotions.dataset import cleaned, parted
+
+
+def split(count: int) -> Split:
+    faces = np.random.default_rng(0).integers(0, 256, (count, 48, 48), np.uint8)
+    return Split(faces, np.arange(count) % 7, np.zeros((count, 0), np.float32))
+
+
+def test_tests_copies_contradictions_and_blanks_are_left_out() -> None:
+    whole = split(8)
+    whole.faces[1] = whole.faces[0]  # the same face under two labels
+    whole.faces[3] = whole.faces[2]
+    whole.labels[3] = whole.labels[2]  # a copy
+    whole.faces[4] = 7
+    kept = cleaned(whole, [whole.faces[7:]])
+    assert kept.labels.tolist() == whole.labels[[2, 5, 6]].tolist()
+
+
+def test_what_is_held_out_is_not_learned() -> None:
+    known, unseen = parted(split(20), 5)
+    assert (len(known.labels), len(unseen.labels)) == (15, 5)
+    assert not {face.tobytes() for face in known.faces} & {face.tobytes() for face in unseen.faces}
+    assert (parted(split(20), 5)[1].faces == unseen.faces).all()

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from trigger_api.training.emotions.fast_layers import FusedNormalisation, QuickConv, QuickDepthwise
+from trigger_api.training.emotions.layers import faster
+
+PICTURES = tf.constant(np.random.default_rng(0).normal(size=(4, 9, 9, 3)).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("quick", "slow", "settings"),
+    [
+        (FusedNormalisation, layers.BatchNormalization, {}),
+        (QuickConv, layers.Conv2D, {"filters": 5, "kernel_size": 1}),
+        (QuickConv, layers.Conv2D, {"filters": 5, "kernel_size": 3, "strides": 2}),
+        (QuickDepthwise, layers.DepthwiseConv2D, {"kernel_size": 3, "padding": "same", "use_bias": False}),
+        (QuickDepthwise, layers.DepthwiseConv2D, {"kernel_size": 3, "use_bias": False}),
+        (QuickDepthwise, layers.DepthwiseConv2D, {"kernel_size": 3, "strides": 2, "use_bias": False}),
+    ],
+)
+def test_what_is_fast_to_learn_with_computes_the_same(quick: Any, slow: Any, settings: dict[str, Any]) -> None:
+    first, second = quick(**settings), slow(**settings)
+    first.build(PICTURES.shape)
+    second.build(PICTURES.shape)
+    second.set_weights(first.get_weights())
+    for training in (True, False):
+        own, other = (_answers(layer, training) for layer in (first, second))
+        for mine, theirs in zip(own, other, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=2e-3)
+
+
+def _answers(layer: keras.Layer, training: bool) -> list[Any]:
+    """What it computes, its gradients, and its weights after that."""
+    with tf.GradientTape() as tape:
+        tape.watch(PICTURES)
+        y = layer(PICTURES, training=training)
+        value = tf.reduce_sum(tf.sin(y))
+    slopes = tape.gradient(value, [PICTURES, *layer.trainable_variables])
+    return [y.numpy(), *(slope.numpy() for slope in slopes), *layer.get_weights()]
+
+
+def test_elsewhere_keras_s_own_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert faster(layers.Conv2D) is QuickConv
+    assert faster(layers.ReLU) is layers.ReLU
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert faster(layers.Conv2D) is layers.Conv2D
