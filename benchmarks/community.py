@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from trigger_api.model_card import MelFrontEnd, TensorSpec, read_card
 from trigger_api.registry import BUNDLED
-from trigger_api.runtimes import Options, load, openwakeword
+from trigger_api.runtimes import LoadOptions, load, openwakeword
 from trigger_api.tasks.trigger.mel import Mel
 
 RATE, STEP, CONTEXT = 16_000, 1_280, 15
@@ -84,7 +84,7 @@ def by_the_backbone(chunks: NDArray[np.int16]) -> Floats:
     card = read_card(folder)
     mel = Mel(MelFrontEnd()).features(chunks.reshape(-1).astype(np.float32) / np.float32(32_768))
     state = np.zeros((1, *card.inputs[1].shape), np.float32)
-    run = load(folder, card, Options()).compile([TensorSpec(name="mel", shape=mel.shape), card.inputs[1]], 1)
+    run = load(folder, card, LoadOptions()).compile([TensorSpec(name="mel", shape=mel.shape), card.inputs[1]], 1)
     return np.asarray(run({"mel": mel[None], "state": state})["embeddings"])
 
 

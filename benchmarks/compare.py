@@ -158,13 +158,13 @@ def _measured(case: Case, options: argparse.Namespace, folder: Path) -> str:
             request = requests[peer.name] = case.request(peer.name, port)
             environment = {**peer.environment, "PEER_PORT": str(port)}
             stack.enter_context(server(command, request.url, environment, HERE))
-            _warm(request)
+            _load_and_warm(request)
         runs = [_round(case, requests, options, folder, turn) for turn in range(options.rounds)]
     _chart(case, runs)
     return _report(case, runs, options)
 
 
-def _warm(request: load.Request) -> None:
+def _load_and_warm(request: load.Request) -> None:
     """Until it answers; the first requests compile what was not compiled before."""
     for _ in range(_PATIENCE):
         if load.run(request, clients=4, seconds=1).latencies:

@@ -25,9 +25,9 @@ import results
 from servers import server
 from trigger_api.model_card import WEIGHTS_FILE, read_card
 from trigger_api.registry import BUNDLED
-from trigger_api.runtimes import Options
+from trigger_api.runtimes import LoadOptions
 from trigger_api.runtimes import load as read
-from trigger_api.scheduler import Runner
+from trigger_api.scheduler import CompiledFunction
 from trigger_api.tasks.objects.task import Wanted, prepare
 
 MODEL = BUNDLED / "objects" / "yolox-nano" / "1"
@@ -119,12 +119,12 @@ def _detectors() -> dict[str, Callable[[], object]]:
     item = prepare(skimage.data.coffee(), card, Wanted()).item
     photo = {name: tensor[None] for name, tensor in item.items()}
 
-    def bound(runner: Runner) -> Callable[[], object]:
+    def bound(runner: CompiledFunction) -> Callable[[], object]:
         return lambda: runner(photo)
 
     runners = {
-        "whole detector, compiled by TensorFlow": read(MODEL, card, Options(kind="tensorflow")),
-        "whole detector, ONNX Runtime": read(MODEL, card, Options(kind="onnx")),
+        "whole detector, compiled by TensorFlow": read(MODEL, card, LoadOptions(kind="tensorflow")),
+        "whole detector, ONNX Runtime": read(MODEL, card, LoadOptions(kind="onnx")),
     }
     return {name: bound(network.compile(card.inputs, 1)) for name, network in runners.items()}
 

@@ -31,7 +31,7 @@ from trigger_api.model_card import (
     TensorSpec,
     write_card,
 )
-from trigger_api.scheduler import Runner, Tensors
+from trigger_api.scheduler import CompiledFunction, Tensors
 from trigger_api.server.uvicorn_http import BoundedHttp
 from trigger_api.settings import Settings
 
@@ -100,7 +100,7 @@ class BeepNetwork:
         self.gate = threading.Event()
         self.gate.set()
 
-    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
         """A function for batches of this size; it waits at the gate."""
         first = specs[0].name
         compute = {"mel": _embed, "embeddings": _score}.get(first, _loudest)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from trigger_api.model_card import Limits, ModelCard, TensorSpec, write_card
-from trigger_api.scheduler import Runner, Tensors
+from trigger_api.scheduler import CompiledFunction, Tensors
 from trigger_api.tasks.entities.bio import LABELS
 from trigger_api.tasks.entities.gazetteers import FEATURES, write_gazetteers
 from trigger_api.tasks.entities.tagger import GAZETTEERS_FILE, VOCABULARY_FILE
@@ -37,7 +37,7 @@ class PlaceNetwork:
     def __init__(self, vocabulary: Sequence[str] = VOCABULARY) -> None:
         self._places = [vocabulary.index("paris"), vocabulary.index("rome")]
 
-    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
         """A function for batches of this size and length."""
 
         def run(tensors: Tensors) -> Tensors:

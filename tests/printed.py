@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from conftest import add_model
 from trigger_api.model_card import Decision, Limits, ModelCard, TensorSpec
-from trigger_api.scheduler import Runner, Tensors
+from trigger_api.scheduler import CompiledFunction, Tensors
 from trigger_api.tasks.digits.mnist import normalise
 
 LABELS = (*"0123456789", "none")
@@ -64,7 +64,7 @@ class PrintedNetwork:
     def __init__(self) -> None:
         self.items = 0
 
-    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
         """A function for batches of this size."""
 
         def run(tensors: Tensors) -> Tensors:

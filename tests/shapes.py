@@ -11,7 +11,7 @@ import PIL.Image
 import PIL.ImageDraw
 
 from trigger_api.model_card import Limits, ModelCard, TensorSpec, write_card
-from trigger_api.scheduler import Runner, Tensors
+from trigger_api.scheduler import CompiledFunction, Tensors
 from trigger_api.tasks.objects.task import BOXES, CLASSES, LIMITS, PHOTO, SCORES, SIZE
 
 SIDE, FOUND = 64, 4
@@ -41,7 +41,7 @@ class SquareNetwork:
     def __init__(self) -> None:
         self.limits: list[list[float]] = []
 
-    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
         """A function for batches of this size."""
 
         def run(tensors: Tensors) -> Tensors:

@@ -15,7 +15,7 @@ import skimage.data
 from trigger_api.media.image import Pixels
 from trigger_api.model_card import Decision, Limits, ModelCard, TensorSpec, read_card, write_card
 from trigger_api.registry import BUNDLED
-from trigger_api.scheduler import Runner, Tensors
+from trigger_api.scheduler import CompiledFunction, Tensors
 from trigger_api.tasks.emotions.task import BOXES, EMOTIONS, IMAGE, PROBABILITIES, SCORES
 from trigger_api.tasks.faces.task import PROPOSER
 
@@ -31,7 +31,7 @@ class MoodNetwork:
         self.crops: list[Pixels] = []
         self.batches: list[int] = []
 
-    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
         """A function for batches of this size."""
 
         def run(tensors: Tensors) -> Tensors:
@@ -49,7 +49,7 @@ class MoodNetwork:
 class RedNetwork:
     """Finds what is red on the whole photo, sure to 0.75, twice and a little moved; it is angry."""
 
-    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
         """A function for batches of this size."""
 
         def run(tensors: Tensors) -> Tensors:

@@ -6,7 +6,7 @@ import pytest
 from trigger_api.datasets.fer2013 import LABELS
 from trigger_api.model_card import WEIGHTS_FILE, read_card
 from trigger_api.registry import BUNDLED
-from trigger_api.runtimes import Options, load
+from trigger_api.runtimes import LoadOptions, load
 
 MOST_MEGABYTES = 12
 
@@ -21,7 +21,9 @@ def test_a_bundled_model_says_how_good_it_is_and_answers(name: str) -> None:
     assert card.labels == LABELS
     assert (folder / WEIGHTS_FILE).stat().st_size < MOST_MEGABYTES * 1e6
     (spec,) = card.inputs
-    answer = load(folder, card, Options()).compile(card.inputs, 1)({"image": np.full((1, *spec.shape), 90, np.uint8)})
+    answer = load(folder, card, LoadOptions()).compile(card.inputs, 1)(
+        {"image": np.full((1, *spec.shape), 90, np.uint8)}
+    )
     assert {output.name: (1, *output.shape) for output in card.outputs} == {k: v.shape for k, v in answer.items()}
     shares = answer["emotions" if "emotions" in answer else "probabilities"]
     np.testing.assert_allclose(shares.sum(axis=-1), 1, atol=1e-4)

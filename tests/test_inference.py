@@ -20,7 +20,7 @@ from trigger_api.errors import DeadlineExceeded, Overloaded
 from trigger_api.inference import Engine
 from trigger_api.model_card import Limits, TensorSpec
 from trigger_api.observability.metrics import Metrics
-from trigger_api.scheduler import Job, Lane, Scheduler, Tensors
+from trigger_api.scheduler import BatchQueue, Job, Scheduler, Tensors
 
 FAR = 60.0
 SPEC = TensorSpec(name="x", shape=(2,))
@@ -49,9 +49,9 @@ class Doubler:
         return {"y": x * 2}
 
 
-def make_lane(runner: Doubler, *, name: str = "model", metrics: Metrics | None = None, **limits: Any) -> Lane:
+def make_queue(runner: Doubler, *, name: str = "model", metrics: Metrics | None = None, **limits: Any) -> BatchQueue:
     limited = Limits(**{"batch_sizes": (1, 2, 4), **limits})
-    return Lane(name, [SPEC], dict.fromkeys(limited.batch_sizes, runner), limited, metrics or Metrics())
+    return BatchQueue(name, [SPEC], dict.fromkeys(limited.batch_sizes, runner), limited, metrics or Metrics())
 
 
 def items(values: Sequence[float]) -> list[Tensors]:
@@ -76,11 +76,11 @@ def scheduler() -> Iterator[Scheduler]:
     made.close(grace=5)
 
 
-def held(scheduler: Scheduler, lane: Lane, runner: Doubler) -> Future[Tensors]:
+def held(scheduler: Scheduler, queue: BatchQueue, runner: Doubler) -> Future[Tensors]:
     """Occupy the only worker with one item."""
     runner.gate.clear()
     runner.entered.clear()
-    (first,) = scheduler.submit(lane, items([99]), deadline())
+    (first,) = scheduler.submit(queue, items([99]), deadline())
     assert runner.entered.wait(5)
     return first
 
@@ -91,79 +91,79 @@ def counted(metrics: Metrics, reason: str, model: str = "model") -> float:
 
 class TestLane:
     def test_one_cancelled_at_the_last_moment_is_left_out(self, runner: Doubler) -> None:
-        lane = make_lane(runner)
+        queue = make_queue(runner)
         jobs = [Job(item, deadline(), 0.0) for item in items([1, 2])]
-        lane.waiting.extend(jobs)
+        queue.waiting.extend(jobs)
         jobs[0].future.cancel()
-        assert lane.take(time.monotonic()) == [jobs[1]]
+        assert queue.next_batch(time.monotonic()) == [jobs[1]]
 
     def test_one_cancelled_as_it_expires_harms_nobody(self, runner: Doubler) -> None:
-        lane = make_lane(runner)
+        queue = make_queue(runner)
         jobs = [Job(item, deadline(-1), 0.0) for item in items([1, 2])]
-        lane.waiting.extend(jobs)
+        queue.waiting.extend(jobs)
         jobs[0].future.cancel()
-        assert lane.take(time.monotonic()) == []
+        assert queue.next_batch(time.monotonic()) == []
         assert isinstance(jobs[1].future.exception(), DeadlineExceeded)
 
     def test_the_running_mean_follows_the_batches(self, runner: Doubler) -> None:
-        lane = make_lane(runner)
-        lane.account(1.0)
-        lane.account(2.0)
-        assert lane.attained == 3.0
-        assert lane.batch_seconds == pytest.approx(1.2)
+        queue = make_queue(runner)
+        queue.record_batch(1.0)
+        queue.record_batch(2.0)
+        assert queue.service_time == 3.0
+        assert queue.batch_seconds == pytest.approx(1.2)
 
 
 class TestScheduler:
     def test_a_lone_item_is_computed_alone(self, scheduler: Scheduler, runner: Doubler) -> None:
-        lane = make_lane(runner)
-        scheduler.add(lane)
-        (answer,) = scheduler.submit(lane, items([3]), deadline())
+        queue = make_queue(runner)
+        scheduler.add(queue)
+        (answer,) = scheduler.submit(queue, items([3]), deadline())
         assert answer.result(5)["y"].tolist() == [6, 6]
         assert runner.sizes == [1]
 
     def test_what_waits_is_batched_and_padded_to_an_allowed_size(self, scheduler: Scheduler, runner: Doubler) -> None:
-        lane = make_lane(runner)
-        scheduler.add(lane)
-        held(scheduler, lane, runner)
-        answers = scheduler.submit(lane, items([1, 2, 3]), deadline())
+        queue = make_queue(runner)
+        scheduler.add(queue)
+        held(scheduler, queue, runner)
+        answers = scheduler.submit(queue, items([1, 2, 3]), deadline())
         runner.gate.set()
         assert [answer.result(5)["y"][0] for answer in answers] == [2, 4, 6]
         assert runner.sizes == [1, 4]
         assert runner.items == [1, 3]
 
     def test_size_one_works(self, scheduler: Scheduler, runner: Doubler) -> None:
-        lane = make_lane(runner, batch_sizes=(1,))
-        scheduler.add(lane)
-        answers = scheduler.submit(lane, items([1, 2, 3]), deadline())
+        queue = make_queue(runner, batch_sizes=(1,))
+        scheduler.add(queue)
+        answers = scheduler.submit(queue, items([1, 2, 3]), deadline())
         assert [answer.result(5)["y"][0] for answer in answers] == [2, 4, 6]
         assert runner.sizes == [1, 1, 1]
 
     def test_cancelling_one_of_four_leaves_three_answered(self, scheduler: Scheduler, runner: Doubler) -> None:
         metrics = Metrics()
-        lane = make_lane(runner, metrics=metrics)
-        scheduler.add(lane)
-        held(scheduler, lane, runner)
-        answers = scheduler.submit(lane, items([1, 2, 3, 4]), deadline())
+        queue = make_queue(runner, metrics=metrics)
+        scheduler.add(queue)
+        held(scheduler, queue, runner)
+        answers = scheduler.submit(queue, items([1, 2, 3, 4]), deadline())
         assert answers[1].cancel()
-        assert len(lane.waiting) == 3
+        assert len(queue.waiting) == 3
         runner.gate.set()
         assert [answers[i].result(5)["y"][0] for i in (0, 2, 3)] == [2, 6, 8]
         assert counted(metrics, "cancelled") == 1
 
     def test_one_that_runs_cannot_be_cancelled(self, scheduler: Scheduler, runner: Doubler) -> None:
-        lane = make_lane(runner)
-        scheduler.add(lane)
-        first = held(scheduler, lane, runner)
+        queue = make_queue(runner)
+        scheduler.add(queue)
+        first = held(scheduler, queue, runner)
         assert not first.cancel()
         runner.gate.set()
         assert first.result(5)["y"][0] == 198
 
     def test_a_bad_item_does_not_hurt_its_batch_mates(self, scheduler: Scheduler, runner: Doubler) -> None:
         metrics = Metrics()
-        lane = make_lane(runner, metrics=metrics)
-        scheduler.add(lane)
-        held(scheduler, lane, runner)
-        answers = scheduler.submit(lane, items([1, np.nan, 3]), deadline())
+        queue = make_queue(runner, metrics=metrics)
+        scheduler.add(queue)
+        held(scheduler, queue, runner)
+        answers = scheduler.submit(queue, items([1, np.nan, 3]), deadline())
         runner.gate.set()
         assert [answers[i].result(5)["y"][0] for i in (0, 2)] == [2, 6]
         with pytest.raises(ArithmeticError):
@@ -173,31 +173,33 @@ class TestScheduler:
     def test_an_item_of_another_shape_is_refused_before_it_is_queued(
         self, scheduler: Scheduler, runner: Doubler
     ) -> None:
-        lane = make_lane(runner)
-        scheduler.add(lane)
+        queue = make_queue(runner)
+        scheduler.add(queue)
         for wrong in ({"x": np.zeros(3, np.float32)}, {"z": np.zeros(2, np.float32)}):
             with pytest.raises(ValueError, match="wants x of shape"):
-                scheduler.submit(lane, [wrong], deadline())
-        assert lane.idle
+                scheduler.submit(queue, [wrong], deadline())
+        assert queue.idle
 
     def test_a_full_queue_sheds_and_says_for_how_long(self, scheduler: Scheduler, runner: Doubler) -> None:
         metrics = Metrics()
-        lane = make_lane(runner, queue=2, metrics=metrics, concurrency=1)
-        scheduler.add(lane)
-        lane.batch_seconds = 7.0
-        held(scheduler, lane, runner)
-        scheduler.submit(lane, items([1, 2]), deadline())
+        queue = make_queue(runner, queue=2, metrics=metrics, concurrency=1)
+        scheduler.add(queue)
+        queue.batch_seconds = 7.0
+        held(scheduler, queue, runner)
+        scheduler.submit(queue, items([1, 2]), deadline())
         with pytest.raises(Overloaded) as refused:
-            scheduler.submit(lane, items([3]), deadline())
+            scheduler.submit(queue, items([3]), deadline())
         assert refused.value.headers == {"Retry-After": "14"}  # the running batch and the waiting one
         assert counted(metrics, "shed") == 1
 
     def test_an_expired_item_is_not_computed(self, scheduler: Scheduler, runner: Doubler) -> None:
         metrics = Metrics()
-        lane = make_lane(runner, metrics=metrics)
-        scheduler.add(lane)
-        held(scheduler, lane, runner)
-        late, fine = scheduler.submit(lane, items([1]), deadline(0.01)) + scheduler.submit(lane, items([2]), deadline())
+        queue = make_queue(runner, metrics=metrics)
+        scheduler.add(queue)
+        held(scheduler, queue, runner)
+        late, fine = scheduler.submit(queue, items([1]), deadline(0.01)) + scheduler.submit(
+            queue, items([2]), deadline()
+        )
         time.sleep(0.02)
         runner.gate.set()
         with pytest.raises(DeadlineExceeded):
@@ -206,28 +208,28 @@ class TestScheduler:
         assert counted(metrics, "expired") == 1
 
     def test_a_batch_of_expired_items_only_is_none(self, scheduler: Scheduler, runner: Doubler) -> None:
-        lane = make_lane(runner)
-        scheduler.add(lane)
-        (late,) = scheduler.submit(lane, items([1]), deadline(-1))
+        queue = make_queue(runner)
+        scheduler.add(queue)
+        (late,) = scheduler.submit(queue, items([1]), deadline(-1))
         with pytest.raises(DeadlineExceeded):
             late.result(5)
         assert runner.sizes == []
 
     def test_a_model_keeps_to_its_concurrency(self, runner: Doubler) -> None:
         scheduler = Scheduler(threads=2)
-        lane = make_lane(runner, concurrency=1)
-        scheduler.add(lane)
-        held(scheduler, lane, runner)
-        (second,) = scheduler.submit(lane, items([1]), deadline())
+        queue = make_queue(runner, concurrency=1)
+        scheduler.add(queue)
+        held(scheduler, queue, runner)
+        (second,) = scheduler.submit(queue, items([1]), deadline())
         time.sleep(0.05)
-        assert lane.running == 1
+        assert queue.running == 1
         runner.gate.set()
         assert second.result(5)["y"][0] == 2
         scheduler.close(grace=5)
 
     def test_a_busy_model_does_not_starve_another(self, scheduler: Scheduler) -> None:
         slow, quick = Doubler(seconds=0.01), Doubler()
-        busy, rare = make_lane(slow, name="busy", batch_sizes=(1,)), make_lane(quick, name="rare", batch_sizes=(1,))
+        busy, rare = make_queue(slow, name="busy", batch_sizes=(1,)), make_queue(quick, name="rare", batch_sizes=(1,))
         scheduler.add(busy)
         scheduler.add(rare)
         many = scheduler.submit(busy, items(range(1, 31)), deadline())
@@ -237,56 +239,56 @@ class TestScheduler:
         wait(many, 5)
 
     def test_an_idle_model_saves_no_time_up(self, scheduler: Scheduler, runner: Doubler) -> None:
-        busy, idle = make_lane(runner, name="busy"), make_lane(runner, name="idle")
+        busy, idle = make_queue(runner, name="busy"), make_queue(runner, name="idle")
         scheduler.add(busy)
         scheduler.add(idle)
-        busy.attained = 100.0
+        busy.service_time = 100.0
         held(scheduler, busy, runner)
         scheduler.submit(idle, items([1]), deadline())
-        assert idle.attained == 100.0
+        assert idle.service_time == 100.0
 
     def test_close_answers_what_was_accepted(self, runner: Doubler) -> None:
         scheduler = Scheduler(threads=1)
-        lane = make_lane(runner)
-        scheduler.add(lane)
-        held(scheduler, lane, runner)
-        answers = scheduler.submit(lane, items([1, 2]), deadline())
+        queue = make_queue(runner)
+        scheduler.add(queue)
+        held(scheduler, queue, runner)
+        answers = scheduler.submit(queue, items([1, 2]), deadline())
         threading.Timer(0.05, runner.gate.set).start()
         scheduler.close(grace=5)
         assert [answer.result(0)["y"][0] for answer in answers] == [2, 4]
         with pytest.raises(Overloaded, match="closing"):
-            scheduler.submit(lane, items([1]), deadline())
+            scheduler.submit(queue, items([1]), deadline())
 
     def test_close_gives_up_after_its_grace(self, runner: Doubler) -> None:
         scheduler = Scheduler(threads=1)
-        lane = make_lane(runner)
-        scheduler.add(lane)
-        held(scheduler, lane, runner)
-        (waiting,) = scheduler.submit(lane, items([1]), deadline())
+        queue = make_queue(runner)
+        scheduler.add(queue)
+        held(scheduler, queue, runner)
+        (waiting,) = scheduler.submit(queue, items([1]), deadline())
         scheduler.close(grace=0.01)
         with pytest.raises(CancelledError):
             waiting.result(0)
 
     def test_a_removed_lane_is_forgotten_once(self, scheduler: Scheduler, runner: Doubler) -> None:
-        lane = make_lane(runner)
-        scheduler.add(lane)
-        scheduler.remove(lane)
-        scheduler.remove(lane)
-        (never,) = scheduler.submit(lane, items([1]), deadline())
+        queue = make_queue(runner)
+        scheduler.add(queue)
+        scheduler.remove(queue)
+        scheduler.remove(queue)
+        (never,) = scheduler.submit(queue, items([1]), deadline())
         time.sleep(0.02)
         assert not never.done()
 
     def test_nothing_leaks_after_ten_thousand_aborted_requests(self, scheduler: Scheduler, runner: Doubler) -> None:
-        lane = make_lane(runner, queue=20_000)
-        scheduler.add(lane)
-        held(scheduler, lane, runner)
+        queue = make_queue(runner, queue=20_000)
+        scheduler.add(queue)
+        held(scheduler, queue, runner)
         traces = []
         for _ in range(10_000):
-            (future,) = scheduler.submit(lane, items([1]), deadline())
+            (future,) = scheduler.submit(queue, items([1]), deadline())
             traces.append(weakref.ref(future))
             future.cancel()
         del future
-        assert len(lane.waiting) == 0
+        assert len(queue.waiting) == 0
         gc.collect()
         assert not [trace for trace in traces if trace() is not None]
 
@@ -299,10 +301,10 @@ class TestScheduler:
         self, sizes: set[int], requests: list[tuple[int, bool, bool]]
     ) -> None:
         runner, scheduler = Doubler(), Scheduler(threads=2)
-        lane = make_lane(runner, batch_sizes=tuple(sorted(sizes)), queue=1000, concurrency=2)
-        scheduler.add(lane)
+        queue = make_queue(runner, batch_sizes=tuple(sorted(sizes)), queue=1000, concurrency=2)
+        scheduler.add(queue)
         sent = [
-            (scheduler.submit(lane, items(range(1, count + 1)), deadline(-1 if late else FAR)), cancel, late)
+            (scheduler.submit(queue, items(range(1, count + 1)), deadline(-1 if late else FAR)), cancel, late)
             for count, cancel, late in requests
         ]
         for futures, cancel, _ in sent:
@@ -319,7 +321,7 @@ class TestScheduler:
                     assert isinstance(future.exception(), DeadlineExceeded)
                 else:
                     assert future.result()["y"].tolist() == [2 * number] * 2
-        assert lane.idle
+        assert queue.idle
         assert set(runner.sizes) <= sizes
         assert all(count <= max(sizes) for count in runner.items)
 
@@ -335,32 +337,32 @@ class TestEngine:
         assert await engine.infer_all([], deadline()) == []
 
     async def test_infer_answers_in_order(self, engine: Engine, runner: Doubler) -> None:
-        lane = make_lane(runner)
-        engine.scheduler.add(lane)
-        answers = await engine.infer(lane, items([1, 2, 3, 4, 5]), deadline())
+        queue = make_queue(runner)
+        engine.scheduler.add(queue)
+        answers = await engine.infer(queue, items([1, 2, 3, 4, 5]), deadline())
         assert [answer["y"][0] for answer in answers] == [2, 4, 6, 8, 10]
 
     async def test_a_cancelled_caller_frees_its_places(self, engine: Engine, runner: Doubler) -> None:
-        lane = make_lane(runner)
-        engine.scheduler.add(lane)
-        held(engine.scheduler, lane, runner)
-        call = asyncio.create_task(engine.infer(lane, items([1, 2]), deadline()))
+        queue = make_queue(runner)
+        engine.scheduler.add(queue)
+        held(engine.scheduler, queue, runner)
+        call = asyncio.create_task(engine.infer(queue, items([1, 2]), deadline()))
         await asyncio.sleep(0.02)
-        assert len(lane.waiting) == 2
+        assert len(queue.waiting) == 2
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert len(lane.waiting) == 0
+        assert len(queue.waiting) == 0
 
     async def test_the_deadline_drops_the_work(self, engine: Engine, runner: Doubler) -> None:
         metrics = Metrics()
-        lane = make_lane(runner, metrics=metrics)
-        engine.scheduler.add(lane)
-        held(engine.scheduler, lane, runner)
+        queue = make_queue(runner, metrics=metrics)
+        engine.scheduler.add(queue)
+        held(engine.scheduler, queue, runner)
         with pytest.raises(DeadlineExceeded, match=r"within 0\.05 s"):
             async with engine.deadline(0.05) as when:
-                await engine.infer(lane, items([1]), when)
-        assert len(lane.waiting) == 0
+                await engine.infer(queue, items([1]), when)
+        assert len(queue.waiting) == 0
         assert counted(metrics, "expired") == 1
 
     async def test_preprocessing_is_bounded(self, engine: Engine) -> None:
@@ -376,27 +378,27 @@ class TestEngine:
 
     async def test_callers_whose_time_runs_out_together_leave_the_workers_alive(self, runner: Doubler) -> None:
         engine = Engine(inference_threads=2, preprocess_threads=1, preprocess_queue=1)
-        lane = make_lane(Doubler(seconds=0.002), queue=10_000)
-        engine.scheduler.add(lane)
+        queue = make_queue(Doubler(seconds=0.002), queue=10_000)
+        engine.scheduler.add(queue)
 
         async def call() -> None:
             with suppress(DeadlineExceeded):
                 async with engine.deadline(0.02) as when:
-                    await engine.infer(lane, items([1, 2, 3, 4]), when)
+                    await engine.infer(queue, items([1, 2, 3, 4]), when)
 
         for _ in range(20):
             await asyncio.gather(*(call() for _ in range(30)))
         async with engine.deadline(5) as when:
-            assert len(await engine.infer(lane, items(range(1, 9)), when)) == 8
+            assert len(await engine.infer(queue, items(range(1, 9)), when)) == 8
         assert all(thread.is_alive() for thread in engine.scheduler._threads)
         await engine.close(5)
 
     async def test_an_idle_engine_waits_for_nothing(self, engine: Engine, runner: Doubler) -> None:
-        lane = make_lane(runner)
-        engine.scheduler.add(lane)
-        await engine.infer(lane, items([1]), deadline())
+        queue = make_queue(runner)
+        engine.scheduler.add(queue)
+        await engine.infer(queue, items([1]), deadline())
         started = time.perf_counter()
         for _ in range(50):
-            await engine.infer(lane, items([1]), deadline())
+            await engine.infer(queue, items([1]), deadline())
         # Not a benchmark: a batcher that waits out a window of even 10 ms would need half a second.
         assert time.perf_counter() - started < 0.4

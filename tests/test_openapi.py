@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from conftest import BeepNetwork
 from printed import PrintedNetwork, add_digits
 from trigger_api.app import create_app
-from trigger_api.runtimes import Network
+from trigger_api.runtimes import LoadedModel
 from trigger_api.settings import Settings
 
 
@@ -25,7 +25,7 @@ from trigger_api.settings import Settings
 def operations(settings: Settings, network: BeepNetwork, models: Path) -> Iterator[list[Any]]:
     """Every operation of the running application."""
     add_digits(models)
-    networks: dict[str, Network] = {"trigger": network, "embedding": network, "digits": PrintedNetwork()}
+    networks: dict[str, LoadedModel] = {"trigger": network, "embedding": network, "digits": PrintedNetwork()}
     app = create_app(settings.model_copy(update={"auth": "open"}), loader=lambda path, card: networks[card.task])
     with TestClient(app) as client:
         while client.get("/health/ready").status_code != 200:

@@ -16,10 +16,10 @@ from trigger_api.errors import NotReady, UnknownModel
 from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec
 from trigger_api.observability import memory
 from trigger_api.observability.metrics import Metrics
-from trigger_api.registry import Entry, Loader, Registry, State
+from trigger_api.registry import Loader, ModelVersion, Registry, State
 from trigger_api.repository import discover
-from trigger_api.runtimes import Network
-from trigger_api.scheduler import Lane, Runner, Scheduler
+from trigger_api.runtimes import LoadedModel
+from trigger_api.scheduler import BatchQueue, CompiledFunction, Scheduler
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def make_registry(root: Path, scheduler: Scheduler, loader: Loader | None = None
     return Registry(discover(root), loader or (lambda path, card: network), scheduler, Metrics())
 
 
-def lanes(scheduler: Scheduler) -> list[Lane]:
+def queues(scheduler: Scheduler) -> list[BatchQueue]:
     return scheduler._lanes
 
 
@@ -54,7 +54,7 @@ class TestLoad:
         registry = make_registry(tmp_path, scheduler)
         registry.load_all()
         with registry.acquire("trigger") as model:
-            assert list(model.lanes) == [0]
+            assert list(model.queues) == [0]
 
     def test_limits_in_force_may_differ_from_the_card(self, tmp_path: Path, scheduler: Scheduler) -> None:
         add_model(tmp_path, plain_card())
@@ -68,7 +68,7 @@ class TestLoad:
         add_model(tmp_path, plain_card("alarm"))
         add_model(tmp_path, plain_card("beep"))
 
-        def load(path: Path, card: ModelCard) -> Network:
+        def load(path: Path, card: ModelCard) -> LoadedModel:
             if card.name == "alarm":
                 raise OSError("the disk is gone")
             return BeepNetwork()
@@ -109,14 +109,14 @@ class TestLoad:
         registry = make_registry(tmp_path, scheduler, lambda path, card: network)
         real = network.compile
 
-        def compile_once(specs: Sequence[TensorSpec], batch: int) -> Runner:
+        def compile_once(specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
             registry.close()
             return real(specs, batch)
 
         network.compile = compile_once  # type: ignore[method-assign]
         registry.load_all()
         assert len(network.batches) == 1
-        assert lanes(scheduler) == []
+        assert queues(scheduler) == []
 
     def test_a_closed_registry_is_not_ready_and_loads_no_more(self, tmp_path: Path, scheduler: Scheduler) -> None:
         add_model(tmp_path, plain_card())
@@ -143,14 +143,14 @@ class TestSwap:
             registry.load(entry)
             with registry.acquire("trigger") as new:
                 assert new is not old
-            assert len(lanes(scheduler)) == 4
-            assert lanes(scheduler)[0] is old.lanes[8]
-        assert {id(lane) for lane in lanes(scheduler)} == {id(lane) for lane in new.lanes.values()}
+            assert len(queues(scheduler)) == 4
+            assert queues(scheduler)[0] is old.queues[8]
+        assert {id(queue) for queue in queues(scheduler)} == {id(queue) for queue in new.queues.values()}
 
     def test_a_model_that_reloads_is_ready_meanwhile(self, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
         seen: list[bool] = []
 
-        def load(path: Path, card: ModelCard) -> Network:
+        def load(path: Path, card: ModelCard) -> LoadedModel:
             seen.append(registry.ready)
             return BeepNetwork()
 
@@ -164,7 +164,7 @@ class TestSwap:
         (entry,) = registry.entries
         before = entry.model
 
-        def broken(path: Path, card: ModelCard) -> Network:
+        def broken(path: Path, card: ModelCard) -> LoadedModel:
             raise ValueError("half a file")
 
         monkeypatch.setattr(registry, "_load", broken)
@@ -177,8 +177,8 @@ class TestSwap:
         (entry,) = registry.entries
         with registry.acquire("trigger"):
             registry.unload(entry)
-            assert len(lanes(scheduler)) == 2
-        assert lanes(scheduler) == []
+            assert len(queues(scheduler)) == 2
+        assert queues(scheduler) == []
         registry.unload(entry)
         assert entry.state is State.UNLOADED
         with pytest.raises(NotReady, match="unloaded") as refused, registry.acquire("trigger"):
@@ -194,7 +194,7 @@ class TestSwap:
             item = {"features": np.zeros((8, 40), np.float32), "state": np.zeros(1, np.float32)}
             while not stop.is_set():
                 with registry.acquire("trigger") as model:
-                    (future,) = scheduler.submit(model.lanes[8], [item], 1e12)
+                    (future,) = scheduler.submit(model.queues[8], [item], 1e12)
                     answers.append(len(future.result(5)["scores"]))
 
         threads = [threading.Thread(target=ask) for _ in range(4)]
@@ -207,7 +207,7 @@ class TestSwap:
             thread.join()
         assert answers
         assert set(answers) == {8}
-        assert len(lanes(scheduler)) == 2
+        assert len(queues(scheduler)) == 2
 
 
 class TestFind:
@@ -215,7 +215,7 @@ class TestFind:
     def registry(self, scheduler: Scheduler) -> Registry:
         cards = [plain_card("own"), plain_card("own", "2"), plain_card("own", "10"), plain_card("bundled")]
         network = BeepNetwork()
-        entries = [Entry(card, Path()) for card in cards]
+        entries = [ModelVersion(card, Path()) for card in cards]
         return Registry(entries, lambda path, card: network, scheduler, Metrics())
 
     def test_the_default_is_the_first_name_and_its_latest_version(self, registry: Registry) -> None:
@@ -283,11 +283,11 @@ class TestSync:
         registry.sync(discover(tmp_path))
         registry.sync(discover(tmp_path / "trigger" / "alarm"))
         assert [entry.card.name for entry in registry.entries] == ["alarm"]
-        assert len(lanes(scheduler)) == 2
+        assert len(queues(scheduler)) == 2
         assert registry.ready
 
     def test_what_is_let_go_is_left_to_the_collector(self, registry: Registry) -> None:
-        memory.settle()
+        memory.gc_freeze()
         with registry.acquire("trigger"):
             registry.unload(registry.entries[0])
             assert gc.get_freeze_count()
@@ -296,7 +296,7 @@ class TestSync:
     def test_a_broken_newcomer_stops_nobody(
         self, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def broken(path: Path, card: ModelCard) -> Network:
+        def broken(path: Path, card: ModelCard) -> LoadedModel:
             raise ValueError(f"{path}/model.keras is half a file")
 
         monkeypatch.setattr(registry, "_load", broken)
@@ -327,7 +327,7 @@ class TestBudget:
     def test_a_bare_file_has_a_size_too(self, tmp_path: Path) -> None:
         path = tmp_path / "tr_model.h5"
         path.write_bytes(bytes(100))
-        assert Entry(plain_card(), path).size == 100
+        assert ModelVersion(plain_card(), path).size == 100
 
 
 def test_a_triggers_card_says_how_it_decides() -> None:
@@ -344,14 +344,16 @@ class TestBackbone:
         plain = plain_card("plain", inputs=(spec, state), limits=limits)  # a state alone makes no stream
         cards = [plain, trigger_card(limits=limits), embedding_card(limits=limits)]
         network = BeepNetwork()
-        entries = [Entry(card, Path()) for card in cards]
+        entries = [ModelVersion(card, Path()) for card in cards]
         registry = Registry(entries, lambda path, card: network, scheduler, Metrics())
         registry.load_all()
-        found = [{length: list(lane.runners) for length, lane in _lanes(entry).items()} for entry in entries]
+        found = [{length: list(queue.functions) for length, queue in _lanes(entry).items()} for entry in entries]
         assert found == [{8: [1], 64: [1]}, {3: [1, 16], 10: [1]}, {8: [1, 16], 64: [1]}]
 
     def test_a_head_whose_embeddings_nobody_computes_says_so(self, scheduler: Scheduler) -> None:
-        registry = Registry([Entry(trigger_card(), Path())], lambda path, card: BeepNetwork(), scheduler, Metrics())
+        registry = Registry(
+            [ModelVersion(trigger_card(), Path())], lambda path, card: BeepNetwork(), scheduler, Metrics()
+        )
         registry.load_all()
         assert not registry.ready
         reason = f"its backbone {BACKBONE} is not among the embedding models; there is: none"
@@ -360,7 +362,7 @@ class TestBackbone:
 
     def test_a_head_that_takes_other_embeddings_says_so(self, scheduler: Scheduler) -> None:
         wide = trigger_card().model_copy(update={"inputs": (TensorSpec(name="embeddings", shape=(-1, 96)),)})
-        entries = [Entry(wide, Path()), Entry(embedding_card(), Path())]
+        entries = [ModelVersion(wide, Path()), ModelVersion(embedding_card(), Path())]
         registry = Registry(entries, lambda path, card: BeepNetwork(), scheduler, Metrics())
         registry.load_all()
         assert "embeddings of 96 numbers, and its backbone beep-embedding gives 2" in entries[0].reason
@@ -394,6 +396,6 @@ class TestBackbone:
             ModelCard.model_validate({**trigger_card().model_dump(), "lengths": (4, 10)})
 
 
-def _lanes(entry: Entry) -> Mapping[int, Lane]:
+def _lanes(entry: ModelVersion) -> Mapping[int, BatchQueue]:
     assert entry.model is not None
-    return entry.model.lanes
+    return entry.model.queues

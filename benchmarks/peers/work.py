@@ -17,14 +17,14 @@ from trigger_api.tasks.trigger.spectrogram import Spectrogram
 _FRONT_END = Spectrogram(SpectrogramFrontEnd(level_dbfs=None))
 
 
-class Network(Protocol):
+class LoadedModel(Protocol):
     """Computes a batch."""
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores ``(n, ...)`` of inputs ``(n, ...)``."""
 
 
-def network(path: str, threads: int = 1) -> Network:
+def network(path: str, threads: int = 1) -> LoadedModel:
     """A converted network on ONNX Runtime, as trigger_api runs it."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

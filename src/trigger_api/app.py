@@ -20,7 +20,7 @@ from trigger_api.routers import compat, digits, emotions, entities, models, obje
 from trigger_api.schemas import Problem
 from trigger_api.server import problems
 from trigger_api.server.auth import SCHEMES, Authenticated
-from trigger_api.server.middleware import BodyLimit, Disconnect, Gate, RequestLog
+from trigger_api.server.middleware import AuthMiddleware, BodyLimit, Disconnect, RequestLog
 from trigger_api.server.shutdown import on_termination
 from trigger_api.server.uploads import Uploads
 from trigger_api.service import Service
@@ -67,14 +67,14 @@ async def _lifespan(
     app: FastAPI, *, settings: Settings, metrics: Metrics, loader: Loader | None
 ) -> AsyncIterator[None]:
     logs.configure(settings.log_level)
-    memory.spare()
+    memory.limit_malloc_arenas()
     service = app.state.service = Service(settings, metrics, loader)
     # Beside the event loop, so that the process is alive, and says that it is not ready, while it loads.
     loading = asyncio.create_task(asyncio.to_thread(service.load))
     await service.rooms.start()
     try:
         with on_termination(service.rooms.release), on_termination(app.state.uploads.release):
-            async with _wyoming(service), memory.trimmed():
+            async with _wyoming(service), memory.periodic_trim():
                 yield
     finally:
         await service.close()
@@ -97,7 +97,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """The last one added is the outermost."""
     app.add_middleware(Disconnect)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, uploads=app.state.uploads)
-    app.add_middleware(Gate, settings=settings)
+    app.add_middleware(AuthMiddleware, settings=settings)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -26,7 +26,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
+from typing import Any
 
 MALFORMED_JSON = "failed to parse json, invalid format"
 ONE_ONLY = "there may be one only"  # of a field that was given again: either value would be passed over
@@ -149,3 +151,19 @@ class DeadlineExceeded(ServiceError):
     """The answer would come too late."""
 
     status = HTTPStatus.GATEWAY_TIMEOUT
+
+
+def format_validation_errors(faults: Iterable[Mapping[str, Any]]) -> str:
+    """What pydantic found wrong, each fault with its place."""
+    places = ((".".join(map(str, fault["loc"])), fault) for fault in faults)
+    return "; ".join(f"{place}: {format_fault(fault)}".removeprefix(": ") for place, fault in places)
+
+
+def format_fault(fault: Mapping[str, Any]) -> str:
+    """What is wrong with a value, for people who see neither our classes nor our libraries."""
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if message.startswith("Expected UploadFile"):
+        return "this must be a file"
+    if fault["type"] == "model_attributes_type":
+        return "this must be a JSON object, sent as Content-Type: application/json"
+    return message

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from trigger_api.errors import DeadlineExceeded, Overloaded
-from trigger_api.scheduler import Lane, Scheduler, Tensors
+from trigger_api.scheduler import BatchQueue, Scheduler, Tensors
 
 T = TypeVar("T")
 
@@ -51,22 +51,24 @@ class Engine:
         """
         return work(*args) if size is not None and size <= _FEW_BYTES else await self._pool.run(work, *args)
 
-    async def infer(self, lane: Lane, items: Sequence[Tensors], deadline: float) -> list[Tensors]:
+    async def infer(self, queue: BatchQueue, items: Sequence[Tensors], deadline: float) -> list[Tensors]:
         """Answer every item of one request; when the caller is cancelled, so is its work.
 
         Raises:
             Overloaded: the lane's queue is full.
             DeadlineExceeded: an item's turn came too late.
         """
-        (answers,) = await self.infer_all([(lane, items)], deadline)
+        (answers,) = await self.infer_all([(queue, items)], deadline)
         return answers
 
-    async def infer_all(self, work: Sequence[tuple[Lane, Sequence[Tensors]]], deadline: float) -> list[list[Tensors]]:
+    async def infer_all(
+        self, work: Sequence[tuple[BatchQueue, Sequence[Tensors]]], deadline: float
+    ) -> list[list[Tensors]]:
         """The same for items of several lanes, which are computed side by side; the answers lane by lane."""
         futures: list[list[Future[Tensors]]] = []
         try:
-            for lane, items in work:
-                futures.append(self.scheduler.submit(lane, items, deadline))  # the next may be refused
+            for queue, items in work:
+                futures.append(self.scheduler.submit(queue, items, deadline))  # the next may be refused
             await _all_done([future for lane_futures in futures for future in lane_futures])
             return [[future.result() for future in lane_futures] for lane_futures in futures]
         finally:

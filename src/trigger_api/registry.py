@@ -19,12 +19,12 @@ from trigger_api.errors import NotReady, UnknownModel
 from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, weights
 from trigger_api.observability import memory
 from trigger_api.observability.metrics import Metrics
-from trigger_api.runtimes import Network
+from trigger_api.runtimes import LoadedModel
 from trigger_api.runtimes.speech_embedding import SILENT
-from trigger_api.scheduler import Lane, Runner, Scheduler
+from trigger_api.scheduler import BatchQueue, CompiledFunction, Scheduler
 
 BUNDLED = Path(__file__).parent / "models"
-Loader = Callable[[Path, ModelCard], Network]
+Loader = Callable[[Path, ModelCard], LoadedModel]
 AssetsLoader = Callable[[Path, ModelCard], Any]
 _log = structlog.get_logger(__name__)
 
@@ -55,20 +55,20 @@ class Model:
     """
 
     card: ModelCard
-    lanes: Mapping[int, Lane]
+    queues: Mapping[int, BatchQueue]
     silence: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     assets: Any = None
     handles: int = 0
 
 
 @dataclass(eq=False)
-class Entry:
-    """One version on disk, and what has become of it. ``stamp`` changes when its files do."""
+class ModelVersion:
+    """One version on disk, and what has become of it. ``fingerprint`` changes when its files do."""
 
     card: ModelCard
     path: Path
     labels: frozenset[str] = frozenset()
-    stamp: object = None
+    fingerprint: object = None
     state: State = State.FOUND
     reason: str = ""
     model: Model | None = field(default=None, repr=False)
@@ -101,7 +101,7 @@ class Registry:
 
     def __init__(
         self,
-        entries: Sequence[Entry],
+        entries: Sequence[ModelVersion],
         load: Loader,
         scheduler: Scheduler,
         metrics: Metrics,
@@ -143,12 +143,12 @@ class Registry:
         """Be ready no more, and begin no further load. What is loaded still answers what was accepted."""
         self._closed = True
 
-    def load(self, entry: Entry) -> None:
+    def load(self, entry: ModelVersion) -> None:
         """Load and warm a version, then swap it in. When that fails, what served before goes on serving."""
         with self._loading:
             entry.state, entry.reason = State.LOADING, ""
             try:
-                model = self._warm(entry)
+                model = self._load_and_warm(entry)
             except _ClosedError:
                 return
             except Exception as error:  # whatever is wrong with one model must not stop the others
@@ -157,10 +157,10 @@ class Registry:
                 entry.state = State.READY if entry.model else State.FAILED
                 return
             old = self._swap(entry, model)
-        self._retire(old)
+        self._release(old)
         _log.info("model ready", model=_name(entry))
 
-    def load_with_backbone(self, entry: Entry) -> None:
+    def load_with_backbone(self, entry: ModelVersion) -> None:
         """Load a version and, before it, the model whose embeddings it takes, if that does not serve yet."""
         if entry.card.backbone:
             backbone = self.find("embedding", entry.card.backbone)
@@ -168,12 +168,12 @@ class Registry:
                 self.load(backbone)
         self.load(entry)
 
-    def unload(self, entry: Entry) -> None:
+    def unload(self, entry: ModelVersion) -> None:
         """Stop serving a version; its last handle takes the memory with it."""
         old = self._swap(entry, None)
-        self._retire(old)
+        self._release(old)
 
-    def sync(self, found: Sequence[Entry]) -> None:
+    def sync(self, found: Sequence[ModelVersion]) -> None:
         """Follow the disk: load what is new or changed, let go of what is gone."""
         known = {entry.key: entry for entry in self.entries}
         kept = [known.get(entry.key, entry) for entry in found]
@@ -181,8 +181,8 @@ class Registry:
         self.entries = kept
         for entry, now in zip(kept, found, strict=True):
             entry.labels = now.labels
-            if entry is now or entry.stamp != now.stamp:
-                entry.card, entry.path, entry.stamp = now.card, now.path, now.stamp
+            if entry is now or entry.fingerprint != now.fingerprint:
+                entry.card, entry.path, entry.fingerprint = now.card, now.path, now.fingerprint
                 self.load(entry)
         for entry in gone:
             self.unload(entry)
@@ -201,9 +201,9 @@ class Registry:
         finally:
             with self._lock:
                 model.handles -= 1
-            self._retire(model)
+            self._release(model)
 
-    def find(self, task: str | None, name: str | None = None, version: str | None = None) -> Entry:
+    def find(self, task: str | None, name: str | None = None, version: str | None = None) -> ModelVersion:
         """The version a request means.
 
         Args:
@@ -235,35 +235,35 @@ class Registry:
             entry.model.handles += 1
             return entry.model
 
-    def _swap(self, entry: Entry, model: Model | None) -> Model | None:
-        for lane in model.lanes.values() if model else ():
-            self._scheduler.add(lane)
+    def _swap(self, entry: ModelVersion, model: Model | None) -> Model | None:
+        for queue in model.queues.values() if model else ():
+            self._scheduler.add(queue)
         with self._lock:
             old, entry.model = entry.model, model
             entry.state = State.READY if model else State.UNLOADED
         return old
 
-    def _retire(self, model: Model | None) -> None:
+    def _release(self, model: Model | None) -> None:
         """Let a version's lanes go once it is neither served nor in use."""
         with self._lock:
             serving = any(entry.model is model for entry in self.entries)
             if model is None or serving or model.handles:
                 return
-        for lane in model.lanes.values():
-            self._scheduler.remove(lane)
-        memory.unsettle()
+        for queue in model.queues.values():
+            self._scheduler.remove(queue)
+        memory.gc_unfreeze()
 
-    def _warm(self, entry: Entry) -> Model:
+    def _load_and_warm(self, entry: ModelVersion) -> Model:
         _check(entry)
         self._check_backbone(entry.card)
-        self._afford(entry)
+        self._check_memory_budget(entry)
         network = self._load(entry.path, entry.card)
         read_assets = self._assets.get(entry.card.task)
         assets = read_assets(entry.path, entry.card) if read_assets else None
         limits = self._limits(entry.card)
         lengths = entry.card.lengths or (0,)
-        lanes = {length: self._lane(entry, network, length, limits) for length in lengths}
-        model = Model(entry.card, lanes, assets=assets)
+        queues = {length: self._queue(entry, network, length, limits) for length in lengths}
+        model = Model(entry.card, queues, assets=assets)
         if entry.card.task == "embedding":
             model.silence = _silence(model)
         return model
@@ -281,7 +281,7 @@ class Registry:
         if taken != given:
             raise ValueError(f"it takes embeddings of {taken} numbers, and its backbone {card.backbone} gives {given}")
 
-    def _afford(self, entry: Entry) -> None:
+    def _check_memory_budget(self, entry: ModelVersion) -> None:
         if self._budget is None:
             return
         taken = sum(other.size for other in self.entries if other.model and other is not entry)
@@ -289,26 +289,26 @@ class Registry:
             needed, left = (round(size / 2**20, 1) for size in (entry.size, self._budget - taken))
             raise ValueError(f"{_name(entry)} needs {needed} MiB; of the memory budget {left} MiB are left")
 
-    def _lane(self, entry: Entry, network: Network, length: int, limits: Limits) -> Lane:
+    def _queue(self, entry: ModelVersion, network: LoadedModel, length: int, limits: Limits) -> BatchQueue:
         specs = [_fixed(spec, length) for spec in entry.card.inputs]
         sizes = limits.stream_batch_sizes if length == entry.card.stream_length else limits.batch_sizes
-        runners = {size: self._runner(network, specs, size) for size in sizes}
-        return Lane(_name(entry), specs, runners, limits, self._metrics)
+        functions = {size: self._compiled(network, specs, size) for size in sizes}
+        return BatchQueue(_name(entry), specs, functions, limits, self._metrics)
 
-    def _runner(self, network: Network, specs: Sequence[TensorSpec], size: int) -> Runner:
+    def _compiled(self, network: LoadedModel, specs: Sequence[TensorSpec], size: int) -> CompiledFunction:
         """A runner that has answered: a model is not ready before a real inference at every size."""
         if self._closed:
             raise _ClosedError
-        runner = network.compile(specs, size)
-        runner({spec.name: np.zeros((size, *spec.shape), spec.dtype) for spec in specs})
-        return runner
+        function = network.compile(specs, size)
+        function({spec.name: np.zeros((size, *spec.shape), spec.dtype) for spec in specs})
+        return function
 
 
 def _silence(model: Model) -> NDArray[np.float32]:
     """What a head has heard before a recording begins: every step of silence, after silence, gives the same."""
-    lane = model.lanes[min(model.lanes)]
-    size, run = next(iter(lane.runners.items()))
-    mel, *states = lane.specs
+    queue = model.queues[min(model.queues)]
+    size, run = next(iter(queue.functions.items()))
+    mel, *states = queue.specs
     answer = run(
         {
             mel.name: np.full((size, *mel.shape), SILENT, np.float32),
@@ -318,7 +318,7 @@ def _silence(model: Model) -> NDArray[np.float32]:
     return np.array(answer[model.card.outputs[0].name][0, -1])
 
 
-def _versions(versions: Sequence[Entry], wanted: str | None) -> list[Entry]:
+def _versions(versions: Sequence[ModelVersion], wanted: str | None) -> list[ModelVersion]:
     if wanted is None:
         return [entry for entry in versions if "stable" in entry.labels] or list(versions)
     if wanted == "latest":
@@ -326,7 +326,7 @@ def _versions(versions: Sequence[Entry], wanted: str | None) -> list[Entry]:
     return [entry for entry in versions if wanted == entry.card.version or wanted in entry.labels]
 
 
-def _check(entry: Entry) -> None:
+def _check(entry: ModelVersion) -> None:
     """Refuse weights that are not the ones the card was written for."""
     if not entry.card.sha256:
         return
@@ -339,10 +339,10 @@ def _fixed(spec: TensorSpec, length: int) -> TensorSpec:
     return spec.model_copy(update={"shape": tuple(length if size < 0 else size for size in spec.shape)})
 
 
-def _reason(error: Exception, entry: Entry) -> str:
+def _reason(error: Exception, entry: ModelVersion) -> str:
     """What went wrong, for people who need not know where our files lie."""
     return f"{type(error).__name__}: {error}".replace(str(entry.path), _name(entry))
 
 
-def _name(entry: Entry) -> str:
+def _name(entry: ModelVersion) -> str:
     return f"{entry.card.task}/{entry.card.name}/{entry.card.version}"

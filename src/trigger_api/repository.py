@@ -12,7 +12,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from trigger_api.model_card import CARD_FILE, read_card
-from trigger_api.registry import Entry, Registry
+from trigger_api.registry import ModelVersion, Registry
 from trigger_api.runtimes import keras_hub, openwakeword
 
 LABELS_FILE = "labels.json"
@@ -20,7 +20,7 @@ _Labels = TypeAdapter(dict[str, str])
 _log = structlog.get_logger(__name__)
 
 
-def discover(root: Path) -> list[Entry]:
+def discover(root: Path) -> list[ModelVersion]:
     """The models at a path: a tree of model folders, one of them, or a bare file.
 
     A bare file is the exercise's weights, or a wake word of openWakeWord's; such wake words are found in a tree too.
@@ -34,19 +34,19 @@ def discover(root: Path) -> list[Entry]:
     if root.is_file():
         return [_bare(root)]
     folders = sorted({file.parent for file in _files(root, CARD_FILE, keras_hub.TASK_FILE)})
-    found = [*map(_entry, folders), *_wake_words(root, set(folders))]
+    found = [*map(_model_version, folders), *_wake_words(root, set(folders))]
     if not found:
         raise ValueError(f"no model in {root}: neither a file that can be served nor a folder with a {CARD_FILE}")
     return found
 
 
-def discover_all(roots: Iterable[Path]) -> list[Entry]:
+def discover_all(roots: Iterable[Path]) -> list[ModelVersion]:
     """The models at several paths, in their order; see ``discover``. What two paths both name counts once.
 
     Raises:
         ValueError: there is a path without a model, or two models that go by one name and version.
     """
-    known: dict[tuple[str, str, str], Entry] = {}
+    known: dict[tuple[str, str, str], ModelVersion] = {}
     for entry in (entry for root in roots for entry in discover(root)):
         first = known.setdefault(entry.key, entry)
         if first.path.resolve() != entry.path.resolve():
@@ -61,7 +61,7 @@ class Watcher:
     It asks the file system rather than waiting to be told: mounted and networked folders tell nobody.
     """
 
-    def __init__(self, registry: Registry, find: Callable[[], list[Entry]], seconds: float) -> None:
+    def __init__(self, registry: Registry, find: Callable[[], list[ModelVersion]], seconds: float) -> None:
         self._registry = registry
         self._find = find
         self._seconds = seconds
@@ -84,17 +84,17 @@ class Watcher:
         self._stop.set()
 
 
-def _entry(folder: Path) -> Entry:
+def _model_version(folder: Path) -> ModelVersion:
     try:
         card = read_card(folder) if (folder / CARD_FILE).exists() else keras_hub.card(folder)
         labels = _labels(folder.parent / LABELS_FILE)
     except (OSError, ValueError) as error:
         raise ValueError(f"{folder} is not a model folder: {error}") from error
     named = frozenset(label for label, version in labels.items() if version == card.version)
-    return Entry(card, folder, labels=named, stamp=_stamp(folder))
+    return ModelVersion(card, folder, labels=named, fingerprint=_fingerprint(folder))
 
 
-def _wake_words(root: Path, folders: AbstractSet[Path]) -> Iterator[Entry]:
+def _wake_words(root: Path, folders: AbstractSet[Path]) -> Iterator[ModelVersion]:
     """OpenWakeWord's files in a tree, beside its model folders. What only has the name of one is left out.
 
     The community keeps a word as ``.onnx`` and as ``.tflite``: the first that can be served here stands for both.
@@ -126,15 +126,15 @@ def _labels(path: Path) -> Mapping[str, str]:
     return _Labels.validate_json(path.read_bytes()) if path.exists() else {}
 
 
-def _bare(path: Path) -> Entry:
+def _bare(path: Path) -> ModelVersion:
     if openwakeword.is_named(path):
-        return Entry(openwakeword.card(path), path, stamp=_stamp(path))
+        return ModelVersion(openwakeword.card(path), path, fingerprint=_fingerprint(path))
     from trigger_api.runtimes import coursera  # h5py is needed for such a file alone
 
-    return Entry(coursera.card(path), path, stamp=_stamp(path))
+    return ModelVersion(coursera.card(path), path, fingerprint=_fingerprint(path))
 
 
-def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
+def _fingerprint(path: Path) -> tuple[tuple[str, int, int], ...]:
     """What changes when a model's files do."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files)

@@ -25,7 +25,7 @@ from trigger_api.model_card import Limits, TensorSpec
 from trigger_api.observability.metrics import Metrics
 
 Tensors = Mapping[str, NDArray[Any]]
-Runner = Callable[[Tensors], Tensors]
+CompiledFunction = Callable[[Tensors], Tensors]
 """Computes one batch: every tensor leads with the batch axis, whose size is the one the runner was made for."""
 
 _SMOOTHING = 0.2  # weight of the newest batch in a lane's running mean
@@ -41,7 +41,7 @@ class Job:
     future: Future[Tensors] = field(default_factory=Future)
 
 
-class Lane:
+class BatchQueue:
     """The requests that may share a batch: one model at one input shape, in the order they came.
 
     Args:
@@ -51,17 +51,22 @@ class Lane:
     """
 
     def __init__(
-        self, name: str, specs: Sequence[TensorSpec], runners: Mapping[int, Runner], limits: Limits, metrics: Metrics
+        self,
+        name: str,
+        specs: Sequence[TensorSpec],
+        functions: Mapping[int, CompiledFunction],
+        limits: Limits,
+        metrics: Metrics,
     ) -> None:
         self.name = name
         self.limits = limits
         self.waiting: deque[Job] = deque()
         self.running = 0
-        self.attained = 0.0
+        self.service_time = 0.0
         self.batch_seconds = 0.0
         self.specs = tuple(specs)
-        self.runners = dict(sorted(runners.items()))
-        self.largest = max(runners)
+        self.functions = dict(sorted(functions.items()))
+        self.largest = max(functions)
         self._sizes = metrics.batch_size.labels(name)
         self._waits = metrics.queue_seconds.labels(name)
         self._times = metrics.inference_seconds.labels(name)
@@ -73,7 +78,7 @@ class Lane:
         return not self.waiting and not self.running
 
     @property
-    def runnable(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether a worker may take a batch now."""
         return bool(self.waiting) and self.running < self.limits.concurrency
 
@@ -93,7 +98,7 @@ class Lane:
             if spec.name not in item or item[spec.name].shape != spec.shape:
                 raise ValueError(f"{self.name} wants {spec.name} of shape {spec.shape}")
 
-    def take(self, now: float) -> list[Job]:
+    def next_batch(self, now: float) -> list[Job]:
         """Take the next batch; what expired or was cancelled meanwhile is dropped."""
         batch: list[Job] = []
         while self.waiting and len(batch) < self.largest:
@@ -111,9 +116,9 @@ class Lane:
 
     def compute(self, items: Sequence[Tensors]) -> list[Tensors]:
         """Run the items as one batch, padded up to an allowed size."""
-        size = next(size for size in self.runners if size >= len(items))
+        size = next(size for size in self.functions if size >= len(items))
         started = time.monotonic()
-        outputs = self.runners[size]({spec.name: self._stack(spec, items, size) for spec in self.specs})
+        outputs = self.functions[size]({spec.name: self._stack(spec, items, size) for spec in self.specs})
         self.observe(len(items), time.monotonic() - started)
         return [{name: tensor[i] for name, tensor in outputs.items()} for i in range(len(items))]
 
@@ -126,9 +131,9 @@ class Lane:
         """Count an item that will not be computed."""
         self._dropped.labels(self.name, reason).inc()
 
-    def account(self, seconds: float) -> None:
+    def record_batch(self, seconds: float) -> None:
         """Book one batch's time: to be fair between lanes, and to tell callers how long they would wait."""
-        self.attained += seconds
+        self.service_time += seconds
         self.batch_seconds += (seconds - self.batch_seconds) * (_SMOOTHING if self.batch_seconds else 1)
 
     @staticmethod
@@ -146,9 +151,9 @@ class Scheduler:
 
     def __init__(self, threads: int) -> None:
         self._changed = threading.Condition()
-        self._lanes: list[Lane] = []
+        self._lanes: list[BatchQueue] = []
         self._busy: dict[
-            Lane, None
+            BatchQueue, None
         ] = {}  # those in which something waits or runs: of a hundred lanes mostly one or two
         self._closed = False
         self._threads = [
@@ -157,18 +162,18 @@ class Scheduler:
         for thread in self._threads:
             thread.start()
 
-    def add(self, lane: Lane) -> None:
+    def add(self, queue: BatchQueue) -> None:
         """Begin to serve a lane."""
         with self._changed:
-            self._lanes.append(lane)
+            self._lanes.append(queue)
 
-    def remove(self, lane: Lane) -> None:
+    def remove(self, queue: BatchQueue) -> None:
         """Forget a lane. Nothing may wait in it any more."""
         with self._changed, suppress(ValueError):
-            self._busy.pop(lane, None)
-            self._lanes.remove(lane)
+            self._busy.pop(queue, None)
+            self._lanes.remove(queue)
 
-    def submit(self, lane: Lane, items: Sequence[Tensors], deadline: float) -> list[Future[Tensors]]:
+    def submit(self, queue: BatchQueue, items: Sequence[Tensors], deadline: float) -> list[Future[Tensors]]:
         """Queue the items of one request, all or none.
 
         Raises:
@@ -176,18 +181,18 @@ class Scheduler:
             ValueError: an item does not fit the lane.
         """
         for item in items:
-            lane.check(item)
+            queue.check(item)
         now = time.monotonic()
         jobs = [Job(item, deadline, now) for item in items]
         with self._changed:
-            self._admit(lane, len(jobs))
-            lane.waiting.extend(jobs)
-            if lane in self._lanes:
-                self._busy[lane] = None
+            self._admit(queue, len(jobs))
+            queue.waiting.extend(jobs)
+            if queue in self._lanes:
+                self._busy[queue] = None
             self._changed.notify(len(jobs))
         for job in jobs:
             # Not with the job: it holds the future, and neither would be freed before the collector came by.
-            job.future.add_done_callback(partial(self._forget, lane, deadline))
+            job.future.add_done_callback(partial(self._on_cancel, queue, deadline))
         return [job.future for job in jobs]
 
     def close(self, grace: float) -> None:
@@ -199,32 +204,32 @@ class Scheduler:
         for thread in self._threads:
             thread.join(max(0.0, give_up - time.monotonic()))
         with self._changed:
-            abandoned = [job for lane in self._busy for job in lane.waiting]
+            abandoned = [job for queue in self._busy for job in queue.waiting]
         for job in abandoned:
             job.future.cancel()
 
-    def _admit(self, lane: Lane, count: int) -> None:
+    def _admit(self, queue: BatchQueue, count: int) -> None:
         if self._closed:
             raise Overloaded("the server is closing", retry_after=1)
-        if len(lane.waiting) >= lane.limits.queue:
+        if len(queue.waiting) >= queue.limits.queue:
             for _ in range(count):
-                lane.drop("shed")
-            raise Overloaded(f"{lane.name} has a full queue", retry_after=lane.delay)
-        if lane.idle:
+                queue.drop("shed")
+            raise Overloaded(f"{queue.name} has a full queue", retry_after=queue.delay)
+        if queue.idle:
             # Time not asked for is not saved up: an idle lane joins level with the busy one that had the least.
-            lane.attained = max(lane.attained, min((busy.attained for busy in self._busy), default=0.0))
+            queue.service_time = max(queue.service_time, min((busy.service_time for busy in self._busy), default=0.0))
 
-    def _forget(self, lane: Lane, deadline: float, future: Future[Tensors]) -> None:
+    def _on_cancel(self, queue: BatchQueue, deadline: float, future: Future[Tensors]) -> None:
         if future.cancelled():
             with self._changed:
-                for job in [job for job in lane.waiting if job.future is future]:
-                    lane.waiting.remove(job)
-                self._settle(lane)
-            lane.drop("expired" if time.monotonic() >= deadline else "cancelled")
+                for job in [job for job in queue.waiting if job.future is future]:
+                    queue.waiting.remove(job)
+                self._leave_if_idle(queue)
+            queue.drop("expired" if time.monotonic() >= deadline else "cancelled")
 
-    def _settle(self, lane: Lane) -> None:
-        if lane.idle:
-            self._busy.pop(lane, None)
+    def _leave_if_idle(self, queue: BatchQueue) -> None:
+        if queue.idle:
+            self._busy.pop(queue, None)
 
     def _work(self) -> None:
         while self._step():
@@ -237,39 +242,41 @@ class Scheduler:
             self._run(*work)
         return work is not None
 
-    def _next(self) -> tuple[Lane, list[Job]] | None:
+    def _next(self) -> tuple[BatchQueue, list[Job]] | None:
         with self._changed:
             while True:
-                lane = min((lane for lane in self._busy if lane.runnable), key=lambda x: x.attained, default=None)
-                if lane is None and self._closed:
+                queue = min(
+                    (queue for queue in self._busy if queue.has_capacity), key=lambda x: x.service_time, default=None
+                )
+                if queue is None and self._closed:
                     return None
-                if lane is None:
+                if queue is None:
                     self._changed.wait()
-                elif batch := lane.take(time.monotonic()):
-                    lane.running += 1
-                    return lane, batch
+                elif batch := queue.next_batch(time.monotonic()):
+                    queue.running += 1
+                    return queue, batch
                 else:
-                    self._settle(lane)
+                    self._leave_if_idle(queue)
 
-    def _run(self, lane: Lane, batch: list[Job]) -> None:
+    def _run(self, queue: BatchQueue, batch: list[Job]) -> None:
         started = time.monotonic()
         try:
-            self._answer(lane, batch)
+            self._answer(queue, batch)
         finally:
             with self._changed:
-                lane.running -= 1
-                lane.account(time.monotonic() - started)
-                self._settle(lane)
+                queue.running -= 1
+                queue.record_batch(time.monotonic() - started)
+                self._leave_if_idle(queue)
 
-    def _answer(self, lane: Lane, batch: list[Job]) -> None:
+    def _answer(self, queue: BatchQueue, batch: list[Job]) -> None:
         try:
-            answers = lane.compute([job.item for job in batch])
+            answers = queue.compute([job.item for job in batch])
         except Exception as error:
             if len(batch) > 1:  # find out whose fault it was: the others get their answers
                 for job in batch:
-                    self._answer(lane, [job])
+                    self._answer(queue, [job])
                 return
-            lane.drop("failed")
+            queue.drop("failed")
             batch[0].future.set_exception(error)
         else:
             for job, answer in zip(batch, answers, strict=True):

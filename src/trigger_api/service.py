@@ -16,9 +16,9 @@ from trigger_api.media.image import ImageLimits
 from trigger_api.model_card import Limits, ModelCard
 from trigger_api.observability import memory
 from trigger_api.observability.metrics import Metrics
-from trigger_api.registry import BUNDLED, Entry, Loader, Registry
+from trigger_api.registry import BUNDLED, Loader, ModelVersion, Registry
 from trigger_api.repository import Watcher, discover, discover_all
-from trigger_api.runtimes import Options, load, servable
+from trigger_api.runtimes import LoadOptions, load, servable
 from trigger_api.settings import Settings
 from trigger_api.streaming.manager import StreamManager
 from trigger_api.tasks.digits.task import Digits
@@ -77,7 +77,7 @@ class Service:
     def load(self) -> None:
         """Load every model, then watch for changes if the settings say so. Returns when there is no more to do."""
         self.registry.load_all()
-        memory.settle()
+        memory.gc_freeze()
         if self.settings.watch_s:
             self._watcher.run()
 
@@ -87,10 +87,10 @@ class Service:
         self._watcher.close()
         await self.rooms.close()
         await self.engine.close(self.settings.drain_s)
-        memory.unsettle()
+        memory.gc_unfreeze()
 
 
-def find_models(settings: Settings) -> list[Entry]:
+def find_models(settings: Settings) -> list[ModelVersion]:
     """The operator's models, then the bundled ones that can be served here: the first of a task is its default.
 
     Raises:
@@ -105,7 +105,7 @@ def find_models(settings: Settings) -> list[Entry]:
     return own + list(_servable(bundled, settings))
 
 
-def _servable(bundled: Iterable[Entry], settings: Settings) -> Iterator[Entry]:
+def _servable(bundled: Iterable[ModelVersion], settings: Settings) -> Iterator[ModelVersion]:
     """A server without TensorFlow was not promised what is not converted; it says what it goes without."""
     for entry in bundled:
         if servable(entry.path, _options(settings)):
@@ -118,8 +118,8 @@ def _loader(settings: Settings) -> Loader:
     return partial(load, options=_options(settings))
 
 
-def _options(settings: Settings) -> Options:
-    return Options(
+def _options(settings: Settings) -> LoadOptions:
+    return LoadOptions(
         kind=settings.runtime,
         intra_op_threads=settings.intra_op_threads,
         inference_threads=settings.inference_threads,

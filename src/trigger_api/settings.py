@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trigger_api.model_card import Limits
-from trigger_api.runtimes import Kind
+from trigger_api.runtimes import RuntimeKind
 
 ENV_PREFIX = "TRIGGER_API_"
 _MIB = 1024 * 1024
@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     models: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="folders of further models, and model files; a comma or the system's path separator between"
     )
-    runtime: Kind = Field("auto", description="`tensorflow`, `onnx`, or `auto`: ONNX Runtime where it can serve")
+    runtime: RuntimeKind = Field("auto", description="`tensorflow`, `onnx`, or `auto`: ONNX Runtime where it can serve")
     cache: Path | None = Field(None, description="folder to keep conversions in; if not given, none is made")
     bundled: bool = Field(True, description="serve the bundled models too")
     inference_threads: int = Field(default_factory=_cores, ge=1, description="batches computed at once")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from conftest import beeps, encode
 from live import Make, Server, serve, server, word
-from trigger_api.cli import audio_source as ears
+from trigger_api.cli import audio_source as audio_source
 from trigger_api.cli.main import app
 
 __all__ = ["serve", "server"]
@@ -71,7 +71,9 @@ async def test_the_microphone(server: Server, monkeypatch: pytest.MonkeyPatch) -
             pass
 
     monkeypatch.setitem(sys.modules, "sounddevice", types.SimpleNamespace(RawInputStream=Stream))
-    async for message in ears.listen(f"http://127.0.0.1:{server.port}", ears.microphone(16_000), {"room": "x"}):
+    async for message in audio_source.listen(
+        f"http://127.0.0.1:{server.port}", audio_source.microphone(16_000), {"room": "x"}
+    ):
         if message["type"] == "detection":
             break
     assert message["time_ms"] == pytest.approx(810, abs=40)
@@ -80,7 +82,7 @@ async def test_the_microphone(server: Server, monkeypatch: pytest.MonkeyPatch) -
 async def test_no_microphone_is_told_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(ImportError):
-        ears.microphone(16_000)
+        audio_source.microphone(16_000)
 
 
 async def test_a_microphone_that_fails_ends_it(server: Server) -> None:
@@ -89,7 +91,7 @@ async def test_a_microphone_that_fails_ends_it(server: Server) -> None:
         raise OSError("unplugged")
 
     with pytest.raises(OSError, match="unplugged"):
-        async for _ in ears.listen(f"http://127.0.0.1:{server.port}", broken(), {"room": "x"}):
+        async for _ in audio_source.listen(f"http://127.0.0.1:{server.port}", broken(), {"room": "x"}):
             pass
 
 
@@ -112,11 +114,11 @@ async def test_no_server_and_no_file(tmp_path: Path, recording: Path) -> None:
 
 async def test_raw_audio_is_never_faster_than_real_time() -> None:
     started = time.monotonic()
-    pieces = [piece async for piece in ears.raw(io.BytesIO(bytes(6_400)), 8_000)]
+    pieces = [piece async for piece in audio_source.pcm_stream(io.BytesIO(bytes(6_400)), 8_000)]
     assert sum(map(len, pieces)) == 6_400
     assert time.monotonic() - started >= 0.35
 
 
 def test_addresses() -> None:
     query = {"room": "my room", "word": None}
-    assert ears.stream_url("https://h/api/", query) == "wss://h/api/v1/trigger/stream?room=my+room"
+    assert audio_source.stream_url("https://h/api/", query) == "wss://h/api/v1/trigger/stream?room=my+room"

@@ -21,7 +21,7 @@ def url(app: FastAPI) -> Iterator[str]:
 
 class TestTally:
     def test_goodput_counts_what_came_in_time(self) -> None:
-        tally = load_test.Tally(2.0, [float(ms) for ms in range(1, 101)], Counter({"503": 3}))
+        tally = load_test.LoadResult(2.0, [float(ms) for ms in range(1, 101)], Counter({"503": 3}))
         assert tally.summary(deadline_ms=80) == {
             "requests": 103,
             "answers_per_s": 50,
@@ -34,7 +34,7 @@ class TestTally:
         }
 
     def test_nothing_answered(self) -> None:
-        assert load_test.Tally(1.0).summary(1)["p50_ms"] is None
+        assert load_test.LoadResult(1.0).summary(1)["p50_ms"] is None
 
 
 class TestLoops:
@@ -47,17 +47,17 @@ class TestLoops:
 
     async def test_open_counts_from_when_a_request_was_due(self, url: str) -> None:
         tally = await load_test.open_loop(
-            load_test.Shot("GET", f"{url}/health/live"), rate=100, seconds=0.5, progress=False
+            load_test.RequestTemplate("GET", f"{url}/health/live"), rate=100, seconds=0.5, progress=False
         )
         assert 20 <= len(tally.latencies) <= 90  # 50 on average; the seed fixes the gaps
         assert min(tally.latencies) > 0
 
     async def test_errors_are_counted_by_kind(self, url: str) -> None:
         missing = await load_test.closed_loop(
-            load_test.Shot("GET", f"{url}/nix"), clients=1, seconds=0.1, progress=False
+            load_test.RequestTemplate("GET", f"{url}/nix"), clients=1, seconds=0.1, progress=False
         )
         assert set(missing.errors) == {"404"}
-        nobody = load_test.Shot("GET", "http://127.0.0.1:9/")
+        nobody = load_test.RequestTemplate("GET", "http://127.0.0.1:9/")
         refused = await load_test.closed_loop(nobody, clients=1, seconds=0.1, progress=False)
         assert set(refused.errors) == {"ConnectError"}
 

@@ -19,14 +19,14 @@ from trigger_api import service
 from trigger_api.cli import main
 from trigger_api.model_card import ModelCard
 from trigger_api.observability.metrics import MULTIPROC_DIR
-from trigger_api.runtimes import Network, Options, openwakeword, openwakeword_export
+from trigger_api.runtimes import LoadedModel, LoadOptions, openwakeword, openwakeword_export
 
 
 @pytest.fixture(autouse=True)
 def _numpy_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands load the test's network instead of Keras's."""
 
-    def load(path: Path, card: ModelCard, *, options: Options) -> Network:
+    def load(path: Path, card: ModelCard, *, options: LoadOptions) -> LoadedModel:
         if card.name == "broken":
             raise ValueError("half a file")
         return BeepNetwork()

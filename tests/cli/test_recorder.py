@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from helpers.sounds import voiced
-from trigger_api.cli import audio_source as ears
+from trigger_api.cli import audio_source as audio_source
 from trigger_api.cli.main import app
 from trigger_api.cli.recorder import TAKE_SECONDS, RecorderError, record
 from trigger_api.datasets.speech import RATE, Samples, read
@@ -37,12 +37,12 @@ def heard(*takes: Samples) -> Callable[[], AsyncIterator[bytes]]:
 
 
 def test_what_is_no_good_is_said_again(tmp_path: Path) -> None:
-    told: list[str] = []
-    record("hey you", tmp_path, 2, heard(SILENCE, voiced(0.7), voiced(0.6)), told.append)
+    cli_errors: list[str] = []
+    record("hey you", tmp_path, 2, heard(SILENCE, voiced(0.7), voiced(0.6)), cli_errors.append)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hey-you-001.wav", "hey-you-002.wav"]
-    assert told[0] == "say 'hey you' (1 of 2)"
-    assert told[1] == "once more: nobody speaks"
-    assert told[2].startswith("good: 0.7 s")
+    assert cli_errors[0] == "say 'hey you' (1 of 2)"
+    assert cli_errors[1] == "once more: nobody speaks"
+    assert cli_errors[2].startswith("good: 0.7 s")
     assert len(read(tmp_path / "hey-you-001.wav")) == len(SILENCE)
 
 
@@ -79,7 +79,7 @@ def test_the_command_refuses_nonsense(tmp_path: Path) -> None:
 
 
 def test_the_word_is_looked_at_before_the_microphone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ears, "microphone", without_portaudio)
+    monkeypatch.setattr(audio_source, "microphone", without_portaudio)
     result = CliRunner().invoke(app, ["record", "--word", "42", "--out", str(tmp_path)])
     assert result.exit_code == 2
     assert "too short" in result.stderr

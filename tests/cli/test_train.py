@@ -9,7 +9,7 @@ from trigger_api.cli.main import app
 from trigger_api.datasets import confusables
 
 
-def told(tmp_path: Path, word: str) -> str:
+def cli_errors(tmp_path: Path, word: str) -> str:
     """What is said before a training that ends at once: nobody speaks in the recordings."""
     recordings = tmp_path / "of [red] me"
     recordings.mkdir()
@@ -21,14 +21,14 @@ def told(tmp_path: Path, word: str) -> str:
 
 
 def test_names_of_files_are_said_as_they_are(tmp_path: Path) -> None:
-    assert "[bold]silent.wav: nobody speaks; left out" in told(tmp_path, "activate")
+    assert "[bold]silent.wav: nobody speaks; left out" in cli_errors(tmp_path, "activate")
 
 
 def test_a_word_without_confusables_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confusables, "confusables", lambda _: [])
-    assert "no words near 'zorblat' in sound are known" in told(tmp_path, "zorblat")
+    assert "no words near 'zorblat' in sound are known" in cli_errors(tmp_path, "zorblat")
 
 
 def test_a_word_that_is_known_needs_no_telling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confusables, "confusables", lambda _: ["captivate"])
-    assert "no words near" not in told(tmp_path, "activate")
+    assert "no words near" not in cli_errors(tmp_path, "activate")

@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from trigger_api.observability.memory import settle, spare, tidy, trim, trimmed, unsettle
+from trigger_api.observability.memory import gc_freeze, gc_unfreeze, limit_malloc_arenas, periodic_trim, tidy, trim
 
 MEBIBYTE = 2**20
 
@@ -36,8 +36,8 @@ def test_freed_memory_goes_back_to_the_system() -> None:
 
 
 def test_threads_share_what_they_free() -> None:
-    spare()
-    spare()  # twice does no harm
+    limit_malloc_arenas()
+    limit_malloc_arenas()  # twice does no harm
 
 
 class Cycle:
@@ -49,21 +49,21 @@ class Cycle:
 
 @pytest.fixture
 def unsettled() -> Iterator[None]:
-    unsettle()
+    gc_unfreeze()
     yield
-    unsettle()
+    gc_unfreeze()
 
 
 @pytest.mark.usefixtures("unsettled")
 def test_what_has_settled_is_not_gone_through_until_something_has_gone() -> None:
     old = Cycle()
-    settle()
+    gc_freeze()
     gone = weakref.ref(old)
     del old
     tidy()
     gc.collect()
     assert gone() is not None
-    unsettle()
+    gc_unfreeze()
     tidy()
     assert gone() is None
     assert gc.get_freeze_count()
@@ -71,7 +71,7 @@ def test_what_has_settled_is_not_gone_through_until_something_has_gone() -> None
 
 @pytest.mark.usefixtures("unsettled")
 def test_what_came_later_is_still_collected() -> None:
-    settle()
+    gc_freeze()
     gone = weakref.ref(Cycle())
     gc.collect()
     assert gone() is None
@@ -85,7 +85,7 @@ async def test_memory_is_given_back_again_and_again() -> None:
         if len(times) == 2:
             twice.set()
 
-    async with trimmed(0.001, give_back):
+    async with periodic_trim(0.001, give_back):
         assert await asyncio.to_thread(twice.wait, 10)
     seen = len(times)
     await asyncio.sleep(0.02)

@@ -36,7 +36,7 @@ from trigger_api.errors import FAILED_IMAGE, MALFORMED_JSON
 from trigger_api.model_card import ModelCard
 from trigger_api.routers import deps
 from trigger_api.routers.compat import body as compat_body
-from trigger_api.runtimes import Network, Options, load
+from trigger_api.runtimes import LoadedModel, LoadOptions, load
 from trigger_api.settings import Settings
 
 URL = "/v1/emotions"
@@ -44,8 +44,8 @@ ORIGINAL = ("/predict_api", "/predict_upload_api", "/predict_img_only_api")
 NETWORKS: dict[str, Any] = {"inception-resnet": MoodNetwork(), "mobilenetv2": MoodNetwork(), "yolo3": RedNetwork()}
 
 
-def loader(path: Path, card: ModelCard) -> Network:
-    network: Network = NETWORKS[card.name] if card.task == "emotions" else load(path, card, Options())
+def loader(path: Path, card: ModelCard) -> LoadedModel:
+    network: LoadedModel = NETWORKS[card.name] if card.task == "emotions" else load(path, card, LoadOptions())
     return network
 
 

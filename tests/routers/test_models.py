@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from conftest import BeepNetwork, add_model, started, trigger_card
 from trigger_api.app import create_app
 from trigger_api.model_card import ModelCard
-from trigger_api.runtimes import Network
+from trigger_api.runtimes import LoadedModel
 from trigger_api.settings import Settings
 
 
@@ -18,7 +18,7 @@ def app(models: Path, settings: Settings) -> FastAPI:
     """An application with two versions, the second of which is broken."""
     add_model(models, trigger_card(version="2"))
 
-    def load(path: Path, card: ModelCard) -> Network:
+    def load(path: Path, card: ModelCard) -> LoadedModel:
         if card.version == "2":
             raise ValueError(f"{path} is half a file")
         return BeepNetwork()

@@ -7,14 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from trigger_api.media.letterbox import GREY, lay
+from trigger_api.media.letterbox import GREY
+from trigger_api.media.letterbox import letterbox as put_on_canvas
 from trigger_api.runtimes.detection_ops import CANVAS, FOUND, fitted, letterbox, selected
 
 Array = NDArray[np.float32]
 
 
 def boxed(pixels: NDArray[np.uint8], side: int) -> Array:
-    canvas, size = lay(pixels, CANVAS)
+    canvas, size = put_on_canvas(pixels, CANVAS)
     extent = np.array([size], np.float32)
     (made,) = np.asarray(letterbox(canvas[None], extent, side / extent.max(keepdims=True), side), np.float32)
     return np.asarray(made, np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from trigger_api.model_card import WEIGHTS_FILE, ModelCard, TensorSpec
-from trigger_api.runtimes import Options, keras_tensorflow, load
+from trigger_api.runtimes import LoadOptions, keras_tensorflow, load
 
 keras = pytest.importorskip("keras")
 
@@ -37,7 +37,7 @@ def tensors() -> dict[str, np.ndarray[Any, Any]]:
     ids=["in card order", "named, in another order", "unnamed"],
 )
 def test_tensors_go_by_the_cards_names(model: Any, tensors: dict[str, Any]) -> None:
-    network = keras_tensorflow.KerasNetwork(model, make_card())
+    network = keras_tensorflow.KerasModel(model, make_card())
     run = network.compile([SPECS[0].model_copy(update={"shape": (3, 2)}), SPECS[1]], 2)
     answer = run(tensors)
     assert answer["sum"].tolist() == (tensors["a"] + 10).tolist()
@@ -46,11 +46,11 @@ def test_tensors_go_by_the_cards_names(model: Any, tensors: dict[str, Any]) -> N
 
 def test_one_plain_function_serves_every_shape(tensors: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     traced: list[object] = []
-    network = keras_tensorflow.KerasNetwork(summing(), make_card())
+    network = keras_tensorflow.KerasModel(summing(), make_card())
 
     def call(given: Any) -> Any:
         traced.append(given)
-        return keras_tensorflow.KerasNetwork.call(network, given)
+        return keras_tensorflow.KerasModel.call(network, given)
 
     monkeypatch.setattr(network, "call", call)
     monkeypatch.setattr(
@@ -65,7 +65,7 @@ def test_one_plain_function_serves_every_shape(tensors: dict[str, Any], monkeypa
 
 def test_a_card_with_another_number_of_inputs_is_refused() -> None:
     with pytest.raises(ValueError, match="names 1 inputs, the model has 2"):
-        keras_tensorflow.KerasNetwork(summing(), make_card(inputs=SPECS[:1]))
+        keras_tensorflow.KerasModel(summing(), make_card(inputs=SPECS[:1]))
 
 
 def test_what_xla_cannot_compile_is_served_plain() -> None:
@@ -79,13 +79,13 @@ def test_what_xla_cannot_compile_is_served_plain() -> None:
 
     model = keras.Model(strings, Unique()(strings))
     spec = TensorSpec(name="a", shape=(1,))
-    run = keras_tensorflow.KerasNetwork(model, make_card((spec,), (spec,))).compile([spec], 1)
+    run = keras_tensorflow.KerasModel(model, make_card((spec,), (spec,))).compile([spec], 1)
     assert run({"a": np.full((1, 1), 7, np.float32)})["a"].tolist() == [[7]]
 
 
 def test_load_reads_a_model_folder(tmp_path: Path, tensors: dict[str, Any]) -> None:
     summing().save(tmp_path / WEIGHTS_FILE)
-    network = load(tmp_path, make_card(), Options(kind="tensorflow", inference_threads=2))
+    network = load(tmp_path, make_card(), LoadOptions(kind="tensorflow", inference_threads=2))
     run = network.compile([SPECS[0].model_copy(update={"shape": (3, 2)}), SPECS[1]], 2)
     assert run(tensors)["last"].shape == (2, 2)
 
@@ -94,4 +94,4 @@ def test_code_in_a_model_file_is_not_run(tmp_path: Path) -> None:
     inputs = keras.Input((1,))
     keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(tmp_path / WEIGHTS_FILE)
     with pytest.raises(ValueError, match="unsafe"):
-        load(tmp_path, make_card(), Options(kind="tensorflow"))
+        load(tmp_path, make_card(), LoadOptions(kind="tensorflow"))

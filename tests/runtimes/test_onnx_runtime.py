@@ -14,7 +14,16 @@ from conftest import add_model
 from trigger_api import runtimes
 from trigger_api.model_card import CONVERTED_FILE, WEIGHTS_FILE, ModelCard, TensorSpec
 from trigger_api.observability.memory import trim
-from trigger_api.runtimes import Options, coursera, digest, keras_tensorflow, load, onnx_export, onnx_runtime, servable
+from trigger_api.runtimes import (
+    LoadOptions,
+    coursera,
+    digest,
+    keras_tensorflow,
+    load,
+    onnx_export,
+    onnx_runtime,
+    servable,
+)
 
 keras = pytest.importorskip("keras")
 
@@ -76,8 +85,8 @@ class TestServing:
     def test_a_conversion_answers_as_keras_does_at_every_shape(
         self, folder: Path, own: Path, batch: int, length: int
     ) -> None:
-        network = load(own, make_card(), Options())
-        assert isinstance(network, onnx_runtime.OnnxNetwork)
+        network = load(own, make_card(), LoadOptions())
+        assert isinstance(network, onnx_runtime.OnnxModel)
         given = tensors(batch, length)
         answer = network.compile(make_card().inputs, batch)(given)
         wanted = small()([given["features"], given["state"]], training=False)
@@ -86,7 +95,7 @@ class TestServing:
 
     @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
     def test_what_a_large_batch_took_goes_back(self, own: Path) -> None:
-        network = load(own, make_card(), Options())
+        network = load(own, make_card(), LoadOptions())
         runner = network.compile(make_card().inputs, 1)
         runner(tensors(1, 9))
         before = resident_bytes()
@@ -99,7 +108,7 @@ class TestServing:
         small_again.set_weights([weight + 1 for weight in small_again.get_weights()])
         small_again.save(own / WEIGHTS_FILE)
         with capture_logs() as logs:
-            assert isinstance(load(own, make_card(), Options()), keras_tensorflow.KerasNetwork)
+            assert isinstance(load(own, make_card(), LoadOptions()), keras_tensorflow.KerasModel)
         assert logs[0]["event"] == "conversion is of other weights"
 
     def test_a_conversion_that_answers_otherwise_does_not_serve(self, own: Path) -> None:
@@ -108,20 +117,20 @@ class TestServing:
         samples["out:scores"] += 0.01
         np.savez(own / onnx_runtime.SAMPLES_FILE, **samples)
         with capture_logs() as logs:
-            assert isinstance(load(own, make_card(), Options()), keras_tensorflow.KerasNetwork)
+            assert isinstance(load(own, make_card(), LoadOptions()), keras_tensorflow.KerasModel)
         assert logs[0]["event"] == "conversion differs from Keras"
 
     def test_tensorflow_can_be_asked_for(self, own: Path) -> None:
-        assert isinstance(load(own, make_card(), Options(kind="tensorflow")), keras_tensorflow.KerasNetwork)
+        assert isinstance(load(own, make_card(), LoadOptions(kind="tensorflow")), keras_tensorflow.KerasModel)
 
 
 class TestCache:
     def test_a_model_is_converted_once(self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        options = Options(cache=tmp_path)
-        assert isinstance(load(folder, make_card(), options), onnx_runtime.OnnxNetwork)
+        options = LoadOptions(cache=tmp_path)
+        assert isinstance(load(folder, make_card(), options), onnx_runtime.OnnxModel)
         assert (tmp_path / digest(folder) / CONVERTED_FILE).exists()
         monkeypatch.setattr(onnx_export, "convert", lambda *_: pytest.fail("converted again"))
-        assert isinstance(load(folder, make_card(), options), onnx_runtime.OnnxNetwork)
+        assert isinstance(load(folder, make_card(), options), onnx_runtime.OnnxModel)
 
     def test_what_cannot_be_converted_is_served_by_keras(
         self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -130,16 +139,16 @@ class TestCache:
             raise ValueError("a loop")
 
         monkeypatch.setattr(onnx_export, "convert", refuse)
-        assert isinstance(load(folder, make_card(), Options(cache=tmp_path)), keras_tensorflow.KerasNetwork)
+        assert isinstance(load(folder, make_card(), LoadOptions(cache=tmp_path)), keras_tensorflow.KerasModel)
 
     def test_onnx_alone_says_what_is_missing(self, folder: Path) -> None:
         with pytest.raises(ValueError, match="not converted for ONNX Runtime"):
-            load(folder, make_card(), Options(kind="onnx"))
+            load(folder, make_card(), LoadOptions(kind="onnx"))
 
     def test_without_any_runtime_it_says_what_to_install(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(runtimes, "find_spec", lambda name: None)
         with pytest.raises(ValueError, match=r"install trigger-api\[tensorflow\]"):
-            load(folder, make_card(), Options())
+            load(folder, make_card(), LoadOptions())
 
 
 class TestExercise:
@@ -186,7 +195,7 @@ def test_indices_are_sampled_as_integers() -> None:
 def test_without_tensorflow_only_what_is_converted_is_servable(
     folder: Path, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = Options(cache=own / "cache")
+    options = LoadOptions(cache=own / "cache")
     assert servable(folder, options)
     monkeypatch.setattr(runtimes, "find_spec", lambda name: None)
     assert not servable(folder, options)

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 import wake_words
 from trigger_api.model_card import Decision, MelFrontEnd, TensorSpec, read_card
 from trigger_api.registry import BUNDLED
-from trigger_api.runtimes import Options, keras_loader, load, openwakeword, servable
+from trigger_api.runtimes import LoadOptions, keras_loader, load, openwakeword, servable
 from trigger_api.runtimes.openwakeword_graphs import NOTE_KEY
 from trigger_api.tasks.trigger.mel import Mel
 from wake_words import EMBEDDING, FRAMES, Floats, node
@@ -117,8 +117,8 @@ class TestScores:
 
     def test_it_is_one_of_the_runtimes(self, tmp_path: Path) -> None:
         path = wake_words.write(tmp_path / "word.onnx")
-        assert servable(path, Options())
-        network = load(path, openwakeword.card(path), Options())
+        assert servable(path, LoadOptions())
+        network = load(path, openwakeword.card(path), LoadOptions())
         run = network.compile([TensorSpec(name="embeddings", shape=(16, EMBEDDING))], 2)
         assert run({"embeddings": wake_words.embeddings(16, batch=2)})["scores"].shape == (2, 1)
         with pytest.raises(ValueError, match=r"word\.onnx is served as it is"):
@@ -170,7 +170,7 @@ def embedded(chunks: Any) -> Floats:
     card = read_card(folder)
     mel = Mel(MelFrontEnd()).features(chunks.reshape(-1).astype(np.float32) / 32768)
     specs = [TensorSpec(name="mel", shape=mel.shape), card.inputs[1]]
-    run = load(folder, card, Options(kind="onnx")).compile(specs, 1)
+    run = load(folder, card, LoadOptions(kind="onnx")).compile(specs, 1)
     state = np.zeros((1, *card.inputs[1].shape), np.float32)
     return np.asarray(run({"mel": mel[None], "state": state})["embeddings"])
 
@@ -334,6 +334,6 @@ class TestRefused:
     ) -> None:
         monkeypatch.setattr(openwakeword, "find_spec", lambda name: None)
         path = tmp_path / f"word.{extra}"
-        assert not servable(path, Options())
+        assert not servable(path, LoadOptions())
         with pytest.raises(ValueError, match=rf"word\.{extra} needs the extra '{extra}': pip install '\.\[{extra}\]'"):
             openwakeword.card(path)

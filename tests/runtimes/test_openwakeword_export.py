@@ -10,8 +10,8 @@ import pytest
 import wake_words
 from trigger_api import runtimes
 from trigger_api.model_card import Decision, ModelCard, TensorSpec, read_card, write_card
-from trigger_api.runtimes import Options, digest, openwakeword, openwakeword_export
-from trigger_api.tasks.trigger.detector import Decider
+from trigger_api.runtimes import LoadOptions, digest, openwakeword, openwakeword_export
+from trigger_api.tasks.trigger.detector import Debouncer
 from wake_words import EMBEDDING, Floats
 
 keras = pytest.importorskip("keras")
@@ -59,7 +59,7 @@ def file(head: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def scores(path: Path, card: ModelCard, embeddings: Floats) -> Floats:
     """Scores as they are served, without those of an incomplete window of the file's."""
-    network = runtimes.load(path, card, Options())
+    network = runtimes.load(path, card, LoadOptions())
     run = network.compile([TensorSpec(name="embeddings", shape=embeddings.shape[1:])], len(embeddings))
     return np.asarray(run({"embeddings": embeddings})["scores"])[:, -(embeddings.shape[1] - 15) :]
 
@@ -85,7 +85,7 @@ def test_served_again_it_detects_the_same(head: Path, file: Path) -> None:
     ours, theirs = scores(head, card, embeddings)[0], scores(file, again, embeddings)[0]
     assert theirs == pytest.approx(ours, abs=1e-5)
     first, second = (
-        Decider(one.decision, one.frame_ms).push(given)
+        Debouncer(one.decision, one.frame_ms).push(given)
         for one, given in ((card, ours), (again, theirs))
         if one.decision and one.frame_ms
     )

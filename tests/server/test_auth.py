@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 
 from conftest import BeepNetwork, started
 from trigger_api.app import create_app
-from trigger_api.server.auth import PUBLIC_PATHS, identify, is_loopback
+from trigger_api.server.auth import PUBLIC_PATHS, is_loopback, resolve_caller
 from trigger_api.settings import Settings
 
 TOKEN = "correct-horse"
@@ -161,6 +161,6 @@ class TestAdministrators:
                 assert (await client.post(self.LOAD, headers={"Sec-Fetch-Site": site})).status_code == status
 
     def test_an_open_door_lets_no_administrator_in(self) -> None:
-        caller = identify(None, ["127.0.0.1"], Settings(auth="open"))
+        caller = resolve_caller(None, ["127.0.0.1"], Settings(auth="open"))
         assert caller is not None
         assert not caller.admin

@@ -78,15 +78,15 @@ class TestDisconnect:
         async with started(app):
             network.gate.clear()
             requests = [Exchange(app) for _ in range(6)]
-            lane = app.state.service.registry.entries[0].model.lanes[64]
-            while not lane.waiting:
+            queue = app.state.service.registry.entries[0].model.queues[64]
+            while not queue.waiting:
                 await asyncio.sleep(0.01)
             with capture_logs() as logs:
                 for request in requests:
                     request.leave()
                 done, pending = await asyncio.wait([request.task for request in requests], timeout=5)
             assert (len(done), len(pending)) == (6, 0)
-            assert len(lane.waiting) == 0
+            assert len(queue.waiting) == 0
             assert [line["status"] for line in logs] == [499] * 6
             assert not [message for request in requests for message in request.sent]
             network.gate.set()

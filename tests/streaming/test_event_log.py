@@ -6,7 +6,7 @@ from itertools import pairwise
 from trigger_api.schemas import RoomEvent, RoomState
 from trigger_api.streaming import presence
 from trigger_api.streaming.event_log import EventLog, new_id, now
-from trigger_api.streaming.pubsub import Roll
+from trigger_api.streaming.pubsub import PresenceUpdate
 
 
 def event(room: str = "kitchen", given: str | None = None) -> RoomEvent:
@@ -101,6 +101,6 @@ def test_rooms_are_told_in_messages_that_postgresql_carries() -> None:
     parts = list(presence._parts([few] * 30 + [many]))
     assert sum(map(len, parts)) == 31
     assert len(parts) < 10
-    assert max(len(Roll(node="n", rooms=part).model_dump_json().encode()) for part in parts) < 8_000
+    assert max(len(PresenceUpdate(node="n", rooms=part).model_dump_json().encode()) for part in parts) < 8_000
     assert parts[-1][-1].words == [few.word]
     assert list(presence._parts([])) == []

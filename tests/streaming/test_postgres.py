@@ -20,7 +20,7 @@ from trigger_api.schemas import RoomEvent, StreamQuery
 from trigger_api.service import Service
 from trigger_api.settings import Settings
 from trigger_api.streaming.event_log import new_id, now
-from trigger_api.streaming.postgres import PostgresBroker
+from trigger_api.streaming.postgres import PostgresPubSub
 
 
 def binaries() -> Path | None:
@@ -70,10 +70,10 @@ async def node(settings: Settings, url: str) -> AsyncIterator[Service]:
     made = Service(changed, Metrics(), loader=lambda path, card: BeepNetwork())
     made.registry.load_all()
     await made.rooms.start()
-    broker = made.rooms._broker
-    assert isinstance(broker, PostgresBroker)
+    pubsub = made.rooms._pubsub
+    assert isinstance(pubsub, PostgresPubSub)
     async with asyncio.timeout(20):
-        await broker._listening.wait()
+        await pubsub._listening.wait()
     yield made
     await made.close()
 
@@ -104,19 +104,19 @@ async def test_the_database_goes_away_and_comes_back(
 ) -> None:
     monkeypatch.setattr("trigger_api.streaming.postgres._AGAIN_S", 0.1)
     async with node(settings, database.url) as here, node(settings, database.url) as there:
-        broker = here.rooms._broker
-        assert isinstance(broker, PostgresBroker)
+        pubsub = here.rooms._pubsub
+        assert isinstance(pubsub, PostgresPubSub)
         database.stop()
-        await until(lambda: not broker._listening.is_set())
+        await until(lambda: not pubsub._listening.is_set())
         told = asyncio.ensure_future(anext(here.rooms.events.follow()))
         await asyncio.sleep(0)
         async with here.rooms.open(StreamQuery(room="hall"), "test") as stream:
             stream.feed(word())
             assert (await asyncio.wait_for(told, 10)).room == "hall"  # our own followers, at least
         database.start()
-        await until(broker._listening.is_set)
+        await until(pubsub._listening.is_set)
         there_too = asyncio.ensure_future(anext(there.rooms.events.follow("bath")))
-        await until(there.rooms._broker._listening.is_set)  # type: ignore[attr-defined]
+        await until(there.rooms._pubsub._listening.is_set)  # type: ignore[attr-defined]
         async with here.rooms.open(StreamQuery(room="bath"), "test") as stream:
             stream.feed(word())
             assert (await asyncio.wait_for(there_too, 10)).room == "bath"
@@ -126,16 +126,16 @@ async def test_messages_of_others_on_the_channel_are_passed_over(database: Datab
     import psycopg
 
     heard: list[object] = []
-    broker = PostgresBroker(database.url)
-    await broker.start(heard.append)
-    await broker._listening.wait()
+    pubsub = PostgresPubSub(database.url)
+    await pubsub.start(heard.append)
+    await pubsub._listening.wait()
     async with await psycopg.AsyncConnection.connect(database.url, autocommit=True) as connection:
         await connection.execute("SELECT pg_notify('trigger_api_rooms', 'hello')")
         await connection.execute("SELECT pg_notify('trigger_api_rooms', '{\"kind\": \"new\"}')")
     event = RoomEvent(id=new_id(), at=now(), room="r", word="w", time_ms=1, score=1, model="m", version="1")
     from trigger_api.streaming.pubsub import Detected
 
-    broker.publish(Detected(event=event))
+    pubsub.publish(Detected(event=event))
     await until(lambda: bool(heard))
     assert heard == [Detected(event=event)]
-    await broker.close()
+    await pubsub.close()

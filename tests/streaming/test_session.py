@@ -13,7 +13,7 @@ from trigger_api.errors import Overloaded, TooFast
 from trigger_api.model_card import Decision, ModelCard
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Model
-from trigger_api.scheduler import Lane
+from trigger_api.scheduler import BatchQueue
 from trigger_api.streaming.session import Keyword, Session, StreamModel, VoiceActivityGate
 
 SILENCE = np.array([0.25, 0.5], np.float32)
@@ -23,8 +23,8 @@ def loaded(card: ModelCard) -> Model:
     length = min(card.lengths)
     shapes = [tuple(length if n < 0 else n for n in spec.shape) for spec in card.inputs]
     specs = [spec.model_copy(update={"shape": shape}) for spec, shape in zip(card.inputs, shapes, strict=True)]
-    runners = {1: BeepNetwork().compile(specs, 1)}
-    return Model(card, {length: Lane(card.name, specs, runners, card.limits, Metrics())}, SILENCE)
+    functions = {1: BeepNetwork().compile(specs, 1)}
+    return Model(card, {length: BatchQueue(card.name, specs, functions, card.limits, Metrics())}, SILENCE)
 
 
 MODEL = StreamModel(loaded(embedding_card()))

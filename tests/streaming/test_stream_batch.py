@@ -5,7 +5,7 @@ import pytest
 
 from trigger_api.model_card import Limits, TensorSpec
 from trigger_api.observability.metrics import Metrics
-from trigger_api.scheduler import Lane, Tensors
+from trigger_api.scheduler import BatchQueue, Tensors
 from trigger_api.streaming.stream_batch import PrebatchedQueue
 
 SPECS = [TensorSpec(name="x", shape=(3,)), TensorSpec(name="state", shape=(1,))]
@@ -15,7 +15,7 @@ def block(rows: int) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float3
     return {"x": np.arange(3 * rows, dtype=np.float32).reshape(rows, 3), "state": np.ones((rows, 1), np.float32)}
 
 
-def lane() -> PrebatchedQueue:
+def queue() -> PrebatchedQueue:
     def runner(size: int) -> object:
         def run(tensors: Tensors) -> Tensors:
             assert len(tensors["x"]) == size
@@ -23,13 +23,13 @@ def lane() -> PrebatchedQueue:
 
         return run
 
-    runners = {size: runner(size) for size in (1, 4)}
-    return PrebatchedQueue(Lane("model", SPECS, runners, Limits(), Metrics()), Metrics())  # type: ignore[arg-type]
+    functions = {size: runner(size) for size in (1, 4)}
+    return PrebatchedQueue(BatchQueue("model", SPECS, functions, Limits(), Metrics()), Metrics())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 4])
 def test_a_block_is_padded_up_and_cut_back(rows: int) -> None:
-    (answer,) = lane().compute([block(rows)])
+    (answer,) = queue().compute([block(rows)])
     np.testing.assert_array_equal(answer["y"], block(rows)["x"].sum(axis=1))
     assert answer["state"].shape == (rows, 1)
 
@@ -39,5 +39,5 @@ def test_a_block_is_padded_up_and_cut_back(rows: int) -> None:
 )
 def test_what_is_no_block_is_refused(item: Tensors) -> None:
     with pytest.raises(ValueError, match="up to 4"):
-        lane().check(item)
-    lane().check(block(4))
+        queue().check(item)
+    queue().check(block(4))

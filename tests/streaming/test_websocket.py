@@ -100,8 +100,8 @@ async def test_a_heads_queue_goes_with_its_last_stream(serve: Make, models: Path
 
 def streaming(server: Server) -> list[str]:
     """The models that hear streams now."""
-    lanes = [lane.name for lane in server.service.engine.scheduler._lanes]
-    return sorted(name.removesuffix("/stream") for name in lanes if name.endswith("/stream"))
+    queues = [queue.name for queue in server.service.engine.scheduler._lanes]
+    return sorted(name.removesuffix("/stream") for name in queues if name.endswith("/stream"))
 
 
 @pytest.mark.parametrize("seconds", [0, 0.05, 0.5])

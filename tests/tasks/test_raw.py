@@ -15,7 +15,7 @@ from trigger_api.model_card import TensorSpec
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Registry
 from trigger_api.repository import discover
-from trigger_api.scheduler import Runner, Tensors
+from trigger_api.scheduler import CompiledFunction, Tensors
 from trigger_api.tasks.raw import Compute
 
 TABLE = np.array([[10.0], [11.0], [12.0]], np.float32)
@@ -24,7 +24,7 @@ TABLE = np.array([[10.0], [11.0], [12.0]], np.float32)
 class Lookup:
     """A table whose entries are asked for by number."""
 
-    def compile(self, specs: Any, size: int) -> Runner:
+    def compile(self, specs: Any, size: int) -> CompiledFunction:
         return self.look
 
     @staticmethod

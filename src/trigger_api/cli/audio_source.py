@@ -65,12 +65,12 @@ async def file(path: Path) -> tuple[int, Audio]:
     """
     samples, rate = await asyncio.to_thread(soundfile.read, path, dtype="int16", always_2d=True)
     mono: bytes = samples.mean(axis=1).round().astype("<i2").tobytes()
-    return rate, _paced(_pieces(mono, rate), rate)
+    return rate, _real_time(_pieces(mono, rate), rate)
 
 
-async def raw(stream: BinaryIO, rate: int) -> Audio:
+async def pcm_stream(stream: BinaryIO, rate: int) -> Audio:
     """Raw samples, for instance from ``arecord``; never faster than real time."""
-    async for piece in _paced(_reads(stream, _frame(rate)), rate):
+    async for piece in _real_time(_reads(stream, _frame(rate)), rate):
         yield piece
 
 
@@ -128,7 +128,7 @@ async def _reads(stream: BinaryIO, size: int) -> Audio:
         yield piece
 
 
-async def _paced(pieces: Audio, rate: int) -> Audio:
+async def _real_time(pieces: Audio, rate: int) -> Audio:
     """Each piece when its last sample would have been recorded."""
     due = time.monotonic()
     async for piece in pieces:

@@ -13,10 +13,10 @@ from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.markup import escape
 
-from trigger_api.server.problems import in_words as faults_in_words
+from trigger_api.errors import format_validation_errors as faults_in_words
 from trigger_api.settings import ENV_PREFIX, Settings
 
-err = Console(stderr=True)
+stderr = Console(stderr=True)
 
 _EXTRAS = {
     "h5py": "tensorflow",
@@ -37,38 +37,38 @@ _EXTRAS = {
 }
 
 
-def fail(message: str) -> NoReturn:
+def abort(message: str) -> NoReturn:
     """Say what is wrong, and exit with 2."""
     # Escaped, or the console would take the name of an extra in brackets for a colour.
-    err.print(f"[red]error:[/red] {escape(message)}", highlight=False, soft_wrap=True)
+    stderr.print(f"[red]error:[/red] {escape(message)}", highlight=False, soft_wrap=True)
     raise typer.Exit(2)
 
 
 @contextmanager
-def told(*errors: type[Exception]) -> Iterator[None]:
+def cli_errors(*errors: type[Exception]) -> Iterator[None]:
     """Say errors of these kinds in their own words, and exit with 2."""
     try:
         yield
     except errors as error:
-        fail(in_words(error))
+        abort(format_error(error))
 
 
-def in_words(error: Exception) -> str:
+def format_error(error: Exception) -> str:
     """What went wrong; of a package that is not there, what brings it."""
     package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     extra = _EXTRAS.get(package)
     return f"this needs the extra {extra!r}: pip install '.[{extra}]'" if extra else str(error)
 
 
-def configuration(**options: Any) -> Settings:
+def load_settings(**options: Any) -> Settings:
     """The environment's settings, with what was given on the command line instead."""
     try:
         return Settings(**{name: value for name, value in options.items() if value is not None})
     except SettingsError as error:
         name = re.search(r'field "(\w+)"', str(error))
-        fail(f"{_variable(name[1] if name else '')}: this is not valid JSON")
+        abort(f"{_variable(name[1] if name else '')}: this is not valid JSON")
     except ValidationError as error:
-        fail("; ".join(_fault(fault) for fault in error.errors()))
+        abort("; ".join(_fault(fault) for fault in error.errors()))
 
 
 def _fault(fault: Mapping[str, Any]) -> str:

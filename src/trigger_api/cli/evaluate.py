@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from trigger_api.cli.console import told
+from trigger_api.cli.console import cli_errors
 from trigger_api.datasets.coco_json import PARTS
 from trigger_api.errors import ServiceError
 from trigger_api.observability import logs
@@ -55,7 +55,7 @@ def trigger(
     """Measure a trigger word on recordings: misses, false accepts, delay."""
     from trigger_api.evaluation.trigger.recordings import evaluate_trigger  # SciPy takes a second to import
 
-    with told(ImportError, OSError, RuntimeError, ValueError):
+    with cli_errors(ImportError, OSError, RuntimeError, ValueError):
         figures = evaluate_trigger(
             model,
             positives,
@@ -87,7 +87,7 @@ def utterances(
     """Measure a trigger word on a corpus with transcripts: said alone, and in sentences."""
     from trigger_api.evaluation.trigger.utterances import evaluate_utterances
 
-    with told(ImportError, OSError, ValueError):
+    with cli_errors(ImportError, OSError, ValueError):
         figures = evaluate_utterances(model, manifest, word, out, noise=noise or (), snr_db=snr, seed=seed)
     if as_json:
         typer.echo(json.dumps(figures, indent=2))
@@ -109,7 +109,7 @@ def confusables(
     """Let synthetic voices say words that are near a trigger word, and name those that are taken for it."""
     from trigger_api.evaluation.trigger.confusables import evaluate_confusables
 
-    with told(OSError, ValueError), TemporaryDirectory() as folder:
+    with cli_errors(OSError, ValueError), TemporaryDirectory() as folder:
         figures = evaluate_confusables(model, cache or Path(folder), word, phrase or (), voices)
     table = Table("at", "threshold", f"taken, of {figures['utterances']}", "said by", "words (voices)")
     for name, row in figures["thresholds"].items():
@@ -132,7 +132,7 @@ def entities(
     """Measure named entities: precision, recall and F1 of whole spans."""
     from trigger_api.evaluation.entities.scores import evaluate_entities  # Keras takes seconds to import
 
-    with told(OSError, ValueError):
+    with cli_errors(OSError, ValueError):
         report = evaluate_entities(file, model, types.split(","), part=part, lower=lower, apart=apart)
     figures = report.figures()
     table = Table("type", "precision", "recall", "F1", "spans")
@@ -153,7 +153,7 @@ def digits(
     from trigger_api.datasets.mnist import read_images, read_labels
     from trigger_api.evaluation.digits import evaluate_digits, table_rows
 
-    with told(OSError, ValueError):
+    with cli_errors(OSError, ValueError):
         figures = evaluate_digits(read_images(images), read_labels(labels), model, find=find).figures()
     table = Table("what", "measured")
     for row in table_rows(figures):
@@ -174,7 +174,7 @@ def objects(
     """Measure object detection: COCO's average precision, of all and of each class."""
     from trigger_api.evaluation.objects import evaluate_objects  # pycocotools is an extra
 
-    with told(ImportError, OSError, ValueError, ServiceError):
+    with cli_errors(ImportError, OSError, ValueError, ServiceError):
         figures = evaluate_objects(photos, labels, model, part or PARTS).figures()
     table = Table("class", "AP", "AP50", "objects")
     for label, row in [(f"all, on {figures['photos']} photos", figures), *figures["classes"].items()]:
@@ -195,7 +195,7 @@ def emotions(
     from trigger_api.datasets.fer2013 import read_split
     from trigger_api.evaluation.emotions.scores import draw_confusion, evaluate_emotions, table_rows
 
-    with told(OSError, ValueError):
+    with cli_errors(OSError, ValueError):
         report = evaluate_emotions(read_split(sheet, labels, split), _emotion_model(model))
         if picture:
             draw_confusion(report, picture)
@@ -216,7 +216,7 @@ def finder(
     """Compare the faces that a model for whole photos finds with those that MTCNN finds. Prints JSON."""
     from trigger_api.evaluation.emotions.detection_agreement import compare_with_mtcnn
 
-    with told(ImportError, OSError, ValueError, ServiceError):
+    with cli_errors(ImportError, OSError, ValueError, ServiceError):
         typer.echo(json.dumps(compare_with_mtcnn(photos, _emotion_model(model), threshold).figures(), indent=2))
 
 
@@ -238,7 +238,7 @@ def faces(
     """Measure face detection: how many of the faces on labelled photos are found, and what is found besides."""
     from trigger_api.evaluation.faces import evaluate_faces
 
-    with told(OSError, ValueError, ServiceError):
+    with cli_errors(OSError, ValueError, ServiceError):
         figures = evaluate_faces(photos, boxes, models).figures()
     table = Table("what", "measured")
     for name, figure in figures.items():

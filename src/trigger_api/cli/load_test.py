@@ -25,7 +25,7 @@ Send = Callable[[float], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True)
-class Shot:
+class RequestTemplate:
     """The request, encoded once."""
 
     method: str
@@ -35,7 +35,7 @@ class Shot:
 
 
 @dataclass
-class Tally:
+class LoadResult:
     """What was measured: milliseconds of each answer of 2xx, and how often each other status or failure came."""
 
     seconds: float = 0.0
@@ -56,7 +56,7 @@ class Tally:
         }
 
 
-async def closed_loop(shot: Shot, *, clients: int, seconds: float, progress: bool = True) -> Tally:
+async def closed_loop(shot: RequestTemplate, *, clients: int, seconds: float, progress: bool = True) -> LoadResult:
     """Load from a fixed number of clients."""
 
     async def client(send: Send, until: float) -> None:
@@ -69,7 +69,9 @@ async def closed_loop(shot: Shot, *, clients: int, seconds: float, progress: boo
     return await _measure(shot, drive, seconds, progress)
 
 
-async def open_loop(shot: Shot, *, rate: float, seconds: float, seed: int = 0, progress: bool = True) -> Tally:
+async def open_loop(
+    shot: RequestTemplate, *, rate: float, seconds: float, seed: int = 0, progress: bool = True
+) -> LoadResult:
     """Load of a mean rate (requests a second), with exponential gaps: a Poisson process."""
     chance = random.Random(seed)  # noqa: S311 - arrivals, no secret
 
@@ -87,22 +89,22 @@ async def open_loop(shot: Shot, *, rate: float, seconds: float, seed: int = 0, p
     return await _measure(shot, drive, seconds, progress)
 
 
-def upload(url: str, field_name: str, name: str, data: bytes, headers: Mapping[str, str]) -> Shot:
+def upload(url: str, field_name: str, name: str, data: bytes, headers: Mapping[str, str]) -> RequestTemplate:
     """A multipart request with one file."""
     request = httpx.Request("POST", url, files={field_name: (name, data)}, headers=dict(headers))
-    return Shot("POST", url, request.read(), dict(request.headers))
+    return RequestTemplate("POST", url, request.read(), dict(request.headers))
 
 
 async def _measure(
-    shot: Shot, drive: Callable[[Send, float], Coroutine[Any, Any, None]], seconds: float, progress: bool
-) -> Tally:
-    tally = Tally()
+    shot: RequestTemplate, drive: Callable[[Send, float], Coroutine[Any, Any, None]], seconds: float, progress: bool
+) -> LoadResult:
+    tally = LoadResult()
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     async with httpx.AsyncClient(limits=limits, timeout=60, trust_env=False) as http:
         started = time.perf_counter()
         bar = asyncio.create_task(_show(tally, started, seconds)) if progress else None
         try:
-            await drive(lambda due: _fire(http, shot, tally, due), started + seconds)
+            await drive(lambda due: _send_request(http, shot, tally, due), started + seconds)
         finally:
             tally.seconds = time.perf_counter() - started
             if bar is not None:
@@ -110,7 +112,7 @@ async def _measure(
     return tally
 
 
-async def _fire(http: httpx.AsyncClient, shot: Shot, tally: Tally, due: float) -> None:
+async def _send_request(http: httpx.AsyncClient, shot: RequestTemplate, tally: LoadResult, due: float) -> None:
     try:
         answer = await http.request(shot.method, shot.url, content=shot.content, headers=dict(shot.headers))
     except httpx.HTTPError as error:
@@ -122,7 +124,7 @@ async def _fire(http: httpx.AsyncClient, shot: Shot, tally: Tally, due: float) -
         tally.errors[str(answer.status_code)] += 1
 
 
-async def _show(tally: Tally, started: float, seconds: float) -> None:
+async def _show(tally: LoadResult, started: float, seconds: float) -> None:
     columns = (BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, transient=True) as bar:
         task = bar.add_task("", total=seconds)

@@ -22,7 +22,7 @@ from trigger_api.cli import evaluate as evaluation
 from trigger_api.cli import load_test as load
 from trigger_api.cli import streaming as live
 from trigger_api.cli import train as training
-from trigger_api.cli.console import configuration, err, fail, told
+from trigger_api.cli.console import abort, cli_errors, load_settings, stderr
 from trigger_api.errors import ServiceError
 from trigger_api.observability import logs
 from trigger_api.observability.metrics import MULTIPROC_DIR, Metrics
@@ -40,7 +40,7 @@ class _Commands(TyperGroup):
     """Commands that say which extra brings a package that they miss, wherever they import it."""
 
     def invoke(self, ctx: Any) -> Any:
-        with told(ModuleNotFoundError):
+        with cli_errors(ModuleNotFoundError):
             return super().invoke(ctx)
 
 
@@ -67,14 +67,14 @@ def serve(
     models: Models = None,
 ) -> None:
     """Serve over HTTP. Every option has an environment variable TRIGGER_API_*, and those have more."""
-    settings = configuration(host=host, port=port, workers=workers, models=models)
+    settings = load_settings(host=host, port=port, workers=workers, models=models)
     if settings.auth != "open" and not settings.tokens and not is_loopback([settings.host]):
-        fail(
+        abort(
             f"refusing to listen on {settings.host} without a token: "
             f"set {ENV_PREFIX}TOKENS, or {ENV_PREFIX}AUTH=open to let everybody in"
         )
     if settings.wyoming_uri and settings.workers > 1:
-        fail(f"{ENV_PREFIX}WYOMING_URI is for one worker; beside more, run `trigger-api wyoming`")
+        abort(f"{ENV_PREFIX}WYOMING_URI is for one worker; beside more, run `trigger-api wyoming`")
     _import_extras(settings)
     _checked(find_models, settings)
     if settings.workers == 1:
@@ -96,7 +96,7 @@ def detect(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a file.")] = False,
 ) -> None:
     """Say whether the trigger word is in recordings, and when. Exits with 1 if one could not be read."""
-    settings = configuration(models=models, max_batch=1)
+    settings = load_settings(models=models, max_batch=1)
     logs.configure("error")  # what goes wrong is told in the command's own words
     results = asyncio.run(_detect(settings, files, model, threshold))
     if as_json:
@@ -136,7 +136,7 @@ def export(
 
     entries = _checked(discover, folder)
     if len(entries) > 1:
-        fail(f"there are {len(entries)} models in {folder}: name the folder of one")
+        abort(f"there are {len(entries)} models in {folder}: name the folder of one")
     target = out or Path(f"{entries[0].card.name}.onnx")
     card = _checked(openwakeword_export.export, entries[0].path, target)
     typer.echo(f"{target}: {card.labels[0] if card.labels else card.name}, from a score of {card.decision.threshold}")
@@ -159,9 +159,9 @@ def bench(
     if file:
         shot = load.upload(url, field, file.name, file.read_bytes(), headers)
     elif body:
-        shot = load.Shot("POST", url, body.read_bytes(), {**headers, "Content-Type": "application/json"})
+        shot = load.RequestTemplate("POST", url, body.read_bytes(), {**headers, "Content-Type": "application/json"})
     else:
-        shot = load.Shot("GET", url, headers=headers)
+        shot = load.RequestTemplate("GET", url, headers=headers)
     loop = (
         load.open_loop(shot, rate=rate, seconds=seconds)
         if rate
@@ -174,7 +174,7 @@ def bench(
 def list_models(models: Models = None) -> None:
     """List the models that would be served; a task's first is its default."""
     table = Table("task", "name", "version", "parameters", "about")
-    for entry in _checked(find_models, configuration(models=models)):
+    for entry in _checked(find_models, load_settings(models=models)):
         card = entry.card
         table.add_row(card.task, card.name, card.version, str(card.parameters), card.description)
     _out.print(table)
@@ -193,10 +193,10 @@ async def _detect(
 
 def _load(service: Service, model: str | None) -> None:
     entry = _checked(service.registry.find, "trigger", model)
-    with err.status("loading the model"):
+    with stderr.status("loading the model"):
         service.registry.load_with_backbone(entry)
     if entry.state is not State.READY:
-        fail(f"{entry.card.name} cannot be loaded: {entry.reason}")
+        abort(f"{entry.card.name} cannot be loaded: {entry.reason}")
 
 
 async def _hear(
@@ -263,5 +263,5 @@ def _run(settings: Settings) -> None:
 
 def _checked(function: Any, *args: Any) -> Any:
     """Call something whose errors are the operator's to mend."""
-    with told(ServiceError, ValueError):
+    with cli_errors(ServiceError, ValueError):
         return function(*args)

@@ -12,8 +12,8 @@ import soundfile
 import typer
 from websockets.exceptions import InvalidHandshake
 
-from trigger_api.cli import audio_source as ears
-from trigger_api.cli.console import configuration, fail, in_words, told
+from trigger_api.cli import audio_source as audio_source
+from trigger_api.cli.console import abort, cli_errors, format_error, load_settings
 from trigger_api.observability import logs
 from trigger_api.observability.metrics import Metrics
 from trigger_api.service import Service
@@ -45,7 +45,7 @@ def listen(
     except KeyboardInterrupt:
         return
     except (OSError, ImportError, InvalidHandshake, soundfile.LibsndfileError, ValueError) as error:
-        fail(in_words(error))
+        abort(format_error(error))
     if failed:
         raise typer.Exit(1)
 
@@ -55,21 +55,21 @@ def wyoming(
     models: Annotated[Path | None, typer.Option(help="Folder of further models, or one model file.")] = None,
 ) -> None:
     """Speak Home Assistant's protocol, to peers with private addresses. Needs the extra ``wyoming``."""
-    settings = configuration(models=models)
+    settings = load_settings(models=models)
     logs.configure(settings.log_level)
-    with told(OSError, ImportError, ValueError):
+    with cli_errors(OSError, ImportError, ValueError):
         asyncio.run(_speak(settings, uri))
 
 
 async def _listen(source: str, rate: int, url: str, query: dict[str, Any], token: str | None, as_json: bool) -> bool:
     if source == "mic":
-        audio = ears.microphone(rate)
+        audio = audio_source.microphone(rate)
     elif source == "-":
-        audio = ears.raw(ears.stdin(), rate)
+        audio = audio_source.pcm_stream(audio_source.stdin(), rate)
     else:
-        rate, audio = await ears.file(Path(source))
+        rate, audio = await audio_source.file(Path(source))
     failed = False
-    async for message in ears.listen(url, audio, {**query, "rate": rate}, token):
+    async for message in audio_source.listen(url, audio, {**query, "rate": rate}, token):
         failed = failed or message["type"] == "error"
         typer.echo(json.dumps(message) if as_json else _line(message), err=message["type"] == "error" and not as_json)
     return failed
@@ -94,13 +94,13 @@ def _line(message: dict[str, Any]) -> str:
 async def _speak(settings: Settings, uri: str) -> None:
     from trigger_api.streaming.wyoming import serving
 
-    service, told = Service(settings, Metrics()), asyncio.Event()
+    service, cli_errors = Service(settings, Metrics()), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
+        asyncio.get_running_loop().add_signal_handler(number, cli_errors.set)
     try:
         await service.rooms.start()
         async with serving(uri, service):  # a detection before the model is loaded is answered with an error
             await asyncio.to_thread(service.registry.load_all)
-            await told.wait()
+            await cli_errors.wait()
     finally:
         await service.close()

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.markup import escape
 
-from trigger_api.cli.console import err, told
+from trigger_api.cli.console import cli_errors, stderr
 from trigger_api.errors import ServiceError
 
 EmotionModel = Literal["inception-resnet", "mobilenetv2", "yolo3"]
@@ -41,7 +41,7 @@ def trigger(
     from trigger_api.datasets.phrases import checked
     from trigger_api.training.trigger.recipe import train_trigger  # TensorFlow and matplotlib take seconds to import
 
-    with told(OSError, ValueError):
+    with cli_errors(OSError, ValueError):
         phrase = checked(word)
         _advise(phrase, recordings)
         card = train_trigger(
@@ -71,7 +71,7 @@ def _advise(phrase: str, recordings: Path | None) -> None:
 
 def _tell(line: str) -> None:
     """Say it as it is: the console would take what is in brackets in a file's name for a colour."""
-    err.print(escape(line), highlight=False)
+    stderr.print(escape(line), highlight=False)
 
 
 def record(
@@ -85,7 +85,7 @@ def record(
     from trigger_api.datasets.phrases import checked
     from trigger_api.datasets.speech import RATE
 
-    with told(ImportError, OSError, ValueError):
+    with cli_errors(ImportError, OSError, ValueError):
         phrase = checked(word)
         microphone(RATE)  # if there is none, nobody need speak
         collect(phrase, out, count, lambda: microphone(RATE), _tell)
@@ -102,7 +102,7 @@ def entities(
     """Train named entities from a published encoder. Stopped and started again, it goes on where it was."""
     from trigger_api.training.entities.recipe import train_entities  # Keras takes seconds to import
 
-    with told(OSError, ValueError):
+    with cli_errors(OSError, ValueError):
         train_entities(data=data, published=published, output=out, work=work, say=_tell)
 
 
@@ -117,7 +117,7 @@ def digits(
     """Train handwritten digits, from MNIST's training set. Stopped and started again, it goes on where it was."""
     from trigger_api.training.digits.recipe import train_digits  # Keras takes seconds to import
 
-    with told(OSError, ValueError):
+    with cli_errors(OSError, ValueError):
         card = train_digits(images=images, labels=labels, output=out, work=work, start=start, say=_tell)
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))
 
@@ -134,7 +134,7 @@ def objects(
     """Train object detection from a published network. Stopped and started again, it goes on where it was."""
     from trigger_api.training.objects.recipe import train_objects  # Keras takes seconds to import
 
-    with told(OSError, ValueError, ServiceError):
+    with cli_errors(OSError, ValueError, ServiceError):
         card = train_objects(
             photos=photos, labels=labels, unlabelled=unlabelled, published=published, output=out, work=work,
             say=_tell,
@@ -151,7 +151,7 @@ def faces(
     """Convert the published face detector (the package mtcnn), and measure it. Nothing is trained."""
     from trigger_api.training.faces.recipe import train_faces  # TensorFlow takes seconds to import
 
-    with told(ImportError, OSError, ValueError, ServiceError):
+    with cli_errors(ImportError, OSError, ValueError, ServiceError):
         train_faces(output=out, photos=photos, boxes=boxes, say=_tell)
 
 
@@ -186,7 +186,7 @@ def emotions(
     """Train emotions of faces. Stopped and started again, it goes on where it was."""
     from trigger_api.training.emotions.classifier_recipe import train_emotions  # Keras takes seconds to import
 
-    with told(OSError, ValueError):
+    with cli_errors(OSError, ValueError):
         card = train_emotions(
             model=model, sheet=sheet, labels=labels, split=split, tests=tuple(test or ()), output=out, work=work,
             published=published, teachers=tuple(teacher or ()), photos=tuple(photos or ()), start=start,

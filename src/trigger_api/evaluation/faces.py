@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from trigger_api.media.boxes import Boxes, overlaps
+from trigger_api.media.boxes import Boxes, iou
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import State
 from trigger_api.service import Service
@@ -86,7 +86,7 @@ def evaluate_faces(photos: Path, boxes: Path, models: Path | None = None) -> Rep
 
 def matched(known: Boxes, seen: Boxes) -> list[float]:
     """The overlaps of faces with what was found, each with one at most, best ones first."""
-    table = overlaps(known, seen)
+    table = iou(known, seen)
     found: list[float] = []
     while table.size and (best := float(table.max())) >= OVERLAP:
         row, column = np.unravel_index(table.argmax(), table.shape)

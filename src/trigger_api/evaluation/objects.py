@@ -15,8 +15,8 @@ import numpy as np
 from trigger_api.datasets.coco_json import Photo, chosen, read_labels, read_pixels
 from trigger_api.media.image import Pixels
 from trigger_api.model_card import ModelCard, read_card
-from trigger_api.runtimes import Options, load
-from trigger_api.scheduler import Runner, Tensors
+from trigger_api.runtimes import LoadOptions, load
+from trigger_api.scheduler import CompiledFunction, Tensors
 from trigger_api.tasks.objects.task import Thing, Wanted, prepare, read
 
 # Average precision looks at unlikely boxes too, and at ones that overlap more than a reader would want.
@@ -62,20 +62,20 @@ def evaluate_objects(photos: Path, labels: Path, model: Path, parts: Sequence[st
     if not wanted:
         raise ValueError(f"{labels.name} names no photo of {', '.join(parts)}")
     card = read_card(model)
-    runner = load(model, card, Options(intra_op_threads=2)).compile(card.inputs, BATCH)
+    function = load(model, card, LoadOptions(intra_op_threads=2)).compile(card.inputs, BATCH)
     names = list(wanted)
-    seen = find_all((read_pixels(photos / name) for name in names), runner, card)
+    seen = find_all((read_pixels(photos / name) for name in names), function, card)
     return average_precision(wanted, dict(zip(names, seen, strict=True)), card.labels)
 
 
-def find_all(photos: Iterable[Pixels], runner: Runner, card: ModelCard) -> list[list[Thing]]:
+def find_all(photos: Iterable[Pixels], function: CompiledFunction, card: ModelCard) -> list[list[Thing]]:
     """What is on each photo, by a function for batches of eight."""
     found: list[list[Thing]] = []
     for some in _batches(prepare(pixels, card, WANTED).item for pixels in photos):
         tensors = {
             name: np.stack([item[name] for item in (*some, *some[:1] * (BATCH - len(some)))]) for name in some[0]
         }
-        outputs = runner(tensors)
+        outputs = function(tensors)
         found += [read({name: tensor[i] for name, tensor in outputs.items()}, card.labels) for i in range(len(some))]
     return found
 

@@ -11,15 +11,15 @@ Scores = NDArray[np.float32]
 _NOTHING = np.float32(1e-9)  # pixels: boxes without area have nothing in common
 
 
-def undominated(boxes: Boxes, threshold: float, *, least: bool = False) -> NDArray[np.intp]:
+def fast_nms(boxes: Boxes, threshold: float, *, least: bool = False) -> NDArray[np.intp]:
     """The boxes, highest score first, that no box before them overlaps, whether that one stays itself or not."""
-    beaten = np.triu(overlaps(boxes, least=least) > threshold, k=1).any(axis=0)
+    beaten = np.triu(iou(boxes, least=least) > threshold, k=1).any(axis=0)
     return np.flatnonzero(~beaten)
 
 
-def survivors(boxes: Boxes, threshold: float) -> list[int]:
+def nms(boxes: Boxes, threshold: float) -> list[int]:
     """The boxes, highest score first, that no box before them that stays overlaps (greedy suppression)."""
-    rivals = overlaps(boxes) > threshold
+    rivals = iou(boxes) > threshold
     kept: list[int] = []
     for i in range(len(boxes)):
         if not rivals[i, kept].any():
@@ -27,7 +27,7 @@ def survivors(boxes: Boxes, threshold: float) -> list[int]:
     return kept
 
 
-def overlaps(boxes: Boxes, others: Boxes | None = None, *, least: bool = False) -> NDArray[np.float32]:
+def iou(boxes: Boxes, others: Boxes | None = None, *, least: bool = False) -> NDArray[np.float32]:
     """Intersection over union of all pairs ``(n, m)``, or over the smaller one's area."""
     first = np.asarray(boxes, np.float32)
     second = first if others is None else np.asarray(others, np.float32)

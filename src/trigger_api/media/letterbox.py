@@ -11,7 +11,7 @@ GREY = 114
 """Around a photo; what detectors of the YOLO family are taught is no picture."""
 
 
-def lay(pixels: Pixels, side: int) -> tuple[Pixels, tuple[int, int]]:
+def letterbox(pixels: Pixels, side: int) -> tuple[Pixels, tuple[int, int]]:
     """Put a photo into the top left corner of a grey canvas, smaller if it would not fit, never larger.
 
     Args:

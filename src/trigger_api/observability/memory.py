@@ -18,7 +18,7 @@ _ARENAS = 2  # glibc would keep eight a core, each with freed memory of its own
 _MIB = 1024 * 1024
 
 
-def spare() -> None:
+def limit_malloc_arenas() -> None:
     """Keep freed memory in few places, and until it is trimmed, where the C library can. For before there are threads.
 
     A network frees at its end what its next run takes again. Were it given back each time, every page of it would have
@@ -38,14 +38,14 @@ def trim() -> None:
         library.malloc_trim(0)
 
 
-def settle() -> None:
+def gc_freeze() -> None:
     """What lives now stays: the collector need not look at it again. For the moment when models have been loaded."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()
 
 
-def unsettle() -> None:
+def gc_unfreeze() -> None:
     """Some of what seemed to stay has gone, such as a model: the collector may look everywhere again."""
     gc.unfreeze()
 
@@ -53,12 +53,12 @@ def unsettle() -> None:
 def tidy() -> None:
     """Give memory back, and settle again if something has gone since."""
     if not gc.get_freeze_count():
-        settle()
+        gc_freeze()
     trim()
 
 
 @asynccontextmanager
-async def trimmed(every_s: float = _EVERY_S, give_back: Callable[[], None] = tidy) -> AsyncIterator[None]:
+async def periodic_trim(every_s: float = _EVERY_S, give_back: Callable[[], None] = tidy) -> AsyncIterator[None]:
     """Give memory back now and then, for as long as the block lasts."""
     task = asyncio.create_task(_run(every_s, give_back))
     try:

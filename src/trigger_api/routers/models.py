@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 
 from trigger_api.errors import Unprocessable
 from trigger_api.model_card import ModelCard
-from trigger_api.registry import Entry, State
+from trigger_api.registry import ModelVersion, State
 from trigger_api.routers.deps import Served
 from trigger_api.schemas import ModelStatus
 from trigger_api.server.auth import Administrator
@@ -49,7 +49,7 @@ async def unload_model(service: Served, name: str, version: Version = None) -> M
     return _status(entry)
 
 
-def _status(entry: Entry) -> ModelStatus:
+def _status(entry: ModelVersion) -> ModelStatus:
     task, name, version = entry.key
     return ModelStatus(
         task=task,

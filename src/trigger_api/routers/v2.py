@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from trigger_api import __version__
 from trigger_api.errors import BadRequest, NotReady, Unprocessable
-from trigger_api.registry import Entry, State
+from trigger_api.registry import ModelVersion, State
 from trigger_api.routers import v2_codec
 from trigger_api.routers.deps import Served, service_of
 from trigger_api.server.auth import Administrator
@@ -141,7 +141,7 @@ async def repository_unload(service: Served, name: str) -> Answer:
     return {}
 
 
-def _row(entry: Entry) -> Answer:
+def _row(entry: ModelVersion) -> Answer:
     return {
         "name": entry.card.name,
         "version": entry.card.version,

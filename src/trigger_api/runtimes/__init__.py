@@ -1,4 +1,4 @@
-"""What computes a model: one module per runtime, all behind ``Network``."""
+"""What computes a model: one module per runtime, all behind ``LoadedModel``."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Literal, Protocol
 
 from trigger_api.model_card import CONVERTED_FILE, ModelCard, TensorSpec, weights
 from trigger_api.runtimes import openwakeword
-from trigger_api.scheduler import Runner
+from trigger_api.scheduler import CompiledFunction
 
-Kind = Literal["auto", "tensorflow", "onnx"]
+RuntimeKind = Literal["auto", "tensorflow", "onnx"]
 
 
-class Network(Protocol):
+class LoadedModel(Protocol):
     """A model's weights in memory."""
 
-    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
         """Make, and run once, a function for batches of this size and these input shapes.
 
         The shapes are without the batch axis and have no variable dimension left.
@@ -28,7 +28,7 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True)
-class Options:
+class LoadOptions:
     """How to load.
 
     Attributes:
@@ -36,13 +36,13 @@ class Options:
         cache: folder that keeps conversions, by the weights' sha256.
     """
 
-    kind: Kind = "auto"
+    kind: RuntimeKind = "auto"
     intra_op_threads: int = 1
     inference_threads: int = 1
     cache: Path | None = None
 
 
-def load(path: Path, card: ModelCard, options: Options) -> Network:
+def load(path: Path, card: ModelCard, options: LoadOptions) -> LoadedModel:
     """Load a model folder, a bare weights file of the "Trigger Word Detection" exercise, or one of openWakeWord's.
 
     Raises:
@@ -59,7 +59,7 @@ def load(path: Path, card: ModelCard, options: Options) -> Network:
     return _keras(path, card, options)
 
 
-def servable(path: Path, options: Options) -> bool:
+def servable(path: Path, options: LoadOptions) -> bool:
     """Whether a runtime that is installed may serve a model: TensorFlow any folder, ONNX Runtime what is converted."""
     if openwakeword.is_named(path):
         return openwakeword.servable(path)
@@ -77,7 +77,7 @@ def digest(path: Path) -> str:
     return together.hexdigest()
 
 
-def _converted(path: Path, card: ModelCard, options: Options) -> Network | None:
+def _converted(path: Path, card: ModelCard, options: LoadOptions) -> LoadedModel | None:
     from trigger_api.runtimes import onnx_runtime
 
     sha256 = digest(path)
@@ -100,16 +100,16 @@ def _can_convert() -> bool:
     return all(find_spec(name) for name in ("tensorflow", "keras", "tf2onnx"))
 
 
-def _keras(path: Path, card: ModelCard, options: Options) -> Network:
+def _keras(path: Path, card: ModelCard, options: LoadOptions) -> LoadedModel:
     if not find_spec("tensorflow"):
         raise ValueError("no runtime can serve it: install trigger-api[tensorflow], or [onnx] and a converted model")
     _prepare_tensorflow(options)
     from trigger_api.runtimes import keras_loader, keras_tensorflow
 
-    return keras_tensorflow.KerasNetwork(keras_loader.read(path), card)
+    return keras_tensorflow.KerasModel(keras_loader.read(path), card)
 
 
-def _prepare_tensorflow(options: Options) -> None:
+def _prepare_tensorflow(options: LoadOptions) -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it takes a machine without a GPU for an error
     from trigger_api.runtimes import keras_tensorflow  # importing it takes seconds

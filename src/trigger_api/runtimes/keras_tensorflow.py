@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from trigger_api.model_card import ModelCard, TensorSpec
-from trigger_api.scheduler import Runner, Tensors
+from trigger_api.scheduler import CompiledFunction, Tensors
 
 _ROUNDS = 3  # timed calls of each candidate, after the one that compiles it
 _WORTH = 0.75  # of the plain function's time
@@ -35,7 +35,7 @@ def read(path: Path) -> Any:
     return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
-class KerasNetwork:
+class KerasModel:
     """A Keras model whose tensors are known by the names on its card."""
 
     def __init__(self, model: Any, card: ModelCard) -> None:
@@ -45,16 +45,18 @@ class KerasNetwork:
         self._outputs = tuple(spec.name for spec in card.outputs)
         self._xla: bool | None = None
 
-    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
         """Make a function and run it: the first time plainly and by XLA, then whichever was worth it."""
         example = {spec.name: np.zeros((batch, *spec.shape), spec.dtype) for spec in specs}
         if self._xla is None:
             # XLA takes seconds and memory for each size. What is faster at one is so at the others.
-            plain, xla = (_seconds(runner, example) for runner in (self._plain, self._function(specs, batch, xla=True)))
+            plain, xla = (
+                _seconds(function, example) for function in (self._plain, self._function(specs, batch, xla=True))
+            )
             self._xla = xla < _WORTH * plain
-        runner = self._function(specs, batch, xla=True) if self._xla else self._plain
-        runner(example)
-        return runner
+        function = self._function(specs, batch, xla=True) if self._xla else self._plain
+        function(example)
+        return function
 
     @property
     def kernels(self) -> list[NDArray[np.float32]]:
@@ -63,11 +65,11 @@ class KerasNetwork:
         return list(arrays)
 
     @cached_property
-    def _plain(self) -> Runner:
+    def _plain(self) -> CompiledFunction:
         """One function for every shape: tracing it takes a second of each start, and fixed shapes gain nothing."""
         return self._function(self._specs, None, xla=False)
 
-    def _function(self, specs: Sequence[TensorSpec], batch: int | None, *, xla: bool) -> Runner:
+    def _function(self, specs: Sequence[TensorSpec], batch: int | None, *, xla: bool) -> CompiledFunction:
         shapes = {spec.name: _signature(spec, batch) for spec in specs}
         function = tf.function(self.call, input_signature=[shapes], jit_compile=xla, autograph=False)
         concrete = function.get_concrete_function()
@@ -101,15 +103,15 @@ def _names(tensors: Iterable[Any], specs: Sequence[TensorSpec]) -> tuple[str, ..
     return own if set(own) == set(names) else names
 
 
-def _seconds(runner: Runner, example: dict[str, NDArray[Any]]) -> float:
+def _seconds(function: CompiledFunction, example: dict[str, NDArray[Any]]) -> float:
     try:
-        runner(example)
-        return min(_timed(runner, example) for _ in range(_ROUNDS))
+        function(example)
+        return min(_timed(function, example) for _ in range(_ROUNDS))
     except tf.errors.OpError:  # XLA cannot compile every operation
         return float("inf")
 
 
-def _timed(runner: Runner, example: dict[str, NDArray[Any]]) -> float:
+def _timed(function: CompiledFunction, example: dict[str, NDArray[Any]]) -> float:
     started = time.perf_counter()
-    runner(example)
+    function(example)
     return time.perf_counter() - started

@@ -33,7 +33,7 @@ def convert(path: Path, card: ModelCard, digest: str, folder: Path) -> None:
     Raises:
         ValueError: a recurrent layer would become a loop of small operators, slower than what it replaces.
     """
-    network = keras_tensorflow.KerasNetwork(keras_loader.read(path), card)
+    network = keras_tensorflow.KerasModel(keras_loader.read(path), card)
     graph = _converted(network, card) if path.is_dir() else _exercise(coursera.read(path))
     helper.set_model_props(graph, {DIGEST_KEY: digest})
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def convert(path: Path, card: ModelCard, digest: str, folder: Path) -> None:
             shutil.move(Path(work) / name, folder / name)
 
 
-def _samples(network: keras_tensorflow.KerasNetwork, card: ModelCard) -> Mapping[str, Any]:
+def _samples(network: keras_tensorflow.KerasModel, card: ModelCard) -> Mapping[str, Any]:
     """Inputs, and what Keras makes of them."""
     length = min(card.lengths, default=0)
     specs = [
@@ -70,7 +70,7 @@ def _noise(spec: TensorSpec, rng: np.random.Generator) -> NDArray[Any]:
     return (rng.integers(-2, 3, shape) / 2).astype(np.float32)  # few values: fine noise would not compress
 
 
-def _converted(network: keras_tensorflow.KerasNetwork, card: ModelCard) -> Any:
+def _converted(network: keras_tensorflow.KerasModel, card: ModelCard) -> Any:
     import tensorflow as tf
     import tf2onnx
 

@@ -14,7 +14,7 @@ import onnxruntime
 import structlog
 
 from trigger_api.model_card import CONVERTED_FILE, ModelCard, TensorSpec
-from trigger_api.scheduler import Runner, Tensors
+from trigger_api.scheduler import CompiledFunction, Tensors
 
 SAMPLES_FILE = "model.npz"
 DIGEST_KEY = "weights_sha256"
@@ -22,7 +22,7 @@ TOLERANCE = 1e-4
 _log = structlog.get_logger(__name__)
 
 
-class OnnxNetwork:
+class OnnxModel:
     """A converted model; one session serves every thread, batch size and window length."""
 
     def __init__(self, session: onnxruntime.InferenceSession, card: ModelCard) -> None:
@@ -30,7 +30,7 @@ class OnnxNetwork:
         self._inputs = tuple(spec.name for spec in card.inputs)
         self._outputs = tuple(spec.name for spec in card.outputs)
 
-    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
         """There is nothing to compile: shapes are free."""
         return self.run
 
@@ -40,12 +40,12 @@ class OnnxNetwork:
         return dict(zip(self._outputs, outputs, strict=True))
 
 
-def find(folders: Sequence[Path], card: ModelCard, digest: str, *, threads: int) -> OnnxNetwork | None:
+def find(folders: Sequence[Path], card: ModelCard, digest: str, *, threads: int) -> OnnxModel | None:
     """The first conversion of these weights in some folders; None if there is none that gives Keras's answers."""
     for folder in folders:
         if (folder / CONVERTED_FILE).exists() and (folder / SAMPLES_FILE).exists():
             session = open_session(folder / CONVERTED_FILE, threads)
-            network = OnnxNetwork(session, card)
+            network = OnnxModel(session, card)
             if session.get_modelmeta().custom_metadata_map.get(DIGEST_KEY) != digest:
                 _log.warning("conversion is of other weights", model=card.name)
             elif (worst := error(network, folder / SAMPLES_FILE)) > TOLERANCE:
@@ -55,7 +55,7 @@ def find(folders: Sequence[Path], card: ModelCard, digest: str, *, threads: int)
     return None
 
 
-def error(network: OnnxNetwork, samples: Path) -> float:
+def error(network: OnnxModel, samples: Path) -> float:
     """The largest difference from Keras's answers, which lie beside the samples as ``out:NAME``."""
     with np.load(samples, allow_pickle=False) as stored:
         outputs = network.run({name: stored[name] for name in stored.files if not name.startswith("out:")})

@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from trigger_api.model_card import Decision, ModelCard, TensorSpec
 from trigger_api.runtimes.openwakeword_graphs import Classifier, Floats, Note, OnnxClassifier, TfLiteClassifier
 from trigger_api.runtimes.speech_embedding import EMBEDDING
-from trigger_api.scheduler import Runner, Tensors
+from trigger_api.scheduler import CompiledFunction, Tensors
 
 SUFFIXES = (".onnx", ".tflite")
 BACKBONE, FRAME_MS = "speech-embedding", 80
@@ -100,17 +100,17 @@ def named(stem: str) -> tuple[str, str, str]:
     return name, word, str(version)
 
 
-def load(path: Path, threads: int) -> WindowNetwork:
+def load(path: Path, threads: int) -> WindowedModel:
     """Load a file.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it is not a wake word of openWakeWord's, or what it gives are no scores.
     """
-    return WindowNetwork(read(path, threads))
+    return WindowedModel(read(path, threads))
 
 
-class WindowNetwork:
+class WindowedModel:
     """Slides a classifier along embeddings: ``[batch, T, 96]`` to ``scores [batch, T - frames + 1]``.
 
     Attributes:
@@ -126,7 +126,7 @@ class WindowNetwork:
             raise ValueError("what it gives are not scores between 0 and 1")
         self.batched = self._agrees(windows, scores)
 
-    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
         """A function for batches of this size, of so many embeddings."""
         frames = self._classifier.frames
         count = batch * (specs[0].shape[0] - frames + 1)

@@ -55,7 +55,7 @@ def _check(file: Path, folder: Path, card: ModelCard) -> None:
     length = frames(card) + _TRIED - 1
     embeddings = np.random.default_rng(0).normal(0, 10, (1, length, EMBEDDING)).astype(np.float32)
     specs = [card.inputs[0].model_copy(update={"shape": embeddings.shape[1:]})]
-    networks = (openwakeword.load(file, 1), runtimes.load(folder, card, runtimes.Options()))
+    networks = (openwakeword.load(file, 1), runtimes.load(folder, card, runtimes.LoadOptions()))
     theirs, ours = (network.compile(specs, 1)({"embeddings": embeddings})["scores"] for network in networks)
     worst = float(np.abs(theirs - ours.reshape(1, -1)[:, -_TRIED:]).max())
     if worst > _TOLERANCE:

@@ -25,7 +25,10 @@ SCHEMES: dict[str, dict[str, Any]] = {
     "HTTPBearer": {"type": "http", "description": "an API token", "scheme": "bearer"},
 }
 
-STRANGER = "an API token is needed: send X-Api-Token, or Authorization: Bearer (or none has been set: ask localhost)"
+UNAUTHENTICATED = (
+    "an API token is needed: send X-Api-Token or Authorization: Bearer "
+    "(where no token is set, only this machine itself may call)"
+)
 
 _PORT = re.compile(r":\d*$")
 
@@ -49,27 +52,27 @@ async def authenticate(connection: HTTPConnection) -> Caller:
         Forbidden: another site's page opens a WebSocket through the browser of somebody who needs no token.
     """
     settings: Settings = connection.app.state.settings
-    caller = recognise(connection, settings)
+    caller = authenticate_request(connection, settings)
     if caller is None:
-        raise Unauthenticated(STRANGER)
+        raise Unauthenticated(UNAUTHENTICATED)
     if connection.scope["type"] == "websocket" and not _tokens(connection) and _is_foreign(connection, settings):
         raise Forbidden("this page may not open a WebSocket here")
     return caller
 
 
-def recognise(connection: HTTPConnection, settings: Settings) -> Caller | None:
+def authenticate_request(connection: HTTPConnection, settings: Settings) -> Caller | None:
     """Who is at the door; None if it may not come in. Probes come in as nobody in particular.
 
     The gate asks, and then the route does: the answer is looked for once.
     """
     state = connection.scope.setdefault("state", {})
     if "caller" not in state:
-        state["caller"] = _recognised(connection, settings)
+        state["caller"] = _resolve(connection, settings)
     caller: Caller | None = state["caller"]
     return caller
 
 
-def identify(token: str | None, hosts: Iterable[str], settings: Settings) -> Caller | None:
+def resolve_caller(token: str | None, hosts: Iterable[str], settings: Settings) -> Caller | None:
     """The caller behind a token and an address; None if it may not come in.
 
     Args:
@@ -87,7 +90,7 @@ def identify(token: str | None, hosts: Iterable[str], settings: Settings) -> Cal
     return Caller(admin=True) if not guarded and is_loopback(hosts) else None
 
 
-async def administer(request: Request, caller: Annotated[Caller, Depends(authenticate)]) -> None:
+async def require_admin(request: Request, caller: Annotated[Caller, Depends(authenticate)]) -> None:
     """Let only administrators through.
 
     Raises:
@@ -102,7 +105,7 @@ async def administer(request: Request, caller: Annotated[Caller, Depends(authent
 
 
 Authenticated = Depends(authenticate)
-Administrator = Depends(administer)
+Administrator = Depends(require_admin)
 
 
 def is_loopback(hosts: Iterable[str]) -> bool:
@@ -110,12 +113,12 @@ def is_loopback(hosts: Iterable[str]) -> bool:
     return all(_is_loopback(host) for host in hosts)
 
 
-def _recognised(connection: HTTPConnection, settings: Settings) -> Caller | None:
+def _resolve(connection: HTTPConnection, settings: Settings) -> Caller | None:
     given = _tokens(connection)
     host = connection.client.host if connection.client else None
     hosts = [*([host] if host else []), *_named(connection)]
     # No token at all is tried too: it lets loopback callers in where there are no tokens.
-    known = [caller for token in [*given, None] if (caller := identify(token, hosts, settings))]
+    known = [caller for token in [*given, None] if (caller := resolve_caller(token, hosts, settings))]
     if not known and not _is_public(connection):
         return None
     return Caller(admin=any(caller.admin for caller in known), name=_name(given[0] if given else None, host))

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocketDisconnect
 from trigger_api.errors import NotReady, Unauthenticated
 from trigger_api.observability import logs
 from trigger_api.observability.metrics import Metrics
-from trigger_api.server.auth import STRANGER, recognise
+from trigger_api.server.auth import UNAUTHENTICATED, authenticate_request
 from trigger_api.server.problems import internal_error, problem
 from trigger_api.server.uploads import Upload, Uploads
 from trigger_api.settings import Settings
@@ -103,7 +103,7 @@ class _Response:
         await self._send(message)
 
 
-class Gate:
+class AuthMiddleware:
     """Turns strangers away before their bodies are read. The routes' own dependency asks the same question again."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -112,8 +112,8 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and recognise(HTTPConnection(scope), self._settings) is None:
-            error = Unauthenticated(STRANGER)
+        if scope["type"] == "http" and authenticate_request(HTTPConnection(scope), self._settings) is None:
+            error = Unauthenticated(UNAUTHENTICATED)
             request_id = scope.get("state", {}).get("request_id", "")
             answer = problem(error.status, error.detail, request_id=request_id, headers=error.headers)
             await answer(scope, receive, send)

@@ -5,7 +5,6 @@ Two members are added, ``success`` and ``error``, which clients of the services 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -16,7 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from trigger_api.errors import MALFORMED_JSON, ServiceError
+from trigger_api.errors import MALFORMED_JSON, ServiceError, format_validation_errors
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -74,25 +73,12 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # The rejected value itself stays out: it may be a megabyte, or a secret.
     found, request_id = error.errors(), _request_id(request)
-    faults = [{"loc": [str(part) for part in fault["loc"]], "msg": _in_words(fault)} for fault in found]
+    faults = [{"loc": [str(part) for part in fault["loc"]], "msg": format_fault(fault)} for fault in found]
     if any(fault["type"] == "json_invalid" for fault in found):
         return problem(HTTPStatus.BAD_REQUEST, MALFORMED_JSON, request_id=request_id, errors=faults)
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, in_words(found), request_id=request_id, errors=faults)
-
-
-def in_words(faults: Iterable[Mapping[str, Any]]) -> str:
-    """What pydantic found wrong, each with its place."""
-    return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {_in_words(fault)}".removeprefix(": ") for fault in faults)
-
-
-def _in_words(fault: Mapping[str, Any]) -> str:
-    """What is wrong with a value, for people who see neither our classes nor our libraries."""
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    if message.startswith("Expected UploadFile"):
-        return "this must be a file"
-    if fault["type"] == "model_attributes_type":
-        return "this must be a JSON object, sent as Content-Type: application/json"
-    return message
+    return problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, format_validation_errors(found), request_id=request_id, errors=faults
+    )
 
 
 def _request_id(request: Request) -> str:

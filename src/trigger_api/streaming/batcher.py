@@ -52,7 +52,7 @@ class StreamBatcher:
         self._pool = pool
         self._metrics = metrics
         self._on_detection = on_detection
-        self._queue = PrebatchedQueue(model.lane, metrics)
+        self._queue = PrebatchedQueue(model.queue, metrics)
         self._heads: dict[Model, PrebatchedQueue] = {}
         self._listeners: Counter[Model] = Counter()
         self._ready: dict[Stream, None] = {}
@@ -66,7 +66,7 @@ class StreamBatcher:
         self.streams.add(stream)
         self._listeners.update(keyword.model for keyword in stream.keywords)
         for head in self._listeners.keys() - self._heads.keys():
-            self._heads[head] = PrebatchedQueue(head.lanes[min(head.lanes)], self._metrics)
+            self._heads[head] = PrebatchedQueue(head.queues[min(head.queues)], self._metrics)
             self._engine.scheduler.add(self._heads[head])
 
     def on_audio(self, stream: Stream) -> None:
@@ -133,7 +133,7 @@ class StreamBatcher:
         scores = [[0.0] * len(session.keywords) for session in batch.sessions]
         if not batch.open:
             return scores
-        deadline = time.monotonic() + self.model.lane.limits.deadline_s
+        deadline = time.monotonic() + self.model.queue.limits.deadline_s
         answers = await self._engine.infer(self._queue, batch.blocks, deadline)
         heads = await self._in_thread(remember, self.model, batch, answers)
         for asked, found in zip(heads.values(), await self._ask(heads, deadline), strict=True):

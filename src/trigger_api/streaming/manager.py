@@ -19,8 +19,8 @@ from trigger_api.schemas import RoomEvent, RoomState, StreamQuery
 from trigger_api.settings import Settings
 from trigger_api.streaming.batcher import StreamBatcher
 from trigger_api.streaming.event_log import EventLog, new_id, now
-from trigger_api.streaming.presence import Board
-from trigger_api.streaming.pubsub import Broker, Detected, LocalBroker, Roll
+from trigger_api.streaming.presence import Presence
+from trigger_api.streaming.pubsub import Detected, LocalPubSub, PresenceUpdate, PubSub
 from trigger_api.streaming.session import HopResult, Keyword, Session, StreamModel
 from trigger_api.streaming.stream import Stream
 from trigger_api.tasks.trigger.words import WordModel, acquire, decision_for, models_for_words
@@ -37,17 +37,17 @@ class StreamManager:
         self._engine = engine
         self._registry = registry
         self._metrics = metrics
-        self._broker = _broker(settings)
+        self._pubsub = _pubsub(settings)
         self.node = uuid.uuid4().hex[:8]
-        self._board = Board(self._broker, self.node)
+        self._presence = Presence(self._pubsub, self.node)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="rooms")
         self._batchers: dict[Model, StreamBatcher] = {}
         self._callers: Counter[str] = Counter()
 
     async def start(self) -> None:
         """Begin to hear of other processes."""
-        await self._broker.start(self._deliver)
-        self._board.start()
+        await self._pubsub.start(self._deliver)
+        self._presence.start()
 
     def release(self) -> None:
         """Let everybody go who follows: the server is about to end, and would wait for them."""
@@ -56,15 +56,15 @@ class StreamManager:
     async def close(self) -> None:
         """Stop."""
         self.release()
-        await self._board.close()
-        await self._broker.close()
+        await self._presence.close()
+        await self._pubsub.close()
         for batcher in self._batchers.values():
             await batcher.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def rooms(self) -> list[RoomState]:
         """Who streams now, to any process that we hear of."""
-        return self._board.rooms()
+        return self._presence.rooms()
 
     def cards(self) -> list[ModelCard]:
         """The models that hear streams, each with the version that serves; the first is the default."""
@@ -88,11 +88,11 @@ class StreamManager:
             async with self._batched(_backbone(models)) as batcher:
                 stream = self._stream(query, models, batcher, paced)
                 batcher.join(stream)
-                self._board.add(stream)
+                self._presence.add(stream)
                 try:
                     yield stream
                 finally:
-                    self._board.remove(stream)
+                    self._presence.remove(stream)
                     batcher.leave(stream)
 
     def _stream(self, query: StreamQuery, models: Sequence[WordModel], batcher: StreamBatcher, paced: bool) -> Stream:
@@ -158,14 +158,14 @@ class StreamManager:
                 version=card.version,
             )
             self._metrics.detections.labels(card.name).inc()
-            self._board.note(stream, event)
-            self._broker.publish(Detected(event=event))
+            self._presence.note(stream, event)
+            self._pubsub.publish(Detected(event=event))
 
-    def _deliver(self, news: Detected | Roll) -> None:
+    def _deliver(self, news: Detected | PresenceUpdate) -> None:
         if isinstance(news, Detected):
             self.events.add(news.event)
         else:
-            self._board.hear(news)
+            self._presence.on_message(news)
 
 
 def _keyword(model: Model, query: StreamQuery) -> Keyword:
@@ -187,10 +187,10 @@ def _backbone(models: Sequence[WordModel]) -> Model:
     return backbones.pop()
 
 
-def _broker(settings: Settings) -> Broker:
+def _pubsub(settings: Settings) -> PubSub:
     url = settings.database_url.get_secret_value() if settings.database_url else ""
     if not url.startswith(("postgresql://", "postgres://")):
-        return LocalBroker()
-    from trigger_api.streaming.postgres import PostgresBroker  # an extra: only who shares a database needs the driver
+        return LocalPubSub()
+    from trigger_api.streaming.postgres import PostgresPubSub  # an extra: only who shares a database needs the driver
 
-    return PostgresBroker(url)
+    return PostgresPubSub(url)

@@ -13,7 +13,7 @@ import structlog
 from psycopg import AsyncConnection
 from pydantic import ValidationError
 
-from trigger_api.streaming.pubsub import NEWS, Deliver, Detected, Roll
+from trigger_api.streaming.pubsub import MESSAGES, Deliver, Detected, PresenceUpdate
 
 CHANNEL = "trigger_api_rooms"
 _WAITING = 10_000  # news that wait while the database is away; then the oldest go
@@ -27,7 +27,7 @@ Work = Callable[[AsyncConnection], Awaitable[None]]
 _log = structlog.get_logger(__name__)
 
 
-class PostgresBroker:
+class PostgresPubSub:
     """Every process listens to one channel, and hears its own news there too: the database's order is everybody's.
 
     While the database is away, a process still tells its own followers what its own rooms say.
@@ -41,7 +41,7 @@ class PostgresBroker:
     def __init__(self, url: str) -> None:
         self._url = url
         self._deliver: Deliver = lambda news: None
-        self._waiting: deque[Detected | Roll] = deque(maxlen=_WAITING)
+        self._waiting: deque[Detected | PresenceUpdate] = deque(maxlen=_WAITING)
         self._some = asyncio.Event()
         self._listening = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -51,7 +51,7 @@ class PostgresBroker:
         self._deliver = deliver
         self._tasks = [asyncio.create_task(self._keep(work)) for work in (self._listen, self._send)]
 
-    def publish(self, news: Detected | Roll) -> None:
+    def publish(self, news: Detected | PresenceUpdate) -> None:
         """Tell every process, soon."""
         if self._listening.is_set():
             self._waiting.append(news)
@@ -82,7 +82,7 @@ class PostgresBroker:
         try:
             async for notice in connection.notifies():
                 with suppress(ValidationError):  # of another version, or somebody else's
-                    self._deliver(NEWS.validate_json(notice.payload))
+                    self._deliver(MESSAGES.validate_json(notice.payload))
         finally:
             self._listening.clear()
 

@@ -7,34 +7,34 @@ import time
 from collections.abc import Iterable, Iterator
 
 from trigger_api.schemas import RoomEvent, RoomState
-from trigger_api.streaming.pubsub import Broker, Roll
+from trigger_api.streaming.pubsub import PresenceUpdate, PubSub
 from trigger_api.streaming.stream import Stream
 
-_BEAT_S = 2.0
-_FORGET_S = 3 * _BEAT_S
+_HEARTBEAT_S = 2.0
+_FORGET_S = 3 * _HEARTBEAT_S
 _MOST_BYTES = 6_000  # of the rooms in one message: PostgreSQL carries less than 8000
 
 
-class Board:
+class Presence:
     """A list that every process keeps, from what each says of itself every two seconds."""
 
-    def __init__(self, broker: Broker, node: str) -> None:
+    def __init__(self, pubsub: PubSub, node: str) -> None:
         self._node = node
-        self._broker = broker
+        self._pubsub = pubsub
         self._streams: dict[Stream, RoomEvent | None] = {}
         self._elsewhere: dict[tuple[str, int], tuple[float, RoomState]] = {}
-        self._beat: asyncio.Task[None] | None = None
+        self._heartbeat: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Call the roll from now on, if somebody is there to hear it."""
-        if not self._broker.alone:
-            self._beat = asyncio.create_task(self._run())
+        if not self._pubsub.alone:
+            self._heartbeat = asyncio.create_task(self._run())
 
     async def close(self) -> None:
         """Stop calling."""
-        if self._beat is not None:
-            self._beat.cancel()
-            await asyncio.gather(self._beat, return_exceptions=True)
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+            await asyncio.gather(self._heartbeat, return_exceptions=True)
 
     def add(self, stream: Stream) -> None:
         """A stream has begun."""
@@ -49,11 +49,11 @@ class Board:
         if stream in self._streams:
             self._streams[stream] = event
 
-    def hear(self, roll: Roll) -> None:
+    def on_message(self, update: PresenceUpdate) -> None:
         """Another process says who streams to it."""
-        if roll.node != self._node:
-            for state in roll.rooms:
-                self._elsewhere[roll.node, state.stream] = (time.monotonic(), state)
+        if update.node != self._node:
+            for state in update.rooms:
+                self._elsewhere[update.node, state.stream] = (time.monotonic(), state)
 
     def rooms(self) -> list[RoomState]:
         """Everybody's streams, the oldest first."""
@@ -69,8 +69,8 @@ class Board:
     async def _run(self) -> None:
         while True:
             for part in _parts(self._own()):
-                self._broker.publish(Roll(node=self._node, rooms=part))
-            await asyncio.sleep(_BEAT_S)
+                self._pubsub.publish(PresenceUpdate(node=self._node, rooms=part))
+            await asyncio.sleep(_HEARTBEAT_S)
 
     def _state(self, stream: Stream, event: RoomEvent | None) -> RoomState:
         first, last = stream.keywords[0], stream.last

@@ -17,7 +17,7 @@ class Detected(BaseModel):
     event: RoomEvent
 
 
-class Roll(BaseModel):
+class PresenceUpdate(BaseModel):
     """A part of who streams to a process now. What is not repeated for a while is no longer so."""
 
     kind: Literal["roll"] = "roll"
@@ -25,12 +25,12 @@ class Roll(BaseModel):
     rooms: list[RoomState]
 
 
-News = Annotated[Detected | Roll, Field(discriminator="kind")]
-NEWS: TypeAdapter[Detected | Roll] = TypeAdapter(News)
-Deliver = Callable[[Detected | Roll], None]
+PubSubMessage = Annotated[Detected | PresenceUpdate, Field(discriminator="kind")]
+MESSAGES: TypeAdapter[Detected | PresenceUpdate] = TypeAdapter(PubSubMessage)
+Deliver = Callable[[Detected | PresenceUpdate], None]
 
 
-class Broker(Protocol):
+class PubSub(Protocol):
     """Carries news to every process, the one that published them included."""
 
     alone: bool
@@ -39,14 +39,14 @@ class Broker(Protocol):
     async def start(self, deliver: Deliver) -> None:
         """Begin to deliver news, on the event loop."""
 
-    def publish(self, news: Detected | Roll) -> None:
+    def publish(self, news: Detected | PresenceUpdate) -> None:
         """Tell everybody. Never waits and never fails."""
 
     async def close(self) -> None:
         """Stop."""
 
 
-class LocalBroker:
+class LocalPubSub:
     """One process: what is published is delivered at once."""
 
     alone = True
@@ -58,7 +58,7 @@ class LocalBroker:
         """Deliver from now on."""
         self._deliver = deliver
 
-    def publish(self, news: Detected | Roll) -> None:
+    def publish(self, news: Detected | PresenceUpdate) -> None:
         """Deliver."""
         self._deliver(news)
 

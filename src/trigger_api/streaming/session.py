@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from trigger_api.errors import Overloaded, TooFast
 from trigger_api.model_card import Decision, MelFrontEnd, ModelCard
 from trigger_api.registry import Model
-from trigger_api.scheduler import Lane
-from trigger_api.tasks.trigger.detector import Decider
+from trigger_api.scheduler import BatchQueue
+from trigger_api.tasks.trigger.detector import Debouncer
 from trigger_api.tasks.trigger.mel import Mel
 from trigger_api.tasks.trigger.words import keyword
 
@@ -41,8 +41,8 @@ class StreamModel:
         self.card: ModelCard = card
         self.front_end = card.front_end
         self.hop_ms = card.frame_ms
-        self.lane: Lane = backbone.lanes[card.stream_length]
-        self.mel, self.state = self.lane.specs
+        self.queue: BatchQueue = backbone.queues[card.stream_length]
+        self.mel, self.state = self.queue.specs
         self.embeddings = card.outputs[0].name
         self.silence = backbone.silence
 
@@ -162,7 +162,7 @@ class Session:
         self.state = np.zeros(model.state.shape, model.state.dtype)
         self.recent = np.tile(model.silence, (max(keyword.span for keyword in keywords), 1))
         self.gate = None if gate_dbfs is None else VoiceActivityGate(gate_dbfs, model.hop_ms)
-        self._deciders = [Decider(keyword.decision, model.hop_ms) for keyword in keywords]
+        self._debouncers = [Debouncer(keyword.decision, model.hop_ms) for keyword in keywords]
         self._resampler = _resampler(rate, model.front_end.sample_rate)
         self._unread = bytearray()
         self._sent = 0
@@ -236,7 +236,7 @@ class Session:
     def decide(self, scores: Sequence[float], level_dbfs: float) -> HopResult:
         """Decide on the scores of the next hop, one a keyword."""
         self._hops += 1
-        hits = [decider.step(score) for decider, score in zip(self._deciders, scores, strict=True)]
+        hits = [decider.step(score) for decider, score in zip(self._debouncers, scores, strict=True)]
         detections = tuple(
             WordDetection(keyword, hit.time_ms, hit.score)
             for keyword, hit in zip(self.keywords, hits, strict=True)

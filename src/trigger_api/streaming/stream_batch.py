@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Model
-from trigger_api.scheduler import Lane, Tensors
+from trigger_api.scheduler import BatchQueue, Tensors
 from trigger_api.streaming.session import Samples, Session, StreamModel
 
 _QUIET = 1e-10  # the power of -100 dBFS: digital silence has no level
@@ -102,7 +102,7 @@ def _parts(count: int, rows: int) -> Iterator[slice]:
         yield slice(start, start + rows)
 
 
-class PrebatchedQueue(Lane):
+class PrebatchedQueue(BatchQueue):
     """A lane whose items are batches already: one caller has collected them from many streams.
 
     A future for each stream and hop would cost more than the hop itself.
@@ -111,8 +111,8 @@ class PrebatchedQueue(Lane):
         lane: the model's lane for the same shapes; its compiled functions are shared.
     """
 
-    def __init__(self, lane: Lane, metrics: Metrics) -> None:
-        super().__init__(f"{lane.name}/stream", lane.specs, lane.runners, lane.limits, metrics)
+    def __init__(self, queue: BatchQueue, metrics: Metrics) -> None:
+        super().__init__(f"{queue.name}/stream", queue.specs, queue.functions, queue.limits, metrics)
         self.rows = self.largest
         self.largest = 1
 
@@ -131,9 +131,9 @@ class PrebatchedQueue(Lane):
         """Run the one block, padded up to an allowed size."""
         (block,) = items
         count = len(block[self.specs[0].name])
-        size = next(size for size in self.runners if size >= count)
+        size = next(size for size in self.functions if size >= count)
         started = time.monotonic()
-        outputs = self.runners[size]({spec.name: _padded(block[spec.name], size) for spec in self.specs})
+        outputs = self.functions[size]({spec.name: _padded(block[spec.name], size) for spec in self.specs})
         self.observe(count, time.monotonic() - started)
         return [{name: tensor[:count] for name, tensor in outputs.items()}]
 

@@ -20,6 +20,7 @@ from trigger_api.errors import (
     TooLarge,
     Unprocessable,
     UnsupportedMedia,
+    format_validation_errors,
 )
 from trigger_api.schemas import (
     StreamControl,
@@ -31,7 +32,6 @@ from trigger_api.schemas import (
     StreamStopped,
     StreamWord,
 )
-from trigger_api.server.problems import in_words
 from trigger_api.settings import Settings
 from trigger_api.streaming.manager import StreamManager
 from trigger_api.streaming.session import HopResult, Keyword
@@ -181,7 +181,7 @@ def _query(websocket: WebSocket) -> StreamQuery:
     try:
         return StreamQuery.model_validate({**params, _WORD: words})
     except ValidationError as error:
-        raise Unprocessable(in_words(error.errors())) from None
+        raise Unprocessable(format_validation_errors(error.errors())) from None
 
 
 def _control(text: str) -> StreamControl:

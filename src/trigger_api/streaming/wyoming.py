@@ -20,9 +20,8 @@ from wyoming.server import AsyncEventHandler
 from wyoming.wake import Detect, Detection, NotDetected
 
 from trigger_api import __version__
-from trigger_api.errors import Overloaded, ServiceError, Unprocessable
+from trigger_api.errors import Overloaded, ServiceError, Unprocessable, format_validation_errors
 from trigger_api.schemas import StreamQuery
-from trigger_api.server.problems import in_words
 from trigger_api.service import Service
 from trigger_api.settings import Settings
 from trigger_api.streaming.manager import StreamManager
@@ -180,7 +179,7 @@ class _Peer(AsyncEventHandler):
         try:
             query = StreamQuery(room=f"wyoming {self._host}", rate=rate, word=(*self._asked,) or (EVERY_WORD,))
         except ValidationError as error:
-            raise Unprocessable(in_words(error.errors())) from None
+            raise Unprocessable(format_validation_errors(error.errors())) from None
         stream = await self._open.enter_async_context(self._streams.open(query, self._host, paced=False))
         self._telling = asyncio.create_task(self._tell(stream))
         self._stream = stream

@@ -13,7 +13,7 @@ from trigger_api.errors import BadRequest
 from trigger_api.inference import Engine
 from trigger_api.model_card import ModelCard, TensorSpec
 from trigger_api.registry import Model, Registry
-from trigger_api.scheduler import Lane, Tensors
+from trigger_api.scheduler import BatchQueue, Tensors
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,21 @@ class Compute:
             ServiceError: there is no such model, or the engine cannot answer in time.
         """
         with self._registry.acquire(None, model, version) as served:
-            lane = _lane(served, inputs)
+            queue = _queue(served, inputs)
             items = _items(inputs, served.card)
-            async with self._engine.deadline(lane.limits.deadline_s) as deadline:
-                answers = await self._engine.infer(lane, items, deadline)
+            async with self._engine.deadline(queue.limits.deadline_s) as deadline:
+                answers = await self._engine.infer(queue, items, deadline)
             outputs = {name: np.stack([answer[name] for answer in answers]) for name in answers[0]}
             return Computed(outputs, served.card.name, served.card.version)
 
 
-def _lane(served: Model, inputs: Mapping[str, NDArray[Any]]) -> Lane:
+def _queue(served: Model, inputs: Mapping[str, NDArray[Any]]) -> BatchQueue:
     """The lane of the length that the inputs have."""
     lengths = {length for spec in served.card.inputs for length in _lengths(spec, inputs)}
     length = next(iter(lengths), 0)
-    if len(lengths) > 1 or length not in served.lanes:
-        raise BadRequest(f"{served.card.name} takes lengths of {', '.join(map(str, served.lanes))}")
-    return served.lanes[length]
+    if len(lengths) > 1 or length not in served.queues:
+        raise BadRequest(f"{served.card.name} takes lengths of {', '.join(map(str, served.queues))}")
+    return served.queues[length]
 
 
 def _lengths(spec: TensorSpec, inputs: Mapping[str, NDArray[Any]]) -> list[int]:

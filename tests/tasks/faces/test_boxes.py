@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trigger_api.media.boxes import overlaps, survivors, undominated
+from trigger_api.media.boxes import fast_nms, iou, nms
 from trigger_api.tasks.faces.boxes import joined, moved, points, proposals, squared, within
 
 ROW = np.array([[0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10], [50, 50, 60, 60]], np.float64)
@@ -14,18 +14,18 @@ def scored(*scores: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
 
 
 def test_overlaps() -> None:
-    table = overlaps(ROW)
+    table = iou(ROW)
     assert table[0].tolist() == pytest.approx([1, 60 / 140, 20 / 180, 0])
-    assert overlaps(ROW[:1], ROW[1:2] * [1, 1, 1, 0.5], least=True)[0, 0] == pytest.approx(30 / 50)
-    assert overlaps(np.zeros((2, 4))).max() == 0
-    assert overlaps(np.zeros((0, 4))).shape == (0, 0)
+    assert iou(ROW[:1], ROW[1:2] * [1, 1, 1, 0.5], least=True)[0, 0] == pytest.approx(30 / 50)
+    assert iou(np.zeros((2, 4))).max() == 0
+    assert iou(np.zeros((0, 4))).shape == (0, 0)
 
 
 def test_whoever_is_overlapped_by_a_better_one_goes() -> None:
-    assert undominated(ROW, 0.3).tolist() == [0, 3]
-    assert survivors(ROW, 0.3) == [0, 2, 3]  # the third is overlapped by the second alone, which is gone
-    assert undominated(ROW, 0.9).tolist() == survivors(ROW, 0.9) == [0, 1, 2, 3]
-    assert undominated(np.zeros((0, 4)), 0.5).tolist() == survivors(np.zeros((0, 4)), 0.5) == []
+    assert fast_nms(ROW, 0.3).tolist() == [0, 3]
+    assert nms(ROW, 0.3) == [0, 2, 3]  # the third is overlapped by the second alone, which is gone
+    assert fast_nms(ROW, 0.9).tolist() == nms(ROW, 0.9) == [0, 1, 2, 3]
+    assert fast_nms(np.zeros((0, 4)), 0.5).tolist() == nms(np.zeros((0, 4)), 0.5) == []
 
 
 def test_squares_have_the_same_centres() -> None:

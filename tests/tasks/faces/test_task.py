@@ -14,7 +14,7 @@ import pytest
 import skimage.data
 
 from smiles import FACE, astronaut, crowd, encoded
-from trigger_api.media.boxes import overlaps
+from trigger_api.media.boxes import iou
 from trigger_api.media.image import ImageLimits, Pixels, decode
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import State
@@ -51,7 +51,7 @@ def same(faces: Sequence[Face], expected: Sequence[Any]) -> None:
         return
     boxes = np.array([face.box for face in faces])
     others = np.array([[x, y, x + width, y + height] for x, y, width, height in (face["box"] for face in expected)])
-    table = overlaps(boxes, others.astype(np.float64))
+    table = iou(boxes, others.astype(np.float64))
     assert table.max(axis=0).min() > 0.9
     for face, best in zip(faces, table.argmax(axis=1), strict=True):
         keys = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
@@ -104,7 +104,7 @@ async def test_a_threshold(service: Service) -> None:
 async def test_a_large_photo_is_answered_in_its_own_pixels(service: Service) -> None:
     large = PIL.Image.fromarray(astronaut()).resize((2048, 2048))
     (face,) = (await service.faces.find(encoded(np.asarray(large), "JPEG"))).faces
-    assert overlaps(np.array([face.box]), np.array([FACE], np.float64) * 4)[0, 0] > 0.6
+    assert iou(np.array([face.box]), np.array([FACE], np.float64) * 4)[0, 0] > 0.6
 
 
 def test_the_weights_are_named(service: Service) -> None:

@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from trigger_api.model_card import Decision
-from trigger_api.tasks.trigger.detector import Decider, Detection
+from trigger_api.tasks.trigger.detector import Debouncer, Detection
 
 
 def decide(scores: list[float], **decision: float) -> list[Detection]:
-    return Decider(Decision.model_validate({"threshold": 0.5, **decision}), 40.0).push(np.array(scores, np.float32))
+    return Debouncer(Decision.model_validate({"threshold": 0.5, **decision}), 40.0).push(np.array(scores, np.float32))
 
 
 def times(found: list[Detection]) -> list[int]:
@@ -34,7 +34,7 @@ def test_patience_wants_consecutive_scores() -> None:
 
 
 def test_an_empty_piece_leaves_the_run_alone() -> None:
-    stream = Decider(Decision(threshold=0.5, patience=2), 40.0)
+    stream = Debouncer(Decision(threshold=0.5, patience=2), 40.0)
     pieces = [np.array(piece, np.float32) for piece in ([0.9], [], [0.9])]
     assert times([hit for piece in pieces for hit in stream.push(piece)]) == [80]
 
@@ -61,13 +61,13 @@ def test_cutting_the_stream_changes_nothing(scores: list[float], cuts: list[int]
     decision = Decision(threshold=0.5, patience=patience, refractory_ms=200)
     whole: NDArray[np.float32] = np.array(scores, np.float32)
     pieces = np.split(whole, sorted(min(cut, len(scores)) for cut in cuts))
-    stream = Decider(decision, 40.0)
-    assert [hit for piece in pieces for hit in stream.push(piece)] == Decider(decision, 40.0).push(whole)
-    steps = Decider(decision, 40.0)
-    assert [hit for score in whole.tolist() if (hit := steps.step(score))] == Decider(decision, 40.0).push(whole)
+    stream = Debouncer(decision, 40.0)
+    assert [hit for piece in pieces for hit in stream.push(piece)] == Debouncer(decision, 40.0).push(whole)
+    steps = Debouncer(decision, 40.0)
+    assert [hit for score in whole.tolist() if (hit := steps.step(score))] == Debouncer(decision, 40.0).push(whole)
 
 
 def test_one_score_meets_the_threshold_as_an_array_of_them_does() -> None:
     score = np.array([0.9929], np.float32)  # a little less than the number it is written as
-    assert Decider(Decision(threshold=0.9929), 40.0).push(score)
-    assert Decider(Decision(threshold=0.9929), 40.0).step(float(score[0]))
+    assert Debouncer(Decision(threshold=0.9929), 40.0).push(score)
+    assert Debouncer(Decision(threshold=0.9929), 40.0).step(float(score[0]))

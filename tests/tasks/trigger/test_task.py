@@ -13,9 +13,9 @@ from trigger_api.inference import Engine
 from trigger_api.media.audio import Audio, AudioLimits, decode
 from trigger_api.model_card import Decision, Limits, ModelCard, SpectrogramFrontEnd, TensorSpec
 from trigger_api.observability.metrics import Metrics
-from trigger_api.registry import Entry, Registry
-from trigger_api.runtimes import Network
-from trigger_api.scheduler import Runner, Tensors
+from trigger_api.registry import ModelVersion, Registry
+from trigger_api.runtimes import LoadedModel
+from trigger_api.scheduler import CompiledFunction, Tensors
 from trigger_api.tasks.trigger import task as module
 from trigger_api.tasks.trigger.task import Trigger
 from trigger_api.tasks.trigger.words import acquire
@@ -24,7 +24,7 @@ from trigger_api.tasks.trigger.words import acquire
 class LevelNetwork:
     """The shape of the exercise's network: scores a step by how loud its four frames are."""
 
-    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
         def run(tensors: Tensors) -> Tensors:
             power = tensors["spectrogram"].sum(axis=2)[:, :5_500].reshape(batch, 1_375, 4).mean(axis=2)
             return {"scores": (power > 1e5).astype(np.float32)[..., None]}
@@ -57,10 +57,10 @@ async def task(network: BeepNetwork) -> AsyncIterator[Trigger]:
     engine = Engine(inference_threads=1, preprocess_threads=1, preprocess_queue=9)
     cards = [trigger_card(), embedding_card(), exercise_card()]
 
-    def load(path: Path, card: ModelCard) -> Network:
+    def load(path: Path, card: ModelCard) -> LoadedModel:
         return LevelNetwork() if card.name == "exercise" else network
 
-    registry = Registry([Entry(card, Path()) for card in cards], load, engine.scheduler, Metrics())
+    registry = Registry([ModelVersion(card, Path()) for card in cards], load, engine.scheduler, Metrics())
     await asyncio.to_thread(registry.load_all)
     yield Trigger(engine, registry, AudioLimits(seconds=180))
     network.gate.set()
@@ -115,7 +115,7 @@ async def test_its_errors(task: Trigger, network: BeepNetwork) -> None:
 async def test_a_late_answer_is_no_answer(network: BeepNetwork) -> None:
     engine = Engine(inference_threads=1, preprocess_threads=1, preprocess_queue=9)
     cards = [trigger_card(limits=Limits(batch_sizes=(1,), deadline_s=0.1)), embedding_card()]
-    entries = [Entry(card, Path()) for card in cards]
+    entries = [ModelVersion(card, Path()) for card in cards]
     registry = Registry(entries, lambda path, card: network, engine.scheduler, Metrics())
     registry.load_all()
     network.gate.clear()
@@ -155,7 +155,7 @@ class ManyWords:
         self.names = [f"beep{n}" for n in range(20)]
         self.asked: list[str] = []
 
-    def load(self, path: Path, card: ModelCard) -> Network:
+    def load(self, path: Path, card: ModelCard) -> LoadedModel:
         return _Counting(self, card)
 
 
@@ -163,7 +163,7 @@ class _Counting:
     def __init__(self, words: ManyWords, card: ModelCard) -> None:
         self._words, self._card = words, card
 
-    def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+    def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
         run = self._words.network.compile(specs, batch)
 
         def counted(tensors: Tensors) -> Tensors:
@@ -183,7 +183,7 @@ async def engine() -> AsyncIterator[Engine]:
 async def test_the_backbone_hears_a_recording_once_whatever_words_are_asked_for(engine: Engine) -> None:
     words = ManyWords()
     cards = [embedding_card(), *(trigger_card(name) for name in words.names)]
-    registry = Registry([Entry(card, Path()) for card in cards], words.load, engine.scheduler, Metrics())
+    registry = Registry([ModelVersion(card, Path()) for card in cards], words.load, engine.scheduler, Metrics())
     registry.load_all()
     words.asked.clear()
     task = Trigger(engine, registry, AudioLimits())
@@ -197,8 +197,8 @@ async def test_the_backbone_hears_a_recording_once_whatever_words_are_asked_for(
 async def test_before_a_recording_there_was_silence(engine: Engine) -> None:
     """A head that scores what it heard two steps ago: the first scores are of the silence before."""
 
-    class Network:
-        def compile(self, specs: Sequence[TensorSpec], batch: int) -> Runner:
+    class LoadedModel:
+        def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
             def embed(tensors: Tensors) -> Tensors:
                 last = tensors["mel"].reshape(batch, -1, 8, 32).mean(axis=(2, 3))
                 return {"embeddings": np.stack([last, last], axis=-1), "state": tensors["state"]}
@@ -209,8 +209,8 @@ async def test_before_a_recording_there_was_silence(engine: Engine) -> None:
             return embed if specs[0].name == "mel" else score
 
     card = trigger_card().model_copy(update={"decision": Decision(threshold=0.5, patience=2, refractory_ms=0)})
-    entries = [Entry(card, Path()), Entry(embedding_card(), Path())]
-    registry = Registry(entries, lambda path, card: Network(), engine.scheduler, Metrics())
+    entries = [ModelVersion(card, Path()), ModelVersion(embedding_card(), Path())]
+    registry = Registry(entries, lambda path, card: LoadedModel(), engine.scheduler, Metrics())
     registry.load_all()
     result = await Trigger(engine, registry, AudioLimits()).detect(encode(beeps([], seconds=0.4)))
     first, *_ = result.detections
@@ -218,7 +218,7 @@ async def test_before_a_recording_there_was_silence(engine: Engine) -> None:
 
 
 async def test_a_head_waits_for_its_backbone(engine: Engine) -> None:
-    entries = [Entry(trigger_card(), Path()), Entry(embedding_card(), Path())]
+    entries = [ModelVersion(trigger_card(), Path()), ModelVersion(embedding_card(), Path())]
     registry = Registry(entries, lambda path, card: BeepNetwork(), engine.scheduler, Metrics())
     registry.load(entries[0])
     with pytest.raises(NotReady, match="embedding/beep-embedding/1 is not loaded yet") as refused:

@@ -67,13 +67,13 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights(tmp_path: Path, monke
 def test_what_is_taken_for_the_word_is_drawn_more_often() -> None:
     made = data()
 
-    class Network:
+    class LoadedModel:
         def __call__(self, embeddings: np.ndarray, *, training: bool) -> np.ndarray:
             logits = np.full((len(embeddings), 30, 2), -9.0)
             logits[25, 7] = 1
             return logits
 
-    odds = np.diff(module._hardness(Network(), made), prepend=0)
+    odds = np.diff(module._hardness(LoadedModel(), made), prepend=0)
     hardest = made.negatives[odds.argmax()]
     assert hardest.tolist() == [25, 7]
     assert odds.max() > 1_000 * np.median(odds)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from trigger_api.datasets.coco_json import read_pixels
 from trigger_api.evaluation.emotions.scores import BATCH, overlap
 from trigger_api.media.image import Pixels
-from trigger_api.media.letterbox import lay
+from trigger_api.media.letterbox import letterbox
 from trigger_api.model_card import ModelCard, read_card
-from trigger_api.runtimes import Options, load
-from trigger_api.scheduler import Runner
+from trigger_api.runtimes import LoadOptions, load
+from trigger_api.scheduler import CompiledFunction
 from trigger_api.tasks.emotions.task import read
 
 SURE = 0.95
@@ -56,11 +56,11 @@ def compare_with_mtcnn(photos: Path, model: Path, threshold: float | None = None
     from mtcnn import MTCNN
 
     card = read_card(model)
-    runner = load(model, card, Options(intra_op_threads=2)).compile(card.inputs, BATCH)
+    function = load(model, card, LoadOptions(intra_op_threads=2)).compile(card.inputs, BATCH)
     pixels = [read_pixels(path) for path in sorted(photos.iterdir()) if path.suffix.lower() in _PICTURES]
     detector = MTCNN()
     wanted = [mtcnn_boxes(detector.detect_faces(photo)) for photo in pixels]
-    found = find_all(pixels, card, runner)
+    found = find_all(pixels, card, function)
     least = threshold if threshold is not None else card.decision.threshold if card.decision else 0.5
     return agreement(wanted, found, least)
 
@@ -74,15 +74,15 @@ def mtcnn_boxes(faces: Sequence[Mapping[str, Any]]) -> Boxes:
     return np.array(rows, np.float32).reshape(-1, 5)
 
 
-def find_all(photos: Sequence[Pixels], card: ModelCard, runner: Runner) -> list[Boxes]:
+def find_all(photos: Sequence[Pixels], card: ModelCard, function: CompiledFunction) -> list[Boxes]:
     """What is found on each photo, by the way that serves."""
     side = card.inputs[0].shape[0]
     found: list[Boxes] = []
     for start in range(0, len(photos), BATCH):
         some = photos[start : start + BATCH]
-        part = [lay(photo, side) for photo in some]
+        part = [letterbox(photo, side) for photo in some]
         images = np.stack([image for image, _ in part] + [part[-1][0]] * (BATCH - len(part)))
-        answer = runner({"image": images})
+        answer = function({"image": images})
         for number, (photo, (_, laid)) in enumerate(zip(some, part, strict=True)):
             seen = read({name: x[number] for name, x in answer.items()}, 0.0, laid, photo.shape[:2])
             rows = [(*one.face.box, one.face.score) for one in seen]

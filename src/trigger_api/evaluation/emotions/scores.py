@@ -15,8 +15,8 @@ from trigger_api.datasets.fer2013 import ELECTED, LABELS, SIDE, Faces, Split
 from trigger_api.evaluation.emotions.calibration import calibration_error
 from trigger_api.media.letterbox import GREY
 from trigger_api.model_card import ModelCard, read_card
-from trigger_api.runtimes import Options, load
-from trigger_api.scheduler import Runner
+from trigger_api.runtimes import LoadOptions, load
+from trigger_api.scheduler import CompiledFunction
 from trigger_api.tasks.emotions.task import Expression, read
 
 BATCH = 16
@@ -85,26 +85,26 @@ def evaluate_emotions(split: Split, model: Path) -> Report:
         ValueError: it cannot be served.
     """
     card = read_card(model)
-    runner = load(model, card, Options(intra_op_threads=2)).compile(card.inputs, BATCH)
+    function = load(model, card, LoadOptions(intra_op_threads=2)).compile(card.inputs, BATCH)
     order = [card.labels.index(label) for label in LABELS]
-    return Report(answered(split.faces, card, runner)[:, order], split)
+    return Report(answered(split.faces, card, function)[:, order], split)
 
 
-def answered(faces: Faces, card: ModelCard, runner: Runner) -> Table:
+def answered(faces: Faces, card: ModelCard, function: CompiledFunction) -> Table:
     """Probabilities in the card's order, by a function for batches of ``BATCH``."""
     whole = any(spec.name == "boxes" for spec in card.outputs)
-    return (_found if whole else _classified)(faces, card, runner)
+    return (_found if whole else _classified)(faces, card, function)
 
 
-def _classified(faces: Faces, card: ModelCard, runner: Runner) -> Table:
+def _classified(faces: Faces, card: ModelCard, function: CompiledFunction) -> Table:
     side = card.inputs[0].shape[0]
     images = np.stack([_scaled(face, side) for face in faces])[..., None] if len(faces) else faces[..., None]
     parts = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
-    seen = [runner({"image": _filled(part)})["probabilities"][: len(part)] for part in parts]
+    seen = [function({"image": _filled(part)})["probabilities"][: len(part)] for part in parts]
     return np.concatenate([*seen, np.zeros((0, len(LABELS)))])
 
 
-def _found(faces: Faces, card: ModelCard, runner: Runner) -> Table:
+def _found(faces: Faces, card: ModelCard, function: CompiledFunction) -> Table:
     height, width = card.inputs[0].shape[:2]
     places = [
         (row * height // _ACROSS, column * width // _ACROSS) for row in range(_ACROSS) for column in range(_ACROSS)
@@ -117,7 +117,7 @@ def _found(faces: Faces, card: ModelCard, runner: Runner) -> Table:
     rows: list[Table] = []
     for start in range(0, len(pages), BATCH):
         part = np.stack(pages[start : start + BATCH])
-        answer = runner({"image": _filled(part)})
+        answer = function({"image": _filled(part)})
         for number in range(len(part)):
             seen = read({name: x[number] for name, x in answer.items()}, 0.0, (height, width), (height, width))
             rows += [_nearest(seen, corner, size) for corner in corners]

@@ -14,12 +14,12 @@ from pydantic import ValidationError
 
 from trigger_api import runtimes
 from trigger_api.datasets.speech import RATE, Samples
+from trigger_api.errors import format_validation_errors
 from trigger_api.model_card import CARD_FILE, WEIGHTS_FILE, Decision, ModelCard, read_card
 from trigger_api.runtimes import openwakeword
 from trigger_api.runtimes.speech_embedding import EMBEDDING
-from trigger_api.scheduler import Runner
-from trigger_api.server.problems import in_words
-from trigger_api.tasks.trigger.detector import Decider, Detection
+from trigger_api.scheduler import CompiledFunction
+from trigger_api.tasks.trigger.detector import Debouncer, Detection
 from trigger_api.training.trigger.embedder import FOLDER, STEP_SECONDS, Embedder, Embeddings
 
 Scores = NDArray[np.float32]
@@ -60,7 +60,7 @@ class Detector:
     def detections(self, scores: Scores, threshold: float | None = None) -> list[Detection]:
         """What would be reported for the scores of a whole recording, at the card's threshold or another."""
         chosen = {} if threshold is None else {"threshold": threshold}
-        return Decider(self.decision.model_copy(update=chosen), self.frame_ms).push(scores)
+        return Debouncer(self.decision.model_copy(update=chosen), self.frame_ms).push(scores)
 
 
 def load(path: Path) -> Detector:
@@ -73,7 +73,7 @@ def load(path: Path) -> Detector:
     card = _read_card(path)
     _check_weights(path, card)
     try:
-        detector = Detector(card, _Scorer(runtimes.load(path, card, runtimes.Options()), card))
+        detector = Detector(card, _Scorer(runtimes.load(path, card, runtimes.LoadOptions()), card))
         detector.scores(np.zeros(RATE, np.float32))
     except ImportError:  # no fault of the model
         raise
@@ -89,7 +89,7 @@ def _read_card(path: Path) -> ModelCard:
     try:
         card = read_card(path)
     except ValidationError as error:
-        raise ValueError(f"{path / CARD_FILE}: {in_words(error.errors())}") from error
+        raise ValueError(f"{path / CARD_FILE}: {format_validation_errors(error.errors())}") from error
     if card.task != "trigger" or card.backbone != openwakeword.BACKBONE:
         raise ValueError(f"{path}: only trigger words on the backbone {openwakeword.BACKBONE!r} are evaluated")
     if [spec.shape for spec in card.inputs] != [(-1, EMBEDDING)]:
@@ -112,7 +112,7 @@ def _check_weights(path: Path, card: ModelCard) -> None:
 class _Scorer:
     """The backbone, and a head in windows of the lengths that its card allows."""
 
-    def __init__(self, network: runtimes.Network, card: ModelCard) -> None:
+    def __init__(self, network: runtimes.LoadedModel, card: ModelCard) -> None:
         self._card = card
         self._embedder = Embedder()
         self._run = cache(lambda length: _compiled(network, card, length))
@@ -143,6 +143,6 @@ class _Scorer:
         return np.concatenate([run({name: window})[output][0] for window in padded])[: len(embeddings) - context]
 
 
-def _compiled(network: runtimes.Network, card: ModelCard, length: int) -> Runner:
+def _compiled(network: runtimes.LoadedModel, card: ModelCard, length: int) -> CompiledFunction:
     embeddings = card.inputs[0]
     return network.compile([embeddings.model_copy(update={"shape": (length, *embeddings.shape[1:])})], 1)

@@ -139,7 +139,7 @@ class Digits:
         with self._registry.acquire(TASK, model, version) as served:
             card, decision = served.card, served.card.decision or Decision()
             least = decision.threshold if threshold is None else threshold
-            async with self._engine.deadline(next(iter(served.lanes.values())).limits.deadline_s) as deadline:
+            async with self._engine.deadline(next(iter(served.queues.values())).limits.deadline_s) as deadline:
                 page, items = await self._engine.preprocess(_prepare, data, self._limits)
                 scores = await self._score(items, served, deadline)
                 doubts, items = await self._engine.preprocess(_doubt, page.pieces, scores)
@@ -150,10 +150,10 @@ class Digits:
 
     async def _score(self, digits: Sequence[NDArray[np.float32]], served: Model, deadline: float) -> list[Scores]:
         """All of one picture's pieces at once: the engine makes them batches."""
-        (lane,) = served.lanes.values()
+        (queue,) = served.queues.values()
         name, answer = served.card.inputs[0].name, served.card.outputs[0].name
         items: list[Tensors] = [{name: digit[..., None]} for digit in digits]
-        return [scores[answer] for scores in await self._engine.infer(lane, items, deadline)]
+        return [scores[answer] for scores in await self._engine.infer(queue, items, deadline)]
 
 
 def find_page_pieces(pixels: Pixels) -> tuple[list[Piece], float]:

@@ -14,12 +14,12 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from trigger_api.inference import Engine
-from trigger_api.media.boxes import overlaps, survivors
+from trigger_api.media.boxes import iou, nms
 from trigger_api.media.image import Image, ImageLimits, Pixels, decode
-from trigger_api.media.letterbox import lay
+from trigger_api.media.letterbox import letterbox
 from trigger_api.model_card import ModelCard
 from trigger_api.registry import Model, Registry
-from trigger_api.scheduler import Lane, Tensors
+from trigger_api.scheduler import BatchQueue, Tensors
 from trigger_api.tasks.faces.crops import face as cut
 from trigger_api.tasks.faces.task import Face, Faces
 
@@ -86,29 +86,29 @@ class Emotions:
             ServiceError: the photo cannot be taken, or the engine cannot answer in time.
         """
         with self._registry.acquire(TASK, model, version) as served:
-            card, lane = served.card, next(iter(served.lanes.values()))
-            async with self._engine.deadline(lane.limits.deadline_s) as deadline:
+            card, queue = served.card, next(iter(served.queues.values()))
+            async with self._engine.deadline(queue.limits.deadline_s) as deadline:
                 image: Image = await self._engine.preprocess(decode, data, self._limits)
                 look = self._look if _sees_photos(card) else self._find_and_read
-                found = await look(image.pixels, served, lane, deadline, threshold)
+                found = await look(image.pixels, served, queue, deadline, threshold)
         return Portrait(tuple(found[:_MOST]), card.labels, card.name, card.version, image.pixels)
 
     async def _find_and_read(
-        self, pixels: Pixels, served: Model, lane: Lane, deadline: float, threshold: float | None
+        self, pixels: Pixels, served: Model, queue: BatchQueue, deadline: float, threshold: float | None
     ) -> list[Expression]:
         faces = (await self._faces.look(pixels, deadline, threshold=threshold))[:_MOST]
         if not faces:
             return []
         items = await self._engine.preprocess(prepare, pixels, faces, served.card)
-        answers = await self._engine.infer(lane, items, deadline)
+        answers = await self._engine.infer(queue, items, deadline)
         return [Expression(face, _floats(answer[PROBABILITIES])) for face, answer in zip(faces, answers, strict=True)]
 
     async def _look(
-        self, pixels: Pixels, served: Model, lane: Lane, deadline: float, threshold: float | None
+        self, pixels: Pixels, served: Model, queue: BatchQueue, deadline: float, threshold: float | None
     ) -> list[Expression]:
         side = served.card.inputs[0].shape[0]
-        canvas, size = await self._engine.preprocess(lay, pixels, side)
-        (answer,) = await self._engine.infer(lane, [{IMAGE: canvas}], deadline)
+        canvas, size = await self._engine.preprocess(letterbox, pixels, side)
+        (answer,) = await self._engine.infer(queue, [{IMAGE: canvas}], deadline)
         least = _threshold(served.card) if threshold is None else threshold
         return await self._engine.preprocess(read, answer, least, size, pixels.shape[:2])
 
@@ -138,8 +138,8 @@ def read(answer: Tensors, threshold: float, laid: tuple[int, int], size: tuple[i
     order = np.argsort(-answer[SCORES], kind="stable")
     order = order[real[order]][:_CANDIDATES]
     boxes, scores, emotions = boxes[order], answer[SCORES][order], answer[EMOTIONS][order]
-    kept = survivors(boxes[scores >= threshold], _SAME)
-    votes = scores * (overlaps(boxes[kept], boxes) > _SAME)
+    kept = nms(boxes[scores >= threshold], _SAME)
+    votes = scores * (iou(boxes[kept], boxes) > _SAME)
     means = votes @ emotions / np.maximum(votes.sum(axis=1, keepdims=True), _TINY)
     rows = zip(boxes[kept].tolist(), scores[kept].tolist(), means, strict=True)
     return [Expression(Face(tuple(box), score), _floats(mean)) for box, score, mean in rows]

@@ -53,7 +53,7 @@ class Entities:
             raise TooLarge(f"the text is longer than {self._most_characters} characters")
         with self._registry.acquire(TASK, model) as served:
             tagger: Tagger = served.assets
-            limits = next(iter(served.lanes.values())).limits
+            limits = next(iter(served.queues.values())).limits
             async with self._engine.deadline(limits.deadline_s) as deadline:
                 prepared = await self._engine.preprocess(_prepare, tagger, texts)
                 answers = await self._infer([item for each in prepared for item in each.items], served, deadline)
@@ -65,12 +65,12 @@ class Entities:
         places: defaultdict[int, list[int]] = defaultdict(list)
         for place, item in enumerate(items):
             places[len(item["pieces"])].append(place)
-        lanes = [
-            self._engine.infer(served.lanes[length], [items[place] for place in members], deadline)
+        queues = [
+            self._engine.infer(served.queues[length], [items[place] for place in members], deadline)
             for length, members in places.items()
         ]
         answers: dict[int, Tensors] = {}
-        for members, found in zip(places.values(), await asyncio.gather(*lanes), strict=True):
+        for members, found in zip(places.values(), await asyncio.gather(*queues), strict=True):
             answers.update(zip(members, found, strict=True))
         return [answers[place] for place in range(len(items))]
 

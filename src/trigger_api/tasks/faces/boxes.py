@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.media.boxes import Boxes, Scores, undominated
+from trigger_api.media.boxes import Boxes, Scores, fast_nms
 from trigger_api.tasks.faces.pyramid import CELL, STRIDE
 
 _MOST_OF_A_LEVEL = 1024  # by score: what is beyond costs time by its square, and finds nothing
@@ -25,7 +25,7 @@ def proposals(scores: Scores, offsets: NDArray[np.float32], scale: float, thresh
     rows, columns = rows[order], columns[order]
     edges = STRIDE * np.stack([columns, rows, columns, rows], axis=1) + [1, 1, CELL, CELL]  # as it was taught
     boxes = (edges + (CELL - 1) * offsets[:, rows, columns].T) / scale
-    kept = undominated(boxes, 0.5)
+    kept = fast_nms(boxes, 0.5)
     return boxes[kept], scores[rows, columns][kept]
 
 

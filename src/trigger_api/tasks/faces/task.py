@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_api.inference import Engine
-from trigger_api.media.boxes import Boxes, Scores, undominated
+from trigger_api.media.boxes import Boxes, Scores, fast_nms
 from trigger_api.media.image import Image, ImageLimits, Pixels, decode
 from trigger_api.model_card import ModelCard
 from trigger_api.registry import Model, Registry
-from trigger_api.scheduler import Lane, Tensors
+from trigger_api.scheduler import BatchQueue, Tensors
 from trigger_api.tasks.faces.boxes import joined, moved, points, proposals, squared, within
 from trigger_api.tasks.faces.crops import sampled
 from trigger_api.tasks.faces.pyramid import Pyramid, build
@@ -78,7 +78,7 @@ class Faces:
             ServiceError: the photo cannot be taken, or the engine cannot answer in time.
         """
         with self._registry.acquire(TASK, EXAMINER) as served:
-            seconds = _lane(served).limits.deadline_s
+            seconds = _queue(served).limits.deadline_s
         async with self._engine.deadline(seconds) as deadline:
             image: Image = await self._engine.preprocess(decode, data, self._limits)
             faces = await self.look(image.pixels, deadline, threshold=threshold)
@@ -105,17 +105,17 @@ class Faces:
 
     async def _propose(self, model: Model, pixels: Pixels, deadline: float) -> tuple[Pyramid, Boxes]:
         """A photo's pyramid, and squares worth a closer look. The canvases, large as they are, are let go of here."""
-        pyramid, canvases = await self._engine.preprocess(build, pixels, sorted(model.lanes))
+        pyramid, canvases = await self._engine.preprocess(build, pixels, sorted(model.queues))
         if not pyramid.levels:
             return pyramid, np.zeros((0, 4))
         items: list[Tensors] = [{CANVAS: half} for half in canvases]
-        answers = await self._engine.infer(model.lanes[canvases.shape[2]], items, deadline)
+        answers = await self._engine.infer(model.queues[canvases.shape[2]], items, deadline)
         return pyramid, await self._engine.preprocess(propose, pyramid, answers, _threshold(model.card))
 
     async def _compute(self, model: Model, pyramid: Pyramid, boxes: Boxes, deadline: float) -> tuple[Boxes, Tensors]:
         """What a network says of each box, without the padding of the last block."""
         blocks = await self._engine.preprocess(cut, pyramid.planes, boxes, model.card)
-        answers = await self._engine.infer(_lane(model), blocks, deadline) if blocks else []
+        answers = await self._engine.infer(_queue(model), blocks, deadline) if blocks else []
         outputs = {spec.name: spec.shape[1:] for spec in model.card.outputs}
         empty: dict[str, NDArray[Any]] = {name: np.zeros((0, *shape), np.float32) for name, shape in outputs.items()}
         joint = {name: np.concatenate([empty[name], *(answer[name] for answer in answers)]) for name in empty}
@@ -138,21 +138,21 @@ def propose(pyramid: Pyramid, answers: Sequence[Tensors], threshold: float) -> B
     ]
     boxes, _ = joined(parts)
     boxes = boxes[:_MOST_REFINED]
-    return squared(boxes[undominated(boxes, _SAME)])
+    return squared(boxes[fast_nms(boxes, _SAME)])
 
 
 def refine(boxes: Boxes, answer: Tensors, threshold: float) -> Boxes:
     """Squares that may well be faces, from R-Net's answer for each."""
     boxes, _, _ = _chosen(moved(boxes, answer[OFFSETS]), answer[SCORES], threshold)
     boxes = boxes[:_MOST_EXAMINED]
-    return squared(boxes[undominated(boxes, _SAME)])
+    return squared(boxes[fast_nms(boxes, _SAME)])
 
 
 def examine(boxes: Boxes, answer: Tensors, threshold: float, pyramid: Pyramid, size: tuple[int, int]) -> list[Face]:
     """The faces, from O-Net's answer for each square, in pixels of the photo as it came: ``size``, height and width."""
     marks = points(boxes, answer[LANDMARKS])
     boxes, scores, order = _chosen(moved(boxes, answer[OFFSETS]), answer[SCORES], threshold)
-    kept = undominated(boxes, _SAME, least=True)
+    kept = fast_nms(boxes, _SAME, least=True)
     boxes = within(boxes[kept] / pyramid.ratio, *size)
     faces = zip(boxes.tolist(), scores[kept].tolist(), (marks[order][kept] / pyramid.ratio).tolist(), strict=True)
     return [Face(tuple(box), score, tuple((x, y) for x, y in marks)) for box, score, marks in faces]
@@ -175,8 +175,8 @@ def _chosen(boxes: Boxes, scores: Scores, threshold: float) -> tuple[Boxes, Scor
     return boxes[order], scores[order], order
 
 
-def _lane(model: Model) -> Lane:
-    return next(iter(model.lanes.values()))
+def _queue(model: Model) -> BatchQueue:
+    return next(iter(model.queues.values()))
 
 
 def _threshold(card: ModelCard) -> float:

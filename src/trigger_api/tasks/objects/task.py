@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from trigger_api.inference import Engine
 from trigger_api.media.image import ImageLimits, Pixels, decode
-from trigger_api.media.letterbox import lay
+from trigger_api.media.letterbox import letterbox
 from trigger_api.model_card import ModelCard
 from trigger_api.registry import Registry
 from trigger_api.scheduler import Tensors
@@ -94,10 +94,10 @@ class Objects:
         """
         wanted = wanted or Wanted()
         with self._registry.acquire(TASK, model, version) as served:
-            lane = next(iter(served.lanes.values()))
-            async with self._engine.deadline(lane.limits.deadline_s) as deadline:
+            queue = next(iter(served.queues.values()))
+            async with self._engine.deadline(queue.limits.deadline_s) as deadline:
                 photo = await self._engine.preprocess(_decoded, data, self._limits, served.card, wanted)
-                (answer,) = await self._engine.infer(lane, [photo.item], deadline)
+                (answer,) = await self._engine.infer(queue, [photo.item], deadline)
                 size = sum(tensor.nbytes for tensor in answer.values())
                 things = await self._engine.preprocess(read, answer, served.card.labels, size=size)
             return View(tuple(things[: wanted.most]), photo.width, photo.height, served.card.name, served.card.version)
@@ -106,7 +106,7 @@ class Objects:
 def prepare(pixels: Pixels, card: ModelCard, wanted: Wanted) -> Prepared:
     """A photo ``(height, width, 3)`` as an item for the model."""
     side = next(spec.shape[0] for spec in card.inputs if spec.name == PHOTO)
-    canvas, size = lay(pixels, side)
+    canvas, size = letterbox(pixels, side)
     limits = np.array([wanted.score, wanted.overlap, wanted.height, wanted.width], np.float32)
     item: Tensors = {PHOTO: canvas, SIZE: np.array(size, np.int32), LIMITS: limits}
     return Prepared(item, pixels.shape[1], pixels.shape[0])

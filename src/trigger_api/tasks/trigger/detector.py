@@ -22,7 +22,7 @@ class Detection:
     score: float
 
 
-class Decider:
+class Debouncer:
     """Watches the scores of one stream; a detection is one upward crossing of the threshold.
 
     A crossing counts once `patience` consecutive scores are at or above the threshold. The scores must fall below it

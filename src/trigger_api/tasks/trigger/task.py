@@ -14,8 +14,8 @@ from trigger_api.inference import Engine
 from trigger_api.media.audio import Audio, AudioLimits, decode
 from trigger_api.model_card import Decision, FrontEnd, MelFrontEnd, ModelCard
 from trigger_api.registry import Model, Registry
-from trigger_api.scheduler import Lane, Tensors
-from trigger_api.tasks.trigger.detector import Decider, Detection
+from trigger_api.scheduler import BatchQueue, Tensors
+from trigger_api.tasks.trigger.detector import Debouncer, Detection
 from trigger_api.tasks.trigger.mel import FRAMES, Mel
 from trigger_api.tasks.trigger.spectrogram import Spectrogram
 from trigger_api.tasks.trigger.windows import SlidingWindows
@@ -40,7 +40,7 @@ class TriggerResult:
 class Input:
     """What one model takes of a recording: windows for one of its lanes, and how they cover it."""
 
-    lane: Lane
+    queue: BatchQueue
     items: list[Tensors]
     windows: SlidingWindows
     outputs: int
@@ -124,7 +124,7 @@ class Trigger:
 
     async def _infer(self, inputs: Mapping[Model, Input], deadline: float) -> dict[Model, Array]:
         """The first output of each model."""
-        answers = await self._engine.infer_all([(part.lane, part.items) for part in inputs.values()], deadline)
+        answers = await self._engine.infer_all([(part.queue, part.items) for part in inputs.values()], deadline)
         return {
             model: part.merge(answer, model.card.outputs[0].name)
             for (model, part), answer in zip(inputs.items(), answers, strict=True)
@@ -172,10 +172,10 @@ def _features(audio: Audio, parameters: FrontEnd) -> Array:
 
 def _input(model: Model, features: Array, stride: int) -> Input:
     """Features for a model that gives an output for every `stride` of them."""
-    length, lane = _lane(model, len(features))
+    length, queue = _queue(model, len(features))
     fixed = model.card.outputs[0].shape[0]
     windows = SlidingWindows(length, stride, fixed if fixed > 0 else length // stride, model.card.context)
-    return Input(lane, windows.split(features, lane), windows, len(features) // stride)
+    return Input(queue, windows.split(features, queue), windows, len(features) // stride)
 
 
 def _head_inputs(heads: Sequence[WordModel], heard: Mapping[Model, Array]) -> dict[Model, Input]:
@@ -192,15 +192,15 @@ def _after_silence(backbone: Model, context: int, embeddings: Array) -> Array:
 
 def _head_input(head: Model, embeddings: Array) -> Input:
     context = head.card.context
-    length, lane = _lane(head, len(embeddings))
+    length, queue = _queue(head, len(embeddings))
     windows = SlidingWindows(length, 1, length - context)
-    return Input(lane, windows.split(embeddings, lane), windows, len(embeddings) - context)
+    return Input(queue, windows.split(embeddings, queue), windows, len(embeddings) - context)
 
 
-def _lane(model: Model, count: int) -> tuple[int, Lane]:
+def _queue(model: Model, count: int) -> tuple[int, BatchQueue]:
     """The shortest window that holds everything, or else the longest there is."""
-    length = min((length for length in model.lanes if length >= count), default=max(model.lanes))
-    return length or model.card.inputs[0].shape[0], model.lanes[length]
+    length = min((length for length in model.queues if length >= count), default=max(model.queues))
+    return length or model.card.inputs[0].shape[0], model.queues[length]
 
 
 def _stride(card: ModelCard) -> int:
@@ -213,12 +213,12 @@ def _stride(card: ModelCard) -> int:
 
 
 def _deadline_s(model: Model) -> float:
-    return next(iter(model.lanes.values())).limits.deadline_s
+    return next(iter(model.queues.values())).limits.deadline_s
 
 
 def _decide(scores: Array, clip: Clip, card: ModelCard, decision: Decision) -> TriggerResult:
     duration = round(clip.seconds * 1000)
-    heard = Decider(decision, card.frame_ms or 0.0).push(scores.reshape(-1))
+    heard = Debouncer(decision, card.frame_ms or 0.0).push(scores.reshape(-1))
     # The score that crosses may lie in the silence put after the end.
     bounded = tuple(Detection(min(hit.time_ms, duration), hit.score) for hit in heard)
     return TriggerResult(keyword(card), bounded, duration, decision.threshold, card.name, card.version)

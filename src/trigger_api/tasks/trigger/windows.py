@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.scheduler import Lane, Tensors
+from trigger_api.scheduler import BatchQueue, Tensors
 
 Array = NDArray[np.float32]
 
@@ -33,9 +33,9 @@ class SlidingWindows:
     def _advance(self) -> int:
         return (self.outputs - self.context) * self.stride
 
-    def split(self, inputs: Array, lane: Lane) -> list[Tensors]:
+    def split(self, inputs: Array, queue: BatchQueue) -> list[Tensors]:
         """The windows as items for the engine; the last is padded with zeros, and every state begins with them."""
-        named, *others = lane.specs
+        named, *others = queue.specs
         rest = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in others}
         covered = max(len(inputs) - self.length, 0)
         starts = range(0, covered + self._advance, self._advance)

@@ -196,7 +196,7 @@ def _see(teacher: Teacher, folder: Path, say: Say) -> dict[str, Boxes]:
 def _validation(network: keras.Model, photos: Path, known: Mapping[str, Photo]) -> Callable[[], Precision]:
     """Measures the network as its weights are at that time."""
     card = _card("network", "1")
-    runner = runtime.KerasNetwork(build_detector(network), card).compile(card.inputs, BATCH)
+    runner = runtime.KerasModel(build_detector(network), card).compile(card.inputs, BATCH)
 
     def measure() -> Precision:
         seen = find_all((read_pixels(photos / name) for name in known), runner, card)
