@@ -89,7 +89,7 @@ def _predictor() -> Callable[[str], object]:
     import keras
 
     card = read_card(MODEL)
-    tagger = Tagger.load(MODEL, card.labels, card.lengths)
+    tagger = Tagger.load(MODEL, card.labels, card.sequence_lengths)
     model = keras.models.load_model(MODEL / WEIGHTS_FILE, compile=False, safe_mode=True)
 
     def predict(text: str) -> object:

@@ -39,7 +39,7 @@ from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import BUNDLED
 from trigger_api.service import Service
 from trigger_api.settings import Settings
-from trigger_api.tasks.faces.task import TASK
+from trigger_api.tasks.faces.task import Faces
 
 CORES = len(os.sched_getaffinity(0))
 PACKAGE, OURS = "package `mtcnn`", "trigger_api"
@@ -125,10 +125,10 @@ def _detector(name: str) -> Look:
 def _ours() -> Look:
     logs.configure("error")
     service, runner = Service(Settings(), Metrics()), asyncio.Runner()
-    for entry in service.registry.entries:
-        if entry.card.task == TASK:
+    for entry in service.registry.versions:
+        if entry.card.task == Faces.name:
             service.registry.load(entry)
-    return lambda data: runner.run(service.faces.find(data))
+    return lambda data: runner.run(service.task(Faces).predict(data))
 
 
 def _package() -> Look:

@@ -21,6 +21,7 @@ from trigger_api.datasets.mnist import read_images, read_labels
 from trigger_api.observability.metrics import Metrics
 from trigger_api.service import Service
 from trigger_api.settings import Settings
+from trigger_api.tasks.digits.task import Digits
 
 PLAIN = papers.Style()
 STYLES = {
@@ -61,7 +62,7 @@ def _options() -> argparse.Namespace:
 
 async def _measure(sets: dict[str, list[papers.Sample]], models: Path | None) -> dict[str, float]:
     service = Service(Settings(models=models, bundled=models is None), Metrics())
-    for entry in service.registry.entries:
+    for entry in service.registry.versions:
         if entry.card.task == "digits":
             service.registry.load(entry)
     try:
@@ -75,7 +76,7 @@ async def _right(service: Service, samples: Sequence[papers.Sample]) -> float:
     right = 0
     for start in range(0, len(samples), _AT_ONCE):
         batch = samples[start : start + _AT_ONCE]
-        readings = await asyncio.gather(*(service.digits.read(sample.data) for sample in batch))
+        readings = await asyncio.gather(*(service.task(Digits).predict(sample.data) for sample in batch))
         right += sum("/".join(each.lines) == sample.text for each, sample in zip(readings, batch, strict=True))
     return round(100 * right / len(samples), 2)
 

@@ -1,163 +1,18 @@
-"""What tests share: a small card, a network in plain numpy, and an application over both."""
+"""Fixtures that tests of several packages share."""
 
 from __future__ import annotations
 
-import asyncio
-import io
-import socket
-import threading
-import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
-import soundfile
-import uvicorn
 from fastapi import FastAPI
-from numpy.typing import NDArray
 
+from helpers.beep import BeepNetwork, add_model, beeps, encode, trigger_card
+from helpers.running import started
 from trigger_api.app import create_app
-from trigger_api.model_card import (
-    CARD_FILE,
-    WEIGHTS_FILE,
-    Decision,
-    Limits,
-    MelFrontEnd,
-    ModelCard,
-    SpectrogramFrontEnd,
-    TensorSpec,
-    write_card,
-)
-from trigger_api.scheduler import CompiledFunction, Tensors
-from trigger_api.server.uvicorn_http import BoundedHttp
 from trigger_api.settings import Settings
-
-BACKBONE = "beep-embedding"
-BEEP_HZ = 3_000
-_BANDS, _NEAR = 32, slice(26, 31)  # of all, and those around the beep
-
-
-def trigger_card(name: str = "beep", version: str = "1", *, limits: Limits | None = None) -> ModelCard:
-    """A card whose model is a head that hears a beep at 3 kHz, in the latest of three embeddings."""
-    return ModelCard(
-        task="trigger",
-        name=name,
-        version=version,
-        inputs=(TensorSpec(name="embeddings", shape=(-1, 2)),),
-        outputs=(TensorSpec(name="scores", shape=(-1,)),),
-        lengths=(3, 10),
-        frame_ms=80.0,
-        context=2,
-        backbone=BACKBONE,
-        decision=Decision(threshold=0.5, refractory_ms=300, delay_ms=70),
-        limits=limits or Limits(batch_sizes=(1, 2, 4), stream_batch_sizes=(1, 2, 4)),
-    )
-
-
-def embedding_card(*, limits: Limits | None = None) -> ModelCard:
-    """A card whose model says how much beeps there are in the latest 80 ms, and in those before, which it remembers."""
-    state = TensorSpec(name="state", shape=(1,))
-    return ModelCard(
-        task="embedding",
-        name=BACKBONE,
-        version="1",
-        inputs=(TensorSpec(name="mel", shape=(-1, _BANDS)), state),
-        outputs=(TensorSpec(name="embeddings", shape=(-1, 2)), state),
-        lengths=(8, 64),
-        frame_ms=80.0,
-        context=1,
-        front_end=MelFrontEnd(),
-        limits=limits or Limits(batch_sizes=(1, 2, 4), stream_batch_sizes=(1, 2, 4)),
-    )
-
-
-def plain_card(name: str = "beep", version: str = "1", **changes: object) -> ModelCard:
-    """A card of a model that stands alone, where it does not matter what it is: windows of 8 and of 64."""
-    card = ModelCard(
-        task="trigger",
-        name=name,
-        version=version,
-        inputs=(TensorSpec(name="features", shape=(-1, 40)),),
-        outputs=(TensorSpec(name="scores", shape=(-1,)),),
-        lengths=(8, 64),
-        frame_ms=10.0,
-        context=4,
-        front_end=SpectrogramFrontEnd(),
-        decision=Decision(),
-        limits=Limits(batch_sizes=(1, 2, 4)),
-    )
-    return card.model_copy(update=changes)
-
-
-class BeepNetwork:
-    """Both parts of it, and what a plain card needs, in numpy. Counts its calls."""
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-        self.gate = threading.Event()
-        self.gate.set()
-
-    def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
-        """A function for batches of this size; it waits at the gate."""
-        first = specs[0].name
-        compute = {"mel": _embed, "embeddings": _score}.get(first, _loudest)
-
-        def run(tensors: Tensors) -> Tensors:
-            assert tensors[first].shape == (batch, *specs[0].shape)
-            assert self.gate.wait(10)
-            self.batches.append(batch)
-            return compute(tensors)
-
-        return run
-
-
-def _embed(tensors: Tensors) -> Tensors:
-    """How many of the frames of each step are of a beep, and the same of the step before."""
-    mel = tensors["mel"]
-    beep = mel[..., _NEAR].max(axis=-1) - np.median(mel, axis=-1) > 1.0
-    steps = beep.reshape(len(mel), -1, 8).mean(axis=-1, dtype=np.float32)
-    before = np.concatenate([tensors["state"], steps[:, :-1]], axis=1)
-    return {"embeddings": np.stack([steps, before], axis=-1), "state": steps[:, -1:]}
-
-
-def _score(tensors: Tensors) -> Tensors:
-    return {"scores": (tensors["embeddings"][:, 2:].max(axis=-1) > 0.2).astype(np.float32)}
-
-
-def _loudest(tensors: Tensors) -> Tensors:
-    return {"scores": tensors["features"].max(axis=-1)}
-
-
-def beeps(ends_s: Sequence[float], *, seconds: float, rate: int = 16_000) -> NDArray[np.float32]:
-    """A quiet hiss with beeps of 200 ms that end at the given seconds."""
-    time = np.arange(round(seconds * rate)) / rate
-    hiss = np.random.default_rng(0).normal(0, 1e-3, len(time))
-    gate = np.any([(end - 0.2 <= time) & (time < end) for end in ends_s], axis=0) if len(ends_s) else 0
-    return np.asarray(hiss + 0.3 * np.sin(2 * np.pi * BEEP_HZ * time) * gate, np.float32)
-
-
-def encode(
-    samples: NDArray[np.float32], rate: int = 16_000, kind: str = "WAV", subtype: str | None = "PCM_16"
-) -> bytes:
-    """Samples ``(n,)`` or ``(n, channels)`` as the bytes of a file."""
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, format=kind, subtype=subtype)
-    return buffer.getvalue()
-
-
-def add_model(root: Path, card: ModelCard, weights: bytes = b"no weights") -> Path:
-    """Write a model folder; a head comes with its backbone."""
-    if card.backbone == BACKBONE and not (root / "embedding").exists():
-        add_model(root, embedding_card())
-    folder = root / card.task / card.name / card.version
-    folder.mkdir(parents=True)
-    write_card(folder, card)
-    (folder / WEIGHTS_FILE).write_bytes(weights)
-    assert (folder / CARD_FILE).exists()
-    return folder
 
 
 @pytest.fixture
@@ -194,19 +49,6 @@ def app(settings: Settings, network: BeepNetwork) -> FastAPI:
     return create_app(settings, loader=lambda path, card: network)
 
 
-@asynccontextmanager
-async def started(app: FastAPI, *, ready: bool = True, host: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the started application."""
-    transport = httpx.ASGITransport(app, client=(host, 50_000))
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost") as http,
-    ):
-        while ready and (await http.get("/health/ready")).status_code != 200:
-            await asyncio.sleep(0.002)
-        yield http
-
-
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application with its model ready."""
@@ -218,32 +60,3 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 def two_beeps() -> bytes:
     """A wav of 3 s at 44.1 kHz with beeps that end at 1.0 and 2.6 s."""
     return encode(beeps([1.0, 2.6], seconds=3, rate=44_100), 44_100)
-
-
-@contextmanager
-def serving(app: FastAPI, patience_s: float = 10) -> Iterator[str]:
-    """The application on a real socket: the clients under test bring their own HTTP."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, http=BoundedHttp))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
-        try:
-            _await_ready(f"http://{address}/v2/health/ready", patience_s)
-            yield address
-        finally:
-            server.should_exit = True
-            thread.join(10)
-
-
-def _await_ready(url: str, patience_s: float) -> None:
-    give_up = time.monotonic() + patience_s
-    while time.monotonic() < give_up:
-        try:
-            if httpx.get(url).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.02)
-    pytest.fail("not ready")

@@ -14,12 +14,13 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from conftest import encode
+from helpers.beep import encode
 from trigger_api.model_card import WEIGHTS_FILE, read_card
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import BUNDLED, State
 from trigger_api.service import Service
 from trigger_api.settings import Settings
+from trigger_api.tasks.trigger.task import Trigger
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 WORD_ENDS_MS = 2_200  # samples/README.md
@@ -40,9 +41,9 @@ def sample(name: str) -> tuple[NDArray[np.float32], int]:
 
 
 async def test_it_hears_the_word_and_when(service: Service) -> None:
-    heard = await service.trigger.detect((SAMPLES / "activate.wav").read_bytes())
+    (heard,) = await service.task(Trigger).predict((SAMPLES / "activate.wav").read_bytes())
     assert [abs(hit.time_ms - WORD_ENDS_MS) <= 120 for hit in heard.detections] == [True]
-    assert (await service.trigger.detect((SAMPLES / "other.wav").read_bytes())).detections == ()
+    assert (await service.task(Trigger).predict((SAMPLES / "other.wav").read_bytes()))[0].detections == ()
 
 
 @pytest.mark.parametrize("level_dbfs", [-45, -36, -20, -10, -3])
@@ -50,7 +51,7 @@ async def test_loudness_changes_no_decision(service: Service, level_dbfs: float)
     for name, words in (("activate.wav", 1), ("other.wav", 0)):
         samples, rate = sample(name)
         scaled = samples * 10 ** (level_dbfs / 20) / np.abs(samples).max()
-        heard = await service.trigger.detect(encode(scaled, rate))
+        (heard,) = await service.task(Trigger).predict(encode(scaled, rate))
         assert len(heard.detections) == words
         assert all(abs(hit.time_ms - WORD_ENDS_MS) <= 120 for hit in heard.detections)
 
@@ -58,7 +59,7 @@ async def test_loudness_changes_no_decision(service: Service, level_dbfs: float)
 @pytest.mark.parametrize(("rate", "kind", "subtype"), [(8_000, "WAV", "PCM_16"), (48_000, "OGG", "OPUS")])
 async def test_rates_and_codings_change_no_decision(service: Service, rate: int, kind: str, subtype: str) -> None:
     samples, own = sample("activate.wav")
-    heard = await service.trigger.detect(encode(soxr.resample(samples, own, rate), rate, kind, subtype))
+    (heard,) = await service.task(Trigger).predict(encode(soxr.resample(samples, own, rate), rate, kind, subtype))
     assert len(heard.detections) == 1
 
 
@@ -66,7 +67,7 @@ async def test_minutes_of_recording_hold_each_word_once(service: Service) -> Non
     said, rate = sample("activate.wav")
     other, _ = sample("other.wav")
     together = np.concatenate([other, said, other, other, said, said] * 4)
-    heard = await service.trigger.detect(encode(together, rate))
+    (heard,) = await service.task(Trigger).predict(encode(together, rate))
     assert len(heard.detections) == 12
 
 

@@ -13,13 +13,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from printed import png, write
+from helpers.printed_digits import png, write
 from trigger_api.model_card import WEIGHTS_FILE, read_card
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import BUNDLED, State
 from trigger_api.runtimes import digest
 from trigger_api.service import Service
 from trigger_api.settings import Settings
+from trigger_api.tasks.digits.task import Digits
 
 FOLDER = BUNDLED / "digits" / "mnist" / "1"
 # Digits as a hand draws them, on a grid of 4 by 6.
@@ -63,12 +64,12 @@ def drawn(text: str, *, pen: int = 5, unit: float = 9.0) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("text", ["0123456789", "31415926", "7"])
 @pytest.mark.parametrize("pen", [2, 5, 9])
 async def test_it_reads_what_is_drawn(service: Service, text: str, pen: int) -> None:
-    assert (await service.digits.read(png(drawn(text, pen=pen)))).lines == (text,)
+    assert (await service.task(Digits).predict(png(drawn(text, pen=pen)))).lines == (text,)
 
 
 @pytest.mark.parametrize("dark", [True, False])
 async def test_it_reads_what_is_printed(service: Service, dark: bool) -> None:
-    reading = await service.digits.read(png(write("6     028", "4573", dark=dark)))
+    reading = await service.task(Digits).predict(png(write("6     028", "4573", dark=dark)))
     assert reading.lines == ("6028", "4573")
     assert reading.numbers == ("6", "028", "4573")
 
@@ -78,7 +79,7 @@ async def test_it_makes_no_guess(service: Service) -> None:
     blank = random.normal(200, 8, (200, 300, 1)).clip(0, 255).astype(np.uint8).repeat(3, axis=2)
     grain = random.integers(0, 255, (200, 300, 1), np.uint8).repeat(3, axis=2)
     for page in (blank, grain, write("KWRF"), np.zeros((50, 50, 3), np.uint8)):
-        assert (await service.digits.read(png(page))).digits == ()
+        assert (await service.task(Digits).predict(png(page))).digits == ()
 
 
 def test_the_card_is_of_these_weights() -> None:
@@ -90,4 +91,4 @@ def test_the_card_is_of_these_weights() -> None:
 
 async def test_the_sample_note_is_read_as_the_readme_says(service: Service) -> None:
     note = Path(__file__).parent.parent / "samples" / "note.jpg"
-    assert (await service.digits.read(note.read_bytes())).lines == ("1948", "2650", "37")
+    assert (await service.task(Digits).predict(note.read_bytes())).lines == ("1948", "2650", "37")

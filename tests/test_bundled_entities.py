@@ -13,6 +13,7 @@ from trigger_api.registry import State
 from trigger_api.routers.compat.columns import aligned
 from trigger_api.service import Service
 from trigger_api.settings import Settings
+from trigger_api.tasks.entities.task import Entities
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +27,14 @@ def service() -> Iterator[Service]:
 
 
 async def found(service: Service, text: str) -> list[tuple[str, str]]:
-    (sentences,) = (await service.entities.find([text])).texts
+    (sentences,) = (await service.task(Entities).predict([text])).texts
     entities = [entity for sentence in sentences for entity in sentence.entities]
     assert all(text[entity.start : entity.end] == entity.text for entity in entities)
     return [(entity.text, entity.type) for entity in entities]
 
 
 async def test_the_original_sentence(service: Service) -> None:
-    ((sentence,),) = (await service.entities.find(["I love Paris"])).texts
+    ((sentence,),) = (await service.task(Entities).predict(["I love Paris"])).texts
     columns = aligned([(token.text, token.tag) for token in sentence.tokens])
     assert columns == ("I love Paris ", "O O    B-LOC ")
 

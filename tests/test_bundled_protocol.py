@@ -13,7 +13,7 @@ import pytest
 import tritonclient.http as triton
 from numpy.typing import NDArray
 
-from conftest import serving
+from helpers.running import serving
 from trigger_api.app import create_app
 from trigger_api.model_card import read_card
 from trigger_api.registry import BUNDLED

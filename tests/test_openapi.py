@@ -14,8 +14,8 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from starlette.testclient import TestClient
 
-from conftest import BeepNetwork
-from printed import PrintedNetwork, add_digits
+from helpers.beep import BeepNetwork
+from helpers.printed_digits import PrintedNetwork, add_digits
 from trigger_api.app import create_app
 from trigger_api.runtimes import LoadedModel
 from trigger_api.settings import Settings

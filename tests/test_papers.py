@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import papers
-from printed import digit
+from helpers.printed_digits import digit
 from trigger_api.media.image import ImageLimits, decode
 from trigger_api.tasks.digits.mnist import normalise
 

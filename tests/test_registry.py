@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from conftest import BACKBONE, BeepNetwork, add_model, embedding_card, plain_card, trigger_card
+from helpers.beep import BACKBONE, BeepNetwork, add_model, embedding_card, plain_card, trigger_card
 from trigger_api.errors import NotReady, UnknownModel
 from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec
 from trigger_api.observability import memory
@@ -49,7 +49,7 @@ class TestLoad:
         assert sorted(network.batches) == [1, 1, 2, 2, 4, 4]  # two window lengths, three sizes
 
     def test_a_model_without_variable_dimensions_has_one_lane(self, tmp_path: Path, scheduler: Scheduler) -> None:
-        card = plain_card(inputs=(TensorSpec(name="features", shape=(8, 40)),), lengths=())
+        card = plain_card(inputs=(TensorSpec(name="features", shape=(8, 40)),), sequence_lengths=())
         add_model(tmp_path, card)
         registry = make_registry(tmp_path, scheduler)
         registry.load_all()
@@ -99,9 +99,9 @@ class TestLoad:
         registry.load_all()
         assert registry.ready
         (folder / WEIGHTS_FILE).write_bytes(b"others")
-        registry.load(registry.entries[0])
+        registry.load(registry.versions[0])
         assert registry.ready  # the old weights still serve
-        assert "sha256 differs" in registry.entries[0].reason
+        assert "sha256 differs" in registry.versions[0].reason
 
     def test_closing_ends_a_load_between_two_batch_sizes(self, tmp_path: Path, scheduler: Scheduler) -> None:
         add_model(tmp_path, plain_card())
@@ -123,7 +123,7 @@ class TestLoad:
         registry = make_registry(tmp_path, scheduler)
         registry.close()
         registry.load_all()
-        assert registry.entries[0].state is State.FOUND
+        assert registry.versions[0].state is State.FOUND
         assert not registry.ready
 
 
@@ -138,7 +138,7 @@ class TestSwap:
     def test_a_handle_keeps_its_version_while_the_next_one_serves(
         self, registry: Registry, scheduler: Scheduler
     ) -> None:
-        (entry,) = registry.entries
+        (entry,) = registry.versions
         with registry.acquire("trigger") as old:
             registry.load(entry)
             with registry.acquire("trigger") as new:
@@ -155,13 +155,13 @@ class TestSwap:
             return BeepNetwork()
 
         monkeypatch.setattr(registry, "_load", load)
-        registry.load(registry.entries[0])
+        registry.load(registry.versions[0])
         assert seen == [True]
 
     def test_a_broken_reload_leaves_the_old_one_serving(
         self, registry: Registry, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        (entry,) = registry.entries
+        (entry,) = registry.versions
         before = entry.model
 
         def broken(path: Path, card: ModelCard) -> LoadedModel:
@@ -174,7 +174,7 @@ class TestSwap:
         assert entry.reason == "ValueError: half a file"
 
     def test_unload_lets_go_after_the_last_handle(self, registry: Registry, scheduler: Scheduler) -> None:
-        (entry,) = registry.entries
+        (entry,) = registry.versions
         with registry.acquire("trigger"):
             registry.unload(entry)
             assert len(queues(scheduler)) == 2
@@ -186,7 +186,7 @@ class TestSwap:
         assert refused.value.retry_after is None, "nobody said that it comes back"
 
     def test_a_swap_under_load_loses_no_answer(self, registry: Registry, scheduler: Scheduler) -> None:
-        (entry,) = registry.entries
+        (entry,) = registry.versions
         stop = threading.Event()
         answers: list[int] = []
 
@@ -222,7 +222,7 @@ class TestFind:
         assert registry.find("trigger").card.version == "10"
 
     def test_a_ready_version_goes_before_a_later_one_that_is_not(self, registry: Registry) -> None:
-        registry.load(registry.entries[1])
+        registry.load(registry.versions[1])
         assert registry.find("trigger").card.version == "2"
 
     def test_a_version_can_be_pinned(self, registry: Registry) -> None:
@@ -239,7 +239,7 @@ class TestFind:
             registry.find(task, name, version)
 
     def test_a_label_means_a_version_and_stable_is_the_default(self, registry: Registry) -> None:
-        first, second, *_ = registry.entries
+        first, second, *_ = registry.versions
         first.labels, second.labels = frozenset({"stable"}), frozenset({"canary"})
         assert registry.find("trigger").card.version == "1"
         assert registry.find("trigger", "own", "canary").card.version == "2"
@@ -268,28 +268,28 @@ class TestSync:
             assert model.card.version == "1"
 
     def test_what_did_not_change_is_left_alone(self, registry: Registry, tmp_path: Path) -> None:
-        before = registry.entries[0].model
+        before = registry.versions[0].model
         registry.sync(discover(tmp_path))
-        assert registry.entries[0].model is before
+        assert registry.versions[0].model is before
 
     def test_changed_weights_are_loaded_anew(self, registry: Registry, tmp_path: Path) -> None:
-        before = registry.entries[0].model
-        (registry.entries[0].path / WEIGHTS_FILE).write_bytes(b"other weights")
+        before = registry.versions[0].model
+        (registry.versions[0].path / WEIGHTS_FILE).write_bytes(b"other weights")
         registry.sync(discover(tmp_path))
-        assert registry.entries[0].model is not before
+        assert registry.versions[0].model is not before
 
     def test_what_is_gone_is_let_go(self, registry: Registry, scheduler: Scheduler, tmp_path: Path) -> None:
         add_model(tmp_path, plain_card("alarm"))
         registry.sync(discover(tmp_path))
         registry.sync(discover(tmp_path / "trigger" / "alarm"))
-        assert [entry.card.name for entry in registry.entries] == ["alarm"]
+        assert [entry.card.name for entry in registry.versions] == ["alarm"]
         assert len(queues(scheduler)) == 2
         assert registry.ready
 
     def test_what_is_let_go_is_left_to_the_collector(self, registry: Registry) -> None:
         memory.gc_freeze()
         with registry.acquire("trigger"):
-            registry.unload(registry.entries[0])
+            registry.unload(registry.versions[0])
             assert gc.get_freeze_count()
         assert not gc.get_freeze_count()
 

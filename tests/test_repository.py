@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-import wake_words
-from conftest import BeepNetwork, add_model, plain_card
+from helpers import wake_words
+from helpers.beep import BeepNetwork, add_model, plain_card
 from trigger_api.model_card import CARD_FILE
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Registry, State
@@ -140,7 +140,7 @@ class TestWatcher:
         thread.start()
         add_model(tmp_path, plain_card(version="2"))
         give_up = time.monotonic() + 5
-        while len(registry.entries) < 2 or registry.entries[1].state is not State.READY:
+        while len(registry.versions) < 2 or registry.versions[1].state is not State.READY:
             assert time.monotonic() < give_up
             time.sleep(0.01)
         watcher.close()
@@ -155,7 +155,7 @@ class TestWatcher:
         with capture_logs() as logs:
             watcher.look()
         assert logs[0]["event"] == "models folder not read"
-        assert len(registry.entries) == 1
+        assert len(registry.versions) == 1
         (folder / CARD_FILE).write_text(card)
         watcher.look()
-        assert len(registry.entries) == 2
+        assert len(registry.versions) == 2

@@ -14,8 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 CARD_FILE = "card.json"
 WEIGHTS_FILE, CONVERTED_FILE = "model.keras", "model.onnx"
 
-Task = Literal["trigger", "embedding", "digits", "faces", "emotions", "objects", "entities"]
-
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,16 +22,16 @@ class _Frozen(BaseModel):
 class TensorSpec(_Frozen):
     """One tensor of the model, without its batch axis.
 
-    A dimension of -1 is variable: it takes one of the card's ``lengths``.
+    A dimension of -1 is variable: it takes one of the card's ``sequence_lengths``.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: Literal["float32", "int32", "uint8"] = "float32"
-    between: tuple[float, float] | None = Field(
+    value_range: tuple[float, float] | None = Field(
         default=None, description="the values that make sense; a conversion is tried with such"
     )
-    entries: int | None = Field(
+    vocab_size: int | None = Field(
         default=None, gt=0, description="of the table that its values point into; others are refused"
     )
 
@@ -111,14 +109,18 @@ class DataSource(_Frozen):
 class ModelCard(_Frozen):
     """The whole card. ``figures`` maps the name of a measurement to its result, command and test set."""
 
-    task: Task
+    task: str = Field(
+        pattern=r"^[a-z][a-z0-9-]{0,31}$", description="a task of the service, or `embedding`: a backbone"
+    )
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     version: str = Field(pattern=r"^[0-9]{1,9}$")
     description: str = ""
     labels: tuple[str, ...] = ()
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    lengths: tuple[int, ...] = Field(default=(), description="allowed values of the inputs' variable dimension")
+    sequence_lengths: tuple[int, ...] = Field(
+        default=(), description="allowed values of the inputs' variable dimension"
+    )
     frame_ms: float | None = Field(default=None, description="time from one output to the next, milliseconds")
     context: int = Field(
         default=0, ge=0, description="outputs at a window's start, of a head inputs, that lean on what came before it"
@@ -126,7 +128,9 @@ class ModelCard(_Frozen):
     front_end: FrontEnd | None = None
     decision: Decision | None = None
     backbone: str = Field(default="", description="the embedding model whose embeddings this head takes")
-    margin: float = Field(default=1.0, ge=0.5, le=3, description="side of the crop, in longer sides of the face's box")
+    crop_margin: float = Field(
+        default=1.0, ge=0.5, le=3, description="side of the crop, in longer sides of the face's box"
+    )
     limits: Limits = Limits()
     parameters: int = 0
     training_data: tuple[DataSource, ...] = ()
@@ -137,9 +141,9 @@ class ModelCard(_Frozen):
 
     @property
     def stream_length(self) -> int | None:
-        """The one of ``lengths`` that live streams use, the shortest; None of a model that hears no streams."""
+        """The sequence length that live streams use, the shortest; None of a model that takes no streams."""
         streams = self.task == "embedding" or (self.task == "trigger" and bool(self.backbone))
-        return min(self.lengths) if streams else None
+        return min(self.sequence_lengths) if streams else None
 
     @model_validator(mode="after")
     def _can_be_decided_on(self) -> ModelCard:
@@ -147,9 +151,9 @@ class ModelCard(_Frozen):
             raise ValueError("a trigger's card needs decision, frame_ms and a front_end or a backbone")
         if self.task == "embedding" and not (isinstance(self.front_end, MelFrontEnd) and self.frame_ms):
             raise ValueError("an embedding's card needs a mel front_end and frame_ms")
-        if self.task == "embedding" and not self.lengths:
-            raise ValueError("an embedding's card needs lengths")
-        if self.backbone and min(self.lengths, default=0) != self.context + 1:
+        if self.task == "embedding" and not self.sequence_lengths:
+            raise ValueError("an embedding's card needs sequence_lengths")
+        if self.backbone and min(self.sequence_lengths, default=0) != self.context + 1:
             raise ValueError("a head's shortest length is its context and one more: the embeddings of one score")
         return self
 

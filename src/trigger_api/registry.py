@@ -60,6 +60,11 @@ class Model:
     assets: Any = None
     handles: int = 0
 
+    @property
+    def queue(self) -> BatchQueue:
+        """The queue of a model whose inputs do not vary in length; else that of its first length."""
+        return next(iter(self.queues.values()))
+
 
 @dataclass(eq=False)
 class ModelVersion:
@@ -109,7 +114,7 @@ class Registry:
         budget: int | None = None,
         assets: Mapping[str, AssetsLoader] | None = None,
     ) -> None:
-        self.entries = list(entries)
+        self.versions = list(entries)
         self._load = load
         self._scheduler = scheduler
         self._metrics = metrics
@@ -128,13 +133,13 @@ class Registry:
 
         Only models that were there from the start count: a broken newcomer must not stop the ones that serve.
         """
-        waited_for = {entry.key[:2] for entry in self.entries} & self._first
-        served = {entry.key[:2] for entry in self.entries if entry.model or entry.state is State.UNLOADED}
+        waited_for = {entry.key[:2] for entry in self.versions} & self._first
+        served = {entry.key[:2] for entry in self.versions if entry.model or entry.state is State.UNLOADED}
         return self._loaded and not self._closed and waited_for <= served
 
     def load_all(self) -> None:
         """Load every model, one after the other. A broken one is marked, and the rest still load."""
-        for entry in self.entries:
+        for entry in self.versions:
             if not self._closed:
                 self.load(entry)
         self._loaded = True
@@ -175,10 +180,10 @@ class Registry:
 
     def sync(self, found: Sequence[ModelVersion]) -> None:
         """Follow the disk: load what is new or changed, let go of what is gone."""
-        known = {entry.key: entry for entry in self.entries}
+        known = {entry.key: entry for entry in self.versions}
         kept = [known.get(entry.key, entry) for entry in found]
-        gone = [entry for entry in self.entries if entry not in kept]
-        self.entries = kept
+        gone = [entry for entry in self.versions if entry not in kept]
+        self.versions = kept
         for entry, now in zip(kept, found, strict=True):
             entry.labels = now.labels
             if entry is now or entry.fingerprint != now.fingerprint:
@@ -214,7 +219,7 @@ class Registry:
         Raises:
             UnknownModel: there is none.
         """
-        named = [entry for entry in self.entries if task in (None, entry.card.task)]
+        named = [entry for entry in self.versions if task in (None, entry.card.task)]
         name = name or (named[0].card.name if named else None)
         versions = [entry for entry in named if entry.card.name == name]
         found = _versions(versions, version)
@@ -246,7 +251,7 @@ class Registry:
     def _release(self, model: Model | None) -> None:
         """Let a version's lanes go once it is neither served nor in use."""
         with self._lock:
-            serving = any(entry.model is model for entry in self.entries)
+            serving = any(entry.model is model for entry in self.versions)
             if model is None or serving or model.handles:
                 return
         for queue in model.queues.values():
@@ -261,7 +266,7 @@ class Registry:
         read_assets = self._assets.get(entry.card.task)
         assets = read_assets(entry.path, entry.card) if read_assets else None
         limits = self._limits(entry.card)
-        lengths = entry.card.lengths or (0,)
+        lengths = entry.card.sequence_lengths or (0,)
         queues = {length: self._queue(entry, network, length, limits) for length in lengths}
         model = Model(entry.card, queues, assets=assets)
         if entry.card.task == "embedding":
@@ -272,7 +277,7 @@ class Registry:
         """Refuse a head whose embeddings nobody computes, or which takes others."""
         if not card.backbone:
             return
-        embeddings = [other.card for other in self.entries if other.card.task == "embedding"]
+        embeddings = [other.card for other in self.versions if other.card.task == "embedding"]
         backbone = next((other for other in embeddings if other.name == card.backbone), None)
         if backbone is None:
             there = ", ".join(sorted({other.name for other in embeddings})) or "none"
@@ -284,7 +289,7 @@ class Registry:
     def _check_memory_budget(self, entry: ModelVersion) -> None:
         if self._budget is None:
             return
-        taken = sum(other.size for other in self.entries if other.model and other is not entry)
+        taken = sum(other.size for other in self.versions if other.model and other is not entry)
         if taken + entry.size > self._budget:
             needed, left = (round(size / 2**20, 1) for size in (entry.size, self._budget - taken))
             raise ValueError(f"{_name(entry)} needs {needed} MiB; of the memory budget {left} MiB are left")

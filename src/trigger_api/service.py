@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -21,15 +22,9 @@ from trigger_api.repository import Watcher, discover, discover_all
 from trigger_api.runtimes import LoadOptions, load, servable
 from trigger_api.settings import Settings
 from trigger_api.streaming.manager import StreamManager
-from trigger_api.tasks.digits.task import Digits
-from trigger_api.tasks.emotions.task import Emotions
-from trigger_api.tasks.entities import task
-from trigger_api.tasks.entities.task import Entities
-from trigger_api.tasks.faces.task import Faces
-from trigger_api.tasks.objects.task import Objects
-from trigger_api.tasks.raw import Compute
-from trigger_api.tasks.trigger.task import Trigger
+from trigger_api.tasks import TASKS, Context, Task
 
+T = TypeVar("T", bound=Task)
 _log = structlog.get_logger(__name__)
 
 
@@ -60,19 +55,18 @@ class Service:
             metrics,
             partial(_override, settings),
             settings.memory_mib * 2**20 if settings.memory_mib else None,
-            {task.TASK: task.load_assets},
+            {kind.name: kind.load_assets for kind in TASKS},
         )
         self._watcher = Watcher(self.registry, partial(find_models, settings), settings.watch_s)
-        limits = AudioLimits(settings.max_audio_seconds, settings.max_audio_samples)
-        images = ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_side)
-        self.compute = Compute(self.engine, self.registry)
-        self.digits = Digits(self.engine, self.registry, images)
-        self.entities = Entities(self.engine, self.registry, settings.max_text_characters)
-        self.faces = Faces(self.engine, self.registry, images)
-        self.emotions = Emotions(self.engine, self.registry, self.faces, images)
-        self.objects = Objects(self.engine, self.registry, images)
-        self.trigger = Trigger(self.engine, self.registry, limits)
+        context = _context(settings, self.engine, self.registry)
+        self._tasks = {kind: kind(context) for kind in TASKS}
         self.rooms = StreamManager(settings, self.engine, self.registry, metrics)
+
+    def task(self, kind: type[T]) -> T:
+        """The task of a class: ``service.task(Digits)``."""
+        task = self._tasks[kind]
+        assert isinstance(task, kind)
+        return task
 
     def load(self) -> None:
         """Load every model, then watch for changes if the settings say so. Returns when there is no more to do."""
@@ -90,6 +84,16 @@ class Service:
         memory.gc_unfreeze()
 
 
+def _context(settings: Settings, engine: Engine, registry: Registry) -> Context:
+    return Context(
+        engine=engine,
+        registry=registry,
+        audio=AudioLimits(settings.max_audio_seconds, settings.max_audio_samples),
+        image=ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_side),
+        max_text_characters=settings.max_text_characters,
+    )
+
+
 def find_models(settings: Settings) -> list[ModelVersion]:
     """The operator's models, then the bundled ones that can be served here: the first of a task is its default.
 
@@ -97,12 +101,20 @@ def find_models(settings: Settings) -> list[ModelVersion]:
         ValueError: there is something that cannot be served.
     """
     own = discover_all(settings.models)
+    _check_tasks(own)
     names = {(entry.card.task, entry.card.name) for entry in own}
     bundled = [entry for entry in discover(BUNDLED) if (entry.card.task, entry.card.name) not in names]
     if not settings.bundled:  # but what the operator's own words stand on
         backbones = {entry.card.backbone for entry in own}
         bundled = [entry for entry in bundled if entry.card.task == "embedding" and entry.card.name in backbones]
     return own + list(_servable(bundled, settings))
+
+
+def _check_tasks(versions: Iterable[ModelVersion]) -> None:
+    known = {kind.name for kind in TASKS} | {"embedding"}
+    for each in versions:
+        if each.card.task not in known:
+            raise ValueError(f"{each.path}: no task is called {each.card.task!r}; known: {', '.join(sorted(known))}")
 
 
 def _servable(bundled: Iterable[ModelVersion], settings: Settings) -> Iterator[ModelVersion]:

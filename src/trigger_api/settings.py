@@ -11,8 +11,8 @@ from pydantic import Field, JsonValue, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trigger_api.model_card import Limits
-from trigger_api.runtimes import RuntimeKind
 
+RuntimeKind = Literal["auto", "tensorflow", "onnx"]
 ENV_PREFIX = "TRIGGER_API_"
 _MIB = 1024 * 1024
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from conftest import beeps, encode
-from live import Make, Server, serve, server, word
+from helpers.beep import beeps, encode
+from helpers.live_server import Make, Server, serve, server, word
 from trigger_api.cli import audio_source as audio_source
 from trigger_api.cli.main import app
 

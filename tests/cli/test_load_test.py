@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from typer.testing import CliRunner
 
-from conftest import serving
+from helpers.running import serving
 from trigger_api.cli import load_test, main
 
 

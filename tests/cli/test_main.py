@@ -13,8 +13,8 @@ import typer
 import uvicorn
 from typer.testing import CliRunner
 
-import wake_words
-from conftest import BeepNetwork, add_model, beeps, encode, trigger_card
+from helpers import wake_words
+from helpers.beep import BeepNetwork, add_model, beeps, encode, trigger_card
 from trigger_api import service
 from trigger_api.cli import main
 from trigger_api.model_card import ModelCard

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from smiles import FACE, add_detector, astronaut, encoded
+from helpers.tiny_emotions import FACE, add_detector, astronaut, encoded
 from trigger_api.cli.main import app
 from trigger_api.evaluation.faces import Report, matched, read_boxes
 

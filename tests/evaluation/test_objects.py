@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from trigger_api.cli.main import app
 from trigger_api.datasets.coco_json import Labelled, Photo, chosen, part, read_labels
 from trigger_api.evaluation.objects import average_precision
-from trigger_api.tasks.objects.task import Thing
+from trigger_api.tasks.objects.task import DetectedObject
 
 LABELS = ("cat", "cup", "dog")
 
@@ -27,8 +27,8 @@ PHOTOS = {
     "c": photo(("cup", (0, 0, 100, 50)), crowd=True),
 }
 RIGHT = {
-    "a": [Thing("cat", 0.9, 0.0, 0.0, 0.5, 1.0), Thing("cup", 0.8, 0.6, 0.2, 0.8, 0.6)],
-    "b": [Thing("cat", 0.7, 0.1, 0.2, 0.4, 0.8)],
+    "a": [DetectedObject("cat", 0.9, 0.0, 0.0, 0.5, 1.0), DetectedObject("cup", 0.8, 0.6, 0.2, 0.8, 0.6)],
+    "b": [DetectedObject("cat", 0.7, 0.1, 0.2, 0.4, 0.8)],
     "c": [],
 }
 
@@ -41,7 +41,7 @@ def test_what_is_right_is_a_hundred_percent() -> None:
 
 
 def test_a_box_a_bit_off_counts_for_less() -> None:
-    moved = {**RIGHT, "b": [Thing("cat", 0.7, 0.1, 0.3, 0.4, 0.9)]}  # it overlaps by 71 %
+    moved = {**RIGHT, "b": [DetectedObject("cat", 0.7, 0.1, 0.3, 0.4, 0.9)]}  # it overlaps by 71 %
     found = average_precision(PHOTOS, moved, LABELS)
     assert found.ap50 == pytest.approx(100)
     assert 70 < found.ap < 95
@@ -50,8 +50,8 @@ def test_a_box_a_bit_off_counts_for_less() -> None:
 def test_the_wrong_class_counts_as_missed_and_a_crowd_does_not_count() -> None:
     wrong = {
         **RIGHT,
-        "a": [Thing("dog", 0.9, 0.0, 0.0, 0.5, 1.0), RIGHT["a"][1]],
-        "c": [Thing("cup", 0.95, 0, 0, 1, 1)],
+        "a": [DetectedObject("dog", 0.9, 0.0, 0.0, 0.5, 1.0), RIGHT["a"][1]],
+        "c": [DetectedObject("cup", 0.95, 0, 0, 1, 1)],
     }
     found = average_precision(PHOTOS, wrong, LABELS)
     assert found.kinds["cat"][1] == pytest.approx(50, abs=1)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import encode
+from helpers.beep import encode
 from trigger_api.errors import ServiceError, TooLarge, UnreadableMedia, UnsupportedMedia
 from trigger_api.media.audio import Audio, AudioLimits, decode
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from conftest import started
-from printed import PrintedNetwork, add_digits, png, write
+from helpers.printed_digits import PrintedNetwork, add_digits, png, write
+from helpers.running import started
 from trigger_api.app import create_app
 from trigger_api.settings import Settings
 

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from conftest import serving, started
+from helpers.printed_digits import PrintedNetwork, add_digits, png, write
+from helpers.running import serving, started
 from helpers.threads import note_threads
-from printed import PrintedNetwork, add_digits, png, write
 from trigger_api.app import create_app
 from trigger_api.client import AsyncClient, Client
 from trigger_api.routers import deps

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from conftest import serving
+from helpers.running import serving
 from helpers.threads import note_threads
-from smiles import (
+from helpers.tiny_emotions import (
     FACE,
     LABELS,
     MoodNetwork,

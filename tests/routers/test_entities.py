@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from conftest import started
-from places import PlaceNetwork, add_places
+from helpers.running import started
+from helpers.tiny_ner import PlaceNetwork, add_places
 from trigger_api.app import create_app
 from trigger_api.client import AsyncClient
 from trigger_api.settings import Settings

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from conftest import serving
+from helpers.running import serving
 
 CHECK = Path(__file__).parents[1] / "kserve" / "check.py"
 PYTHON = os.environ.get("KSERVE_PYTHON")  # kserve has 70 dependencies and pins of its own: `make kserve` installs it

@@ -6,7 +6,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from conftest import BeepNetwork, add_model, started, trigger_card
+from helpers.beep import BeepNetwork, add_model, trigger_card
+from helpers.running import started
 from trigger_api.app import create_app
 from trigger_api.model_card import ModelCard
 from trigger_api.runtimes import LoadedModel

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from conftest import started
+from helpers.running import started
 from helpers.threads import note_threads
-from shapes import SquareNetwork, add_squares, drawn
+from helpers.tiny_detector import SquareNetwork, add_squares, drawn
 from trigger_api import inference
 from trigger_api.app import create_app
 from trigger_api.client import AsyncClient

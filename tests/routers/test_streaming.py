@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from live import Make, Server, answer, say, serve, server, silence, word
+from helpers.live_server import Make, Server, answer, say, serve, server, silence, word
 
 __all__ = ["serve", "server"]
 Event = dict[str, str]

@@ -6,7 +6,8 @@ import re
 import httpx
 from fastapi import FastAPI
 
-from conftest import BeepNetwork, started
+from helpers.beep import BeepNetwork
+from helpers.running import started
 
 
 async def test_alive_at_once_and_ready_after_a_real_inference(app: FastAPI, network: BeepNetwork) -> None:

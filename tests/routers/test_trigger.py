@@ -6,7 +6,7 @@ import httpx
 import numpy as np
 import pytest
 
-from conftest import beeps, encode
+from helpers.beep import beeps, encode
 
 
 async def test_says_when_each_word_ended(client: httpx.AsyncClient, two_beeps: bytes) -> None:

@@ -11,7 +11,7 @@ import tritonclient.http as triton
 from fastapi import FastAPI
 from tritonclient.utils import InferenceServerException
 
-from conftest import serving
+from helpers.running import serving
 
 MODEL = "beep-embedding"
 MEL, STATE = np.zeros((3, 8, 32), np.float32), np.ones((3, 1), np.float32)

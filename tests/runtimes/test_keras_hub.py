@@ -19,7 +19,7 @@ from trigger_api.repository import discover
 from trigger_api.runtimes import LoadOptions, digest, keras_hub, load
 from trigger_api.service import Service
 from trigger_api.settings import Settings
-from trigger_api.tasks.objects.task import Wanted, prepare
+from trigger_api.tasks.objects.task import DetectionOptions, Objects, prepare
 
 SIDE = 128
 
@@ -88,7 +88,7 @@ def test_it_finds_what_kerashub_finds(preset: Path) -> None:
     pixels = skimage.data.astronaut()[:SIDE, :SIDE]
     card = keras_hub.card(preset)
     runner = load(preset, card, LoadOptions()).compile(card.inputs, 1)
-    item = prepare(pixels, card, Wanted(score=0.0, overlap=1.0, height=0.0, width=0.0)).item
+    item = prepare(pixels, card, DetectionOptions(score=0.0, overlap=1.0, height=0.0, width=0.0)).item
     found = {name: tensor[0] for name, tensor in runner({name: x[None] for name, x in item.items()}).items()}
     ours = np.column_stack([found["boxes"], found["classes"], found["scores"]])
     theirs = seen(preset, pixels)[:20]
@@ -102,14 +102,14 @@ def test_it_finds_what_kerashub_finds(preset: Path) -> None:
 async def test_it_is_served_by_naming_its_folder(preset: Path) -> None:
     service = Service(Settings(models=preset, bundled=False, max_batch=1, memory_mib=200), Metrics())
     try:
-        (entry,) = service.registry.entries
+        (entry,) = service.registry.versions
         assert entry.size > 1e6
         service.registry.load(entry)
         assert (entry.state, entry.reason) == (State.READY, "")
-        view = await service.objects.find(cat(), Wanted(score=0.01, height=0.0, width=0.0))
+        view = await service.task(Objects).predict(cat(), DetectionOptions(score=0.01, height=0.0, width=0.0))
         assert (view.model, view.width, view.height) == ("small-detector", 451, 300)
-        assert {thing.label for thing in view.things} <= {"0", "1", "2"}
-        assert view.things
+        assert {thing.label for thing in view.objects} <= {"0", "1", "2"}
+        assert view.objects
     finally:
         await service.close()
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
-from conftest import add_model
+from helpers.beep import add_model
 from trigger_api import runtimes
 from trigger_api.model_card import CONVERTED_FILE, WEIGHTS_FILE, ModelCard, TensorSpec
 from trigger_api.observability.memory import trim
@@ -35,7 +35,7 @@ def make_card() -> ModelCard:
         version="1",
         inputs=(TensorSpec(name="features", shape=(-1, 3)), TensorSpec(name="state", shape=(2,))),
         outputs=(TensorSpec(name="scores", shape=(-1,)), TensorSpec(name="state", shape=(2,))),
-        lengths=(4, 9),
+        sequence_lengths=(4, 9),
     )
 
 

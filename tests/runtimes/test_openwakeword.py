@@ -9,13 +9,13 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from onnx import TensorProto, helper, numpy_helper
 
-import wake_words
+from helpers import wake_words
+from helpers.wake_words import EMBEDDING, FRAMES, Floats, node
 from trigger_api.model_card import Decision, MelFrontEnd, TensorSpec, read_card
 from trigger_api.registry import BUNDLED
 from trigger_api.runtimes import LoadOptions, keras_loader, load, openwakeword, servable
 from trigger_api.runtimes.openwakeword_graphs import NOTE_KEY
 from trigger_api.tasks.trigger.mel import Mel
-from wake_words import EMBEDDING, FRAMES, Floats, node
 
 PUBLISHED = Path(__file__).parents[3] / "shared/data/speech-embedding"
 RECORDINGS = sorted((PUBLISHED.parent / "wake-words/jarvis").glob("*.ogg"))[:8]
@@ -67,7 +67,7 @@ class TestNames:
         card = openwakeword.card(wake_words.write(tmp_path / "hey_jarvis_v0.1.onnx"))
         assert (card.task, card.name, card.version, card.labels) == ("trigger", "hey_jarvis", "1", ("hey jarvis",))
         assert card.backbone == read_card(BUNDLED / "embedding/speech-embedding/1").name
-        assert (card.context, card.frame_ms, card.lengths[0]) == (15, 80, 16)
+        assert (card.context, card.frame_ms, card.sequence_lengths[0]) == (15, 80, 16)
         assert card.decision == Decision(threshold=0.5)
         assert card.parameters == pytest.approx(FRAMES * EMBEDDING * wake_words.WIDTH, rel=0.01)
 

@@ -7,12 +7,12 @@ import numpy as np
 import onnxruntime
 import pytest
 
-import wake_words
+from helpers import wake_words
+from helpers.wake_words import EMBEDDING, Floats
 from trigger_api import runtimes
 from trigger_api.model_card import Decision, ModelCard, TensorSpec, read_card, write_card
 from trigger_api.runtimes import LoadOptions, digest, openwakeword, openwakeword_export
 from trigger_api.tasks.trigger.detector import Debouncer
-from wake_words import EMBEDDING, Floats
 
 keras = pytest.importorskip("keras")
 
@@ -39,7 +39,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Path:
         labels=("hey jarvis",),
         inputs=(TensorSpec(name="embeddings", shape=(-1, EMBEDDING)),),
         outputs=(TensorSpec(name="scores", shape=(-1,)),),
-        lengths=(shape.context + 1, 144),
+        sequence_lengths=(shape.context + 1, 144),
         frame_ms=80,
         context=shape.context,
         decision=DECISION,

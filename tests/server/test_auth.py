@@ -7,7 +7,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from conftest import BeepNetwork, started
+from helpers.beep import BeepNetwork
+from helpers.running import started
 from trigger_api.app import create_app
 from trigger_api.server.auth import PUBLIC_PATHS, is_loopback, resolve_caller
 from trigger_api.settings import Settings

@@ -9,7 +9,8 @@ from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from conftest import BeepNetwork, beeps, encode, started
+from helpers.beep import BeepNetwork, beeps, encode
+from helpers.running import started
 from trigger_api.app import create_app
 from trigger_api.server.middleware import Disconnect
 from trigger_api.settings import Settings
@@ -78,7 +79,7 @@ class TestDisconnect:
         async with started(app):
             network.gate.clear()
             requests = [Exchange(app) for _ in range(6)]
-            queue = app.state.service.registry.entries[0].model.queues[64]
+            queue = app.state.service.registry.versions[0].model.queues[64]
             while not queue.waiting:
                 await asyncio.sleep(0.01)
             with capture_logs() as logs:

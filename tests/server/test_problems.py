@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
-from conftest import started
+from helpers.running import started
 from trigger_api.errors import MalformedJson, Overloaded
 from trigger_api.server import problems
 

@@ -8,7 +8,7 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.types import Message
 
-from live import Make, Server, serve
+from helpers.live_server import Make, Server, serve
 from trigger_api.server import uploads as module
 from trigger_api.server.uploads import Upload, Uploads
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from conftest import serving
+from helpers.running import serving
 from trigger_api.server.uvicorn_http import MOST_HEAD_BYTES
 
 

@@ -9,7 +9,7 @@ import pytest
 import websockets
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from live import Make, answer, serve, silence, word
+from helpers.live_server import Make, answer, serve, silence, word
 
 __all__ = ["serve"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BeepNetwork
-from live import word
+from helpers.beep import BeepNetwork
+from helpers.live_server import word
 from trigger_api.observability.metrics import Metrics
 from trigger_api.schemas import RoomEvent, StreamQuery
 from trigger_api.service import Service

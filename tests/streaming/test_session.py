@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from conftest import BeepNetwork, beeps, embedding_card, trigger_card
-from live import pcm
+from helpers.beep import BeepNetwork, beeps, embedding_card, trigger_card
+from helpers.live_server import pcm
 from trigger_api.errors import Overloaded, TooFast
 from trigger_api.model_card import Decision, ModelCard
 from trigger_api.observability.metrics import Metrics
@@ -20,7 +20,7 @@ SILENCE = np.array([0.25, 0.5], np.float32)
 
 
 def loaded(card: ModelCard) -> Model:
-    length = min(card.lengths)
+    length = min(card.sequence_lengths)
     shapes = [tuple(length if n < 0 else n for n in spec.shape) for spec in card.inputs]
     specs = [spec.model_copy(update={"shape": shape}) for spec, shape in zip(card.inputs, shapes, strict=True)]
     functions = {1: BeepNetwork().compile(specs, 1)}

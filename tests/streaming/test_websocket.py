@@ -11,8 +11,8 @@ import pytest
 import websockets
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from conftest import BeepNetwork, add_model, plain_card, trigger_card
-from live import Make, Server, answer, everything, say, silence, stop, word
+from helpers.beep import BeepNetwork, add_model, plain_card, trigger_card
+from helpers.live_server import Make, Server, answer, everything, say, silence, stop, word
 from trigger_api.model_card import Decision
 
 

@@ -20,8 +20,9 @@ from wyoming.event import Event, Eventable
 from wyoming.info import Describe, Info
 from wyoming.wake import Detect, Detection, NotDetected
 
-from conftest import BeepNetwork, add_model, started, trigger_card
-from live import silence, word
+from helpers.beep import BeepNetwork, add_model, trigger_card
+from helpers.live_server import silence, word
+from helpers.running import started
 from trigger_api.app import create_app
 from trigger_api.cli import main
 from trigger_api.observability.metrics import Metrics

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from conftest import add_model, plain_card
+from helpers.beep import add_model, plain_card
 from trigger_api.errors import BadRequest
 from trigger_api.inference import Engine
 from trigger_api.model_card import TensorSpec
@@ -16,7 +16,8 @@ from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Registry
 from trigger_api.repository import discover
 from trigger_api.scheduler import CompiledFunction, Tensors
-from trigger_api.tasks.raw import Compute
+from trigger_api.tasks import Context
+from trigger_api.tasks.raw import Raw
 
 TABLE = np.array([[10.0], [11.0], [12.0]], np.float32)
 
@@ -33,18 +34,18 @@ class Lookup:
 
 
 @pytest.fixture
-async def compute(tmp_path: Path) -> AsyncIterator[Compute]:
-    spec = TensorSpec(name="places", shape=(2,), dtype="int32", entries=len(TABLE))
-    add_model(tmp_path, plain_card("table", inputs=(spec,), lengths=()))
+async def raw(tmp_path: Path) -> AsyncIterator[Raw]:
+    spec = TensorSpec(name="places", shape=(2,), dtype="int32", vocab_size=len(TABLE))
+    add_model(tmp_path, plain_card("table", inputs=(spec,), sequence_lengths=()))
     engine = Engine(inference_threads=1, preprocess_threads=1, preprocess_queue=4)
     registry = Registry(discover(tmp_path), lambda path, card: Lookup(), engine.scheduler, Metrics())
     registry.load_all()
-    yield Compute(engine, registry)
+    yield Raw(Context(engine, registry))
     await engine.close(5)
 
 
-async def test_a_batch_is_computed(compute: Compute) -> None:
-    computed = await compute.run({"places": np.array([[0, 2], [1, 1]], np.int32)}, model="table")
+async def test_a_batch_is_computed(raw: Raw) -> None:
+    computed = await raw.predict({"places": np.array([[0, 2], [1, 1]], np.int32)}, model="table")
     assert computed.outputs["values"].tolist() == [[10, 12], [11, 11]]
     assert (computed.model, computed.version) == ("table", "1")
 
@@ -61,8 +62,6 @@ async def test_a_batch_is_computed(compute: Compute) -> None:
         ({"places": np.zeros((1, 2), np.int32), "more": np.zeros((1, 2), np.int32)}, "takes places"),
     ],
 )
-async def test_what_is_not_the_models_is_refused(
-    compute: Compute, inputs: Mapping[str, NDArray[Any]], words: str
-) -> None:
+async def test_what_is_not_the_models_is_refused(raw: Raw, inputs: Mapping[str, NDArray[Any]], words: str) -> None:
     with pytest.raises(BadRequest, match=words):
-        await compute.run(inputs, model="table")
+        await raw.predict(inputs, model="table")

@@ -33,7 +33,7 @@ from trigger_api.server.uvicorn_http import BoundedHttp
 from trigger_api.server.uvicorn_websocket import QuietSocket
 from trigger_api.service import Service, find_models
 from trigger_api.settings import ENV_PREFIX, Settings
-from trigger_api.tasks.trigger.task import TriggerResult
+from trigger_api.tasks.trigger.task import Trigger, TriggerResult
 
 
 class _Commands(TyperGroup):
@@ -203,7 +203,8 @@ async def _hear(
     service: Service, data: bytes, model: str | None, threshold: float | None
 ) -> TriggerResult | ServiceError:
     try:
-        return await service.trigger.detect(data, model=model, threshold=threshold)
+        (result,) = await service.task(Trigger).predict(data, model=model, threshold=threshold)
+        return result
     except ServiceError as error:
         return error
 

@@ -18,7 +18,7 @@ from trigger_api.observability.metrics import Metrics
 from trigger_api.service import Service
 from trigger_api.settings import Settings
 from trigger_api.tasks.digits.mnist import normalise
-from trigger_api.tasks.digits.task import KINDS, Reading
+from trigger_api.tasks.digits.task import KINDS, Digits, DigitsResult
 
 NONE = KINDS
 _BATCH = 250
@@ -99,15 +99,15 @@ async def _found(images: NDArray[np.uint8], model: Path) -> list[int]:
     try:
         answers: list[int] = []
         for start in range(0, len(images), _AT_ONCE):
-            readings = (service.digits.read(_png(image)) for image in images[start : start + _AT_ONCE])
-            answers += [_only(reading) for reading in await asyncio.gather(*readings)]
+            results = (service.task(Digits).predict(_png(image)) for image in images[start : start + _AT_ONCE])
+            answers += [_only(result) for result in await asyncio.gather(*results)]
         return answers
     finally:
         await service.close()
 
 
-def _only(reading: Reading) -> int:
-    return reading.digits[0].value if len(reading.digits) == 1 else NONE
+def _only(result: DigitsResult) -> int:
+    return result.digits[0].value if len(result.digits) == 1 else NONE
 
 
 def _png(image: NDArray[np.uint8]) -> bytes:

@@ -16,7 +16,7 @@ from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import State
 from trigger_api.service import Service
 from trigger_api.settings import Settings
-from trigger_api.tasks.faces.task import TASK
+from trigger_api.tasks.faces.task import Faces
 
 OVERLAP = 0.4
 """Intersection over union from which a face is the one that was drawn: people draw smaller boxes, or larger."""
@@ -98,15 +98,15 @@ def matched(known: Boxes, seen: Boxes) -> list[float]:
 async def _seen(photos: Mapping[str, bytes], models: Path | None) -> dict[str, Boxes]:
     service = Service(Settings(models=models, bundled=models is None), Metrics())
     try:
-        for entry in service.registry.entries:
-            if entry.card.task == TASK:
+        for entry in service.registry.versions:
+            if entry.card.task == Faces.name:
                 service.registry.load(entry)
             if entry.state is State.FAILED:
                 raise ValueError(f"{entry.card.name} cannot be loaded: {entry.reason}")
-        sights = {name: await service.faces.find(data) for name, data in photos.items()}
+        results = {name: await service.task(Faces).predict(data) for name, data in photos.items()}
     finally:
         await service.close()
-    return {name: np.array([face.box for face in sight.faces]).reshape(-1, 4) for name, sight in sights.items()}
+    return {name: np.array([face.box for face in result.faces]).reshape(-1, 4) for name, result in results.items()}
 
 
 def _edges(rows: list[tuple[float, float, float, float]]) -> Boxes:

@@ -17,13 +17,13 @@ from trigger_api.media.image import Pixels
 from trigger_api.model_card import ModelCard, read_card
 from trigger_api.runtimes import LoadOptions, load
 from trigger_api.scheduler import CompiledFunction, Tensors
-from trigger_api.tasks.objects.task import Thing, Wanted, prepare, read
+from trigger_api.tasks.objects.task import DetectedObject, DetectionOptions, prepare, read
 
 # Average precision looks at unlikely boxes too, and at ones that overlap more than a reader would want.
-WANTED = Wanted(score=0.01, overlap=0.65, height=0.0, width=0.0, most=100)
+WANTED = DetectionOptions(score=0.01, overlap=0.65, height=0.0, width=0.0, most=100)
 BATCH = 8
 
-Things = Mapping[str, Sequence[Thing]]
+Things = Mapping[str, Sequence[DetectedObject]]
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ def evaluate_objects(photos: Path, labels: Path, model: Path, parts: Sequence[st
     return average_precision(wanted, dict(zip(names, seen, strict=True)), card.labels)
 
 
-def find_all(photos: Iterable[Pixels], function: CompiledFunction, card: ModelCard) -> list[list[Thing]]:
+def find_all(photos: Iterable[Pixels], function: CompiledFunction, card: ModelCard) -> list[list[DetectedObject]]:
     """What is on each photo, by a function for batches of eight."""
-    found: list[list[Thing]] = []
+    found: list[list[DetectedObject]] = []
     for some in _batches(prepare(pixels, card, WANTED).item for pixels in photos):
         tensors = {
             name: np.stack([item[name] for item in (*some, *some[:1] * (BATCH - len(some)))]) for name in some[0]

@@ -94,6 +94,11 @@ def decode(data: bytes, limits: ImageLimits) -> Image:
         raise UnreadableMedia(_DAMAGED) from None
 
 
+def to_base64(file: bytes) -> str:
+    """A file as the text that JSON carries."""
+    return base64.b64encode(file).decode()
+
+
 def from_base64(text: str) -> bytes:
     """The bytes of a picture in base64, with or without a data URL before it.
 

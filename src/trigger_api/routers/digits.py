@@ -6,9 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form
 
+from trigger_api.routers.answers import digit_answer
 from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served, WholeForm
-from trigger_api.schemas import DigitsAnswer, FoundDigit
-from trigger_api.tasks.digits.task import Digit, Reading
+from trigger_api.schemas import DigitsAnswer
+from trigger_api.tasks.digits.task import Digits, DigitsResult
 
 router = APIRouter(prefix="/v1", tags=["digits"], dependencies=[WholeForm])
 
@@ -22,35 +23,22 @@ async def read_digits(
     threshold: Annotated[float | None, Form(ge=0, le=1, description="probability from which it is some digit")] = None,
 ) -> DigitsAnswer:
     """Read every digit on a picture: line by line, each from left to right."""
-    return answer(await service.digits.read(await image.read(), model=model, version=version, threshold=threshold))
-
-
-def answer(reading: Reading) -> DigitsAnswer:
-    """What our own clients read."""
-    return DigitsAnswer.model_validate(
-        {
-            "detected": bool(reading.digits),
-            "digits": [found(digit) for digit in reading.digits],
-            "numbers": reading.numbers,
-            "lines": reading.lines,
-            "width": reading.width,
-            "height": reading.height,
-            "model": reading.model,
-            "version": reading.version,
-        }
+    return answer(
+        await service.task(Digits).predict(await image.read(), model=model, version=version, threshold=threshold)
     )
 
 
-def found(digit: Digit) -> FoundDigit:
-    """One digit of an answer."""
-    box = {"x": digit.box.left, "y": digit.box.top, "width": digit.box.width, "height": digit.box.height}
-    return FoundDigit.model_validate(
+def answer(result: DigitsResult) -> DigitsAnswer:
+    """What our own clients read."""
+    return DigitsAnswer.model_validate(
         {
-            "value": digit.value,
-            "score": digit.score,
-            "probabilities": digit.probabilities,
-            "box": box,
-            "line": digit.line,
-            "number": digit.number,
+            "detected": bool(result.digits),
+            "digits": [digit_answer(digit) for digit in result.digits],
+            "numbers": result.numbers,
+            "lines": result.lines,
+            "width": result.width,
+            "height": result.height,
+            "model": result.model,
+            "version": result.version,
         }
     )

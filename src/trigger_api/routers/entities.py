@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from fastapi import APIRouter
 
+from trigger_api.routers.answers import text_answer
 from trigger_api.routers.deps import Served
-from trigger_api.schemas import EntitiesAnswer, EntitiesRequest, TextEntities
-from trigger_api.tasks.entities.tagger import Sentence
+from trigger_api.schemas import EntitiesAnswer, EntitiesRequest
+from trigger_api.tasks.entities.task import Entities, EntitiesResult
 
 router = APIRouter(prefix="/v1", tags=["entities"])
 
@@ -16,18 +15,19 @@ router = APIRouter(prefix="/v1", tags=["entities"])
 @router.post("/entities")
 async def find_entities(service: Served, body: EntitiesRequest) -> EntitiesAnswer:
     """Say which people, organisations, places and other things texts name, and where."""
-    reading = await service.entities.find([body.text, *body.texts], model=body.model)
-    first, *rest = [flat(sentences) for sentences in reading.texts]
+    texts = [body.text, *body.texts]
+    result = await service.task(Entities).predict(texts, model=body.model)
+    return await service.engine.preprocess(answer, result, size=answer_size(texts))
+
+
+def answer(result: EntitiesResult) -> EntitiesAnswer:
+    """What our own clients read."""
+    first, *rest = map(text_answer, result.texts)
     return EntitiesAnswer(
-        tokens=first.tokens, entities=first.entities, results=rest, model=reading.model, version=reading.version
+        tokens=first.tokens, entities=first.entities, results=rest, model=result.model, version=result.version
     )
 
 
-def flat(sentences: Sequence[Sentence]) -> TextEntities:
-    """A text's sentences, one after the other."""
-    return TextEntities.model_validate(
-        {
-            "tokens": [token for sentence in sentences for token in sentence.tokens],
-            "entities": [entity for sentence in sentences for entity in sentence.entities],
-        }
-    )
+def answer_size(texts: list[str]) -> int:
+    """Bytes, about, that building the answer to some texts goes through: a token's object for every few letters."""
+    return 32 * sum(map(len, texts))

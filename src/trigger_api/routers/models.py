@@ -22,7 +22,7 @@ Version = Annotated[str | None, Query(max_length=64, description="a number, a la
 @router.get("")
 async def list_models(service: Served) -> list[ModelStatus]:
     """Every version of every model; a task's first is its default."""
-    return [_status(entry) for entry in service.registry.entries]
+    return [_status(entry) for entry in service.registry.versions]
 
 
 @router.get("/{name}")

@@ -6,13 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form
 
+from trigger_api.routers.answers import object_answers
 from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served, WholeForm
-from trigger_api.schemas import FoundObject, FractionBox, ObjectsAnswer, PixelBox
-from trigger_api.tasks.objects.task import Thing, View, Wanted
+from trigger_api.schemas import ObjectsAnswer
+from trigger_api.tasks.objects.task import DetectionOptions, Objects
 
 router = APIRouter(prefix="/v1", tags=["objects"], dependencies=[WholeForm])
 
-_DEFAULT = Wanted()
+_DEFAULT = DetectionOptions()
 
 
 @router.post("/objects")
@@ -30,34 +31,13 @@ async def find_objects(
     max_results: Annotated[int, Form(alias="maxResults", ge=1, le=100, description="most objects")] = _DEFAULT.most,
 ) -> ObjectsAnswer:
     """Say which things of everyday life a photo shows, and where."""
-    wanted = Wanted(score_th, nms_iou, min_height, min_width, max_results)
-    view = await service.objects.find(await image.read(), wanted, model=model, version=version)
+    options = DetectionOptions(score_th, nms_iou, min_height, min_width, max_results)
+    result = await service.task(Objects).predict(await image.read(), options, model=model, version=version)
     return ObjectsAnswer(
-        detected=bool(view.things),
-        objects=found(view),
-        width=view.width,
-        height=view.height,
-        model=view.model,
-        version=view.version,
+        detected=bool(result.objects),
+        objects=object_answers(result),
+        width=result.width,
+        height=result.height,
+        model=result.model,
+        version=result.version,
     )
-
-
-def found(view: View) -> list[FoundObject]:
-    """The things of an answer."""
-    return [
-        FoundObject(
-            label=thing.label,
-            score=thing.score,
-            box=_pixels(thing, view),
-            normalized=FractionBox(
-                x=thing.left, y=thing.top, width=thing.right - thing.left, height=thing.bottom - thing.top
-            ),
-        )
-        for thing in view.things
-    ]
-
-
-def _pixels(thing: Thing, view: View) -> PixelBox:
-    left, right = (round(edge * view.width) for edge in (thing.left, thing.right))
-    top, bottom = (round(edge * view.height) for edge in (thing.top, thing.bottom))
-    return PixelBox(x=left, y=top, width=max(right - left, 1), height=max(bottom - top, 1))

@@ -8,11 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, File, Form, UploadFile
 from pydantic import StringConstraints
 
-from trigger_api.errors import Unprocessable
 from trigger_api.routers.deps import ModelName, ModelVersion, Served, WholeForm
 from trigger_api.schemas import Detection, HeardWord, Sensitivity, TriggerAnswer
-from trigger_api.service import Service
-from trigger_api.tasks.trigger.task import TriggerResult
+from trigger_api.tasks.trigger.task import Trigger, TriggerResult
 
 router = APIRouter(prefix="/v1", tags=["trigger"], dependencies=[WholeForm])
 
@@ -32,49 +30,38 @@ async def detect(
     word: Annotated[list[Word] | None, Form(max_length=64, description=_WORDS)] = None,
 ) -> TriggerAnswer:
     """Say whether trigger words are in a recording, and when each one ends."""
-    if not word:
-        return answer([await hear(service, audio, model, version, sensitivity, threshold)])
-    if model or version:
-        raise Unprocessable("give a model or words, not both")
-    data = await audio.read()
-    return answer(await service.trigger.detect_words(data, word, sensitivity=sensitivity, threshold=threshold))
-
-
-async def hear(
-    service: Service,
-    audio: UploadFile,
-    model: str | None = None,
-    version: str | None = None,
-    sensitivity: Sensitivity | None = None,
-    threshold: float | None = None,
-) -> TriggerResult:
-    """Run the task on an uploaded recording."""
-    return await service.trigger.detect(
-        await audio.read(), model=model, version=version, sensitivity=sensitivity, threshold=threshold
+    results = await service.task(Trigger).predict(
+        await audio.read(),
+        model=model,
+        version=version,
+        words=word or (),
+        sensitivity=sensitivity,
+        threshold=threshold,
     )
+    return answer(results)
 
 
-def answer(heard: Sequence[TriggerResult]) -> TriggerAnswer:
+def answer(results: Sequence[TriggerResult]) -> TriggerAnswer:
     """What our own clients read."""
-    hits = sorted(((hit, one.word) for one in heard for hit in one.detections), key=lambda pair: pair[0].time_ms)
+    hits = sorted(((hit, one.word) for one in results for hit in one.detections), key=lambda pair: pair[0].time_ms)
     return TriggerAnswer(
         detected=bool(hits),
         timestamps=[hit.time_ms for hit, _ in hits],
         detections=[Detection(word=word, time_ms=hit.time_ms, score=hit.score) for hit, word in hits],
-        duration_ms=heard[0].duration_ms,
-        threshold=heard[0].threshold,
-        model=heard[0].model,
-        version=heard[0].version,
-        words=[_word(one) for one in heard],
+        duration_ms=results[0].duration_ms,
+        threshold=results[0].threshold,
+        model=results[0].model,
+        version=results[0].version,
+        words=[_word(one) for one in results],
     )
 
 
-def _word(heard: TriggerResult) -> HeardWord:
+def _word(result: TriggerResult) -> HeardWord:
     return HeardWord(
-        word=heard.word,
-        detected=bool(heard.detections),
-        timestamps=[hit.time_ms for hit in heard.detections],
-        threshold=heard.threshold,
-        model=heard.model,
-        version=heard.version,
+        word=result.word,
+        detected=bool(result.detections),
+        timestamps=[hit.time_ms for hit in result.detections],
+        threshold=result.threshold,
+        model=result.model,
+        version=result.version,
     )

@@ -15,6 +15,7 @@ from trigger_api.registry import ModelVersion, State
 from trigger_api.routers import v2_codec
 from trigger_api.routers.deps import Served, service_of
 from trigger_api.server.auth import Administrator
+from trigger_api.tasks.raw import Raw
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
@@ -52,7 +53,7 @@ async def model_version_infer(request: Request, name: str, version: str) -> Resp
 async def _infer(request: Request, name: str, version: str | None) -> Response:
     service, body = service_of(request), await request.body()
     asked, inputs = await service.engine.preprocess(v2_codec.decode, body, _json_length(request), size=len(body))
-    done = await service.compute.run(inputs, model=name, version=version)
+    done = await service.task(Raw).predict(inputs, model=name, version=version)
     size = sum(tensor.nbytes for tensor in done.outputs.values())
     body, length = await service.engine.preprocess(
         v2_codec.encode, asked, done.model, done.version, done.outputs, size=size
@@ -96,14 +97,14 @@ async def server_ready(service: Served) -> Answer:
 async def model_metadata(service: Served, name: str, version: str | None = None) -> Answer:
     """A model's tensors."""
     card = service.registry.find(None, name, version).card
-    served = [entry.card.version for entry in service.registry.entries if entry.card.name == name and entry.model]
+    served = [entry.card.version for entry in service.registry.versions if entry.card.name == name and entry.model]
     return {
         "name": card.name,
         "versions": [*served],
         "platform": "keras",
         "inputs": [v2_codec.describe(spec) for spec in card.inputs],
         "outputs": [v2_codec.describe(spec) for spec in card.outputs],
-        "parameters": {"lengths": [*card.lengths], "task": card.task},
+        "parameters": {"lengths": [*card.sequence_lengths], "task": card.task},
     }
 
 
@@ -118,7 +119,7 @@ async def model_ready(service: Served, name: str, version: str | None = None) ->
 @router.post("/repository/index")
 async def repository_index(service: Served, ready: Annotated[bool, Body(embed=True)] = False) -> list[Answer]:
     """Every version of every model, or only those that answer."""
-    return [_row(entry) for entry in service.registry.entries if entry.model or not ready]
+    return [_row(entry) for entry in service.registry.versions if entry.model or not ready]
 
 
 @router.post("/repository/models/{name}/load", dependencies=[Administrator])
@@ -135,7 +136,7 @@ async def repository_load(service: Served, name: str) -> Answer:
 async def repository_unload(service: Served, name: str) -> Answer:
     """Stop serving every version of a model."""
     service.registry.find(None, name)
-    for entry in service.registry.entries:
+    for entry in service.registry.versions:
         if entry.card.name == name:
             service.registry.unload(entry)
     return {}

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from trigger_api.model_card import CONVERTED_FILE, ModelCard, TensorSpec, weights
 from trigger_api.runtimes import openwakeword
 from trigger_api.scheduler import CompiledFunction
-
-RuntimeKind = Literal["auto", "tensorflow", "onnx"]
+from trigger_api.settings import RuntimeKind
 
 
 class LoadedModel(Protocol):

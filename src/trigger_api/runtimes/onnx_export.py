@@ -47,7 +47,7 @@ def convert(path: Path, card: ModelCard, digest: str, folder: Path) -> None:
 
 def _samples(network: keras_tensorflow.KerasModel, card: ModelCard) -> Mapping[str, Any]:
     """Inputs, and what Keras makes of them."""
-    length = min(card.lengths, default=0)
+    length = min(card.sequence_lengths, default=0)
     specs = [
         spec.model_copy(update={"shape": tuple(length if size < 0 else size for size in spec.shape)})
         for spec in card.inputs
@@ -63,8 +63,8 @@ def _noise(spec: TensorSpec, rng: np.random.Generator) -> NDArray[Any]:
     if spec.dtype == "uint8":  # pictures; in squares, since a file of single pixels' noise is larger than the weights
         squares = rng.integers(0, 256, (_SAMPLES, *(-(-side // _SQUARE) for side in shape[1:3]), *shape[3:]), np.uint8)
         return squares.repeat(_SQUARE, axis=1).repeat(_SQUARE, axis=2)[:, : shape[1], : shape[2]]
-    if spec.between:
-        return rng.choice(np.linspace(*spec.between, _VALUES), shape).astype(spec.dtype)
+    if spec.value_range:
+        return rng.choice(np.linspace(*spec.value_range, _VALUES), shape).astype(spec.dtype)
     if spec.dtype == "int32":
         return rng.integers(0, 2, shape, np.int32)  # indices that every embedding has
     return (rng.integers(-2, 3, shape) / 2).astype(np.float32)  # few values: fine noise would not compress

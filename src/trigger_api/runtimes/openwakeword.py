@@ -79,7 +79,7 @@ def card(path: Path) -> ModelCard:
         labels=(note.word,),
         inputs=(TensorSpec(name="embeddings", shape=(-1, EMBEDDING)),),
         outputs=(TensorSpec(name="scores", shape=(-1,)),),
-        lengths=(classifier.frames, _CLIP),
+        sequence_lengths=(classifier.frames, _CLIP),
         frame_ms=FRAME_MS,
         context=classifier.frames - 1,
         decision=note.decision,

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from trigger_api.errors import MALFORMED_JSON, ServiceError, format_validation_errors
+from trigger_api.errors import MALFORMED_JSON, ServiceError, format_fault, format_validation_errors
 
 PROBLEM_TYPE = "application/problem+json"
 

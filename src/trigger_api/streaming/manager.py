@@ -68,7 +68,7 @@ class StreamManager:
 
     def cards(self) -> list[ModelCard]:
         """The models that hear streams, each with the version that serves; the first is the default."""
-        names = dict.fromkeys(entry.card.name for entry in self._registry.entries if entry.card.task == "trigger")
+        names = dict.fromkeys(entry.card.name for entry in self._registry.versions if entry.card.task == "trigger")
         cards = [self._registry.find("trigger", name).card for name in names]
         return [card for card in cards if card.backbone]
 

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_api.errors import BadRequest
-from trigger_api.inference import Engine
 from trigger_api.model_card import ModelCard, TensorSpec
-from trigger_api.registry import Model, Registry
+from trigger_api.registry import Model
 from trigger_api.scheduler import BatchQueue, Tensors
+from trigger_api.tasks.base import Task
 
 
 @dataclass(frozen=True)
-class Computed:
+class RawResult:
     """A model's outputs, each with its batch axis."""
 
     outputs: Tensors
@@ -25,14 +25,12 @@ class Computed:
     version: str
 
 
-class Compute:
-    """The task: the same object serves every way in."""
+class Raw(Task):
+    """Computes a model of any task."""
 
-    def __init__(self, engine: Engine, registry: Registry) -> None:
-        self._engine = engine
-        self._registry = registry
+    name = "raw"
 
-    async def run(self, inputs: Mapping[str, NDArray[Any]], *, model: str, version: str | None = None) -> Computed:
+    async def predict(self, inputs: Mapping[str, NDArray[Any]], *, model: str, version: str | None = None) -> RawResult:
         """Compute a batch: every tensor leads with the batch axis.
 
         Raises:
@@ -45,7 +43,7 @@ class Compute:
             async with self._engine.deadline(queue.limits.deadline_s) as deadline:
                 answers = await self._engine.infer(queue, items, deadline)
             outputs = {name: np.stack([answer[name] for answer in answers]) for name in answers[0]}
-            return Computed(outputs, served.card.name, served.card.version)
+            return RawResult(outputs, served.card.name, served.card.version)
 
 
 def _queue(served: Model, inputs: Mapping[str, NDArray[Any]]) -> BatchQueue:
@@ -65,13 +63,13 @@ def _lengths(spec: TensorSpec, inputs: Mapping[str, NDArray[Any]]) -> list[int]:
     fits = len(shape) == len(spec.shape) and all(want in (-1, got) for want, got in zip(spec.shape, shape, strict=True))
     if not fits or inputs[spec.name].dtype != spec.dtype:
         raise BadRequest(f"input {spec.name!r} wants {spec.dtype} of shape {[-1, *spec.shape]}")
-    _check_entries(spec, inputs[spec.name])
+    _check_vocab(spec, inputs[spec.name])
     return [got for want, got in zip(spec.shape, shape, strict=True) if want < 0]
 
 
-def _check_entries(spec: TensorSpec, tensor: NDArray[Any]) -> None:
-    if spec.entries and tensor.size and not (tensor.min() >= 0 and tensor.max() < spec.entries):
-        raise BadRequest(f"input {spec.name!r} takes values from 0 to {spec.entries - 1}")
+def _check_vocab(spec: TensorSpec, tensor: NDArray[Any]) -> None:
+    if spec.vocab_size and tensor.size and not (tensor.min() >= 0 and tensor.max() < spec.vocab_size):
+        raise BadRequest(f"input {spec.name!r} takes values from 0 to {spec.vocab_size - 1}")
 
 
 def _items(inputs: Mapping[str, NDArray[Any]], card: ModelCard) -> list[Tensors]:

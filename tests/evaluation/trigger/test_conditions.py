@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from helpers.tiny_word import sound
 from trigger_api.datasets.speech import RATE
 from trigger_api.evaluation.trigger.conditions import condition
-
-from .fakes import sound
 
 
 @pytest.fixture

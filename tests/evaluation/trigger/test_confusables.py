@@ -3,13 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from helpers.tiny_word import detector, sound
 from trigger_api.datasets import pronunciation
 from trigger_api.datasets.speech import Samples
 from trigger_api.datasets.tts import Line, Voice
 from trigger_api.evaluation.trigger import confusables as module
 from trigger_api.evaluation.trigger.confusables import evaluate_confusables, sample
-
-from .fakes import detector, sound
 
 VOICES = [
     *(Voice("flite", name) for name in ("ann", "bob", "mute")),

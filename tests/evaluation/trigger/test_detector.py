@@ -7,7 +7,8 @@ import onnx
 import onnxruntime
 import pytest
 
-import wake_words
+from helpers import wake_words
+from helpers.tiny_word import card, detector, sound
 from trigger_api.datasets.speech import RATE
 from trigger_api.evaluation.trigger import detector as module
 from trigger_api.evaluation.trigger.detector import load
@@ -15,8 +16,6 @@ from trigger_api.model_card import CARD_FILE, CONVERTED_FILE, WEIGHTS_FILE, read
 from trigger_api.registry import BUNDLED
 from trigger_api.runtimes import digest
 from trigger_api.training.trigger.embedder import Embedder
-
-from .fakes import card, detector, sound
 
 pytest.importorskip("tensorflow")
 pytest.importorskip("tf2onnx")
@@ -71,7 +70,7 @@ def heard(context: int) -> Any:
 @pytest.mark.parametrize("lengths", [(4, 20), (4, 400)])
 def test_scores_are_those_of_the_embeddings_in_windows_of_any_length(folder: Path, lengths: tuple[int, ...]) -> None:
     session = onnxruntime.InferenceSession(folder / CONVERTED_FILE)
-    rewrite(folder, lengths=lengths)
+    rewrite(folder, sequence_lengths=lengths)
     found = load(folder).scores(NOISE)
     assert len(found) == 257  # of 20 s and the half second after
     np.testing.assert_allclose(found, session.run(None, {"embeddings": heard(STEPS - 1)[None]})[0][0], atol=1e-5)

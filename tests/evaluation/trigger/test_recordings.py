@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from helpers.tiny_word import detector, sound
 from trigger_api.datasets.speech import RATE
 from trigger_api.evaluation.trigger import recordings as module
 from trigger_api.evaluation.trigger.recordings import evaluate_trigger
-
-from .fakes import detector, sound
 
 
 @pytest.fixture

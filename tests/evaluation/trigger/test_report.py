@@ -3,10 +3,9 @@ import json
 from rich.console import Console
 from rich.table import Table
 
+from helpers.tiny_word import detector, sound
 from trigger_api.evaluation.trigger.report import missed_figures, named_clips, operating_points, point_figures, tables
 from trigger_api.evaluation.trigger.scoring import Clip, Word, score, without_word
-
-from .fakes import detector, sound
 
 WORD = Word(1.0, 1.2, 1.7)
 

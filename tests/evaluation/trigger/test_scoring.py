@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
+from helpers.tiny_word import detector, sound
 from trigger_api.datasets.speech import Samples
 from trigger_api.evaluation.trigger.scoring import Clip, EvaluationRun, Word, percentile_ms, score, without_word
-
-from .fakes import detector, sound
 
 WORD = Word(1.0, 1.2, 1.7)
 

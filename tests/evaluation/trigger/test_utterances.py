@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from helpers.tiny_word import detector, sound
 from trigger_api.datasets.speech import RATE
 from trigger_api.evaluation.trigger import utterances as module
 from trigger_api.evaluation.trigger.utterances import evaluate_utterances
-
-from .fakes import detector, sound
 
 HEADER = "file,speaker,transcript,word_start_s,word_end_s,phone\n"
 CORPUS = {

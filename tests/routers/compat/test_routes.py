@@ -3,7 +3,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from conftest import beeps, encode
+from helpers.beep import beeps, encode
 
 
 async def test_predict_answers_in_the_originals_shape(client: httpx.AsyncClient, two_beeps: bytes) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from printed import write
+from helpers.printed_digits import write
 from trigger_api.tasks.digits.binarization import WORK_SIDE, find_ink
 
 Pixels = NDArray[np.uint8]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from printed import digit
+from helpers.printed_digits import digit
 from trigger_api.tasks.digits.mnist import BOX, SIDE, normalise
 
 

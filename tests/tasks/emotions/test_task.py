@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smiles import LABELS, mood_card
+from helpers.tiny_emotions import LABELS, mood_card
 from trigger_api.scheduler import Tensors
 from trigger_api.tasks.emotions.task import BOXES, EMOTIONS, IMAGE, SCORES, prepare, read
 from trigger_api.tasks.faces.task import Face

@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 
 from helpers.threads import note_threads
-from places import VOCABULARY, PlaceNetwork, add_places
+from helpers.tiny_ner import VOCABULARY, PlaceNetwork, add_places
 from trigger_api.errors import TooLarge, UnknownModel
 from trigger_api.inference import Engine
 from trigger_api.model_card import ModelCard
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Loader, Registry, State
 from trigger_api.repository import discover
+from trigger_api.tasks import Context
 from trigger_api.tasks.entities import task as task
 from trigger_api.tasks.entities.tagger import VOCABULARY_FILE
-from trigger_api.tasks.entities.task import TASK, Entities, Reading, load_assets
+from trigger_api.tasks.entities.task import Entities, EntitiesResult
 
 OTHER_VOCABULARY = (*VOCABULARY[:-5], *VOCABULARY[-4:], VOCABULARY[-5])  # the special pieces keep their rows
 
@@ -34,43 +35,43 @@ def entities(tmp_path: Path, engine: Engine) -> Entities:
 
 
 def registry_of(root: Path, engine: Engine, load: Loader) -> Registry:
-    made = Registry(discover(root), load, engine.scheduler, Metrics(), assets={TASK: load_assets})
+    made = Registry(discover(root), load, engine.scheduler, Metrics(), assets={Entities.name: Entities.load_assets})
     made.load_all()
     return made
 
 
 def serve(engine: Engine, registry: Registry) -> Entities:
-    return Entities(engine, registry, most_characters=2_000)
+    return Entities(Context(engine, registry, max_text_characters=2_000))
 
 
-def found(reading: Reading) -> list[list[str]]:
-    return [[entity.text for sentence in text for entity in sentence.entities] for text in reading.texts]
+def found(result: EntitiesResult) -> list[list[str]]:
+    return [[entity.text for sentence in text for entity in sentence.entities] for text in result.texts]
 
 
 async def test_every_text_is_read_by_itself(entities: Entities) -> None:
-    reading = await entities.find(["I love Paris. I love Rome.", "", "Rome"])
-    assert found(reading) == [["Paris", "Rome"], [], ["Rome"]]
-    assert (reading.model, reading.version) == ("tiny", "3")
+    result = await entities.predict(["I love Paris. I love Rome.", "", "Rome"])
+    assert found(result) == [["Paris", "Rome"], [], ["Rome"]]
+    assert (result.model, result.version) == ("tiny", "3")
 
 
 async def test_items_of_different_lengths_are_answered_in_order(entities: Entities) -> None:
     texts = ["Paris", "love " * 40 + "Rome", "Rome", "love " * 90 + "Paris"]
-    assert found(await entities.find(texts)) == [["Paris"], ["Rome"], ["Rome"], ["Paris"]]
+    assert found(await entities.predict(texts)) == [["Paris"], ["Rome"], ["Rome"], ["Paris"]]
 
 
 async def test_many_callers_are_answered_at_once(entities: Entities) -> None:
-    readings = await asyncio.gather(*(entities.find([f"I love {place}"]) for place in ["Paris", "Rome"] * 8))
-    assert [found(reading) for reading in readings] == [[["Paris"]], [["Rome"]]] * 8
+    results = await asyncio.gather(*(entities.predict([f"I love {place}"]) for place in ["Paris", "Rome"] * 8))
+    assert [found(result) for result in results] == [[["Paris"]], [["Rome"]]] * 8
 
 
 async def test_texts_too_long_together_are_refused(entities: Entities) -> None:
     with pytest.raises(TooLarge, match="2000 characters"):
-        await entities.find(["x" * 1_500, "x" * 501])
+        await entities.predict(["x" * 1_500, "x" * 501])
 
 
 async def test_an_unknown_model_is_refused(entities: Entities) -> None:
     with pytest.raises(UnknownModel, match="tiny"):
-        await entities.find(["Paris"], model="huge")
+        await entities.predict(["Paris"], model="huge")
 
 
 async def test_an_old_version_keeps_its_vocabulary_while_a_new_one_is_loaded(tmp_path: Path, engine: Engine) -> None:
@@ -91,16 +92,16 @@ async def test_an_old_version_keeps_its_vocabulary_while_a_new_one_is_loaded(tmp
     swap = asyncio.create_task(asyncio.to_thread(registry.sync, discover(new)))
     try:
         assert await asyncio.to_thread(entered.wait, 10)
-        assert found(await entities.find(["I love Paris"])) == [["Paris"]]
-        with registry.acquire(TASK, "tiny", "3") as pinned:
+        assert found(await entities.predict(["I love Paris"])) == [["Paris"]]
+        with registry.acquire(Entities.name, "tiny", "3") as pinned:
             before = pinned.assets
             go_on.set()
             await swap
             assert pinned.assets is before
     finally:
         go_on.set()
-    assert found(await entities.find(["I love Paris"])) == [["Paris"]]
-    with registry.acquire(TASK, "tiny", "3") as fresh:
+    assert found(await entities.predict(["I love Paris"])) == [["Paris"]]
+    with registry.acquire(Entities.name, "tiny", "3") as fresh:
         assert fresh.assets is not before
 
 
@@ -108,12 +109,12 @@ async def test_a_version_without_its_vocabulary_does_not_serve(tmp_path: Path, e
     add_places(tmp_path / "tiny")
     (tmp_path / "tiny" / VOCABULARY_FILE).unlink()
     registry = registry_of(tmp_path, engine, lambda path, card: PlaceNetwork())
-    (entry,) = registry.entries
+    (entry,) = registry.versions
     assert entry.state is State.FAILED
     assert str(tmp_path) not in entry.reason
 
 
 async def test_a_tagger_reads_in_the_bounded_pool(entities: Entities, monkeypatch: pytest.MonkeyPatch) -> None:
     threads = note_threads(monkeypatch, task, "_read")
-    await entities.find(["I love Paris"])
+    await entities.predict(["I love Paris"])
     assert threads == ["preprocess"]

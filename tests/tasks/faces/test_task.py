@@ -13,14 +13,14 @@ import PIL.Image
 import pytest
 import skimage.data
 
-from smiles import FACE, astronaut, crowd, encoded
+from helpers.tiny_emotions import FACE, astronaut, crowd, encoded
 from trigger_api.media.boxes import iou
 from trigger_api.media.image import ImageLimits, Pixels, decode
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import State
 from trigger_api.service import Service
 from trigger_api.settings import Settings
-from trigger_api.tasks.faces.task import TASK, Face
+from trigger_api.tasks.faces.task import Face, Faces
 
 PHOTOS = sorted((Path(__file__).parents[3] / "shared/data/faces").glob("*.jpg"))
 
@@ -28,8 +28,8 @@ PHOTOS = sorted((Path(__file__).parents[3] / "shared/data/faces").glob("*.jpg"))
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
     made = Service(Settings(), Metrics())
-    for entry in made.registry.entries:
-        if entry.card.task == TASK:
+    for entry in made.registry.versions:
+        if entry.card.task == Faces.name:
             made.registry.load(entry)
             assert (entry.state, entry.reason) == (State.READY, "")
     yield made
@@ -71,7 +71,7 @@ def same(faces: Sequence[Face], expected: Sequence[Any]) -> None:
     ],
 )
 async def test_the_same_faces_as_the_package(service: Service, package: Any, pixels: Pixels) -> None:
-    sight = await service.faces.find(encoded(pixels))
+    sight = await service.task(Faces).predict(encoded(pixels))
     assert (sight.height, sight.width) == pixels.shape[:2]
     same(sight.faces, package.detect_faces(pixels))
 
@@ -81,13 +81,13 @@ async def test_the_same_faces_as_the_package(service: Service, package: Any, pix
 async def test_the_same_faces_on_all_photos_at_hand(service: Service, package: Any) -> None:
     for path in PHOTOS:
         pixels = decode(path.read_bytes(), ImageLimits()).pixels
-        same((await service.faces.find(path.read_bytes())).faces, package.detect_faces(pixels))
+        same((await service.task(Faces).predict(path.read_bytes())).faces, package.detect_faces(pixels))
 
 
 async def test_many_photos_at_once_are_answered_as_each_alone(service: Service) -> None:
     photos = [encoded(pixels) for pixels in (astronaut(), crowd(1, 3, 120), skimage.data.coffee(), astronaut()[::-1])]
-    together = await asyncio.gather(*(service.faces.find(photo) for photo in photos * 3))
-    alone = [await service.faces.find(photo) for photo in photos]
+    together = await asyncio.gather(*(service.task(Faces).predict(photo) for photo in photos * 3))
+    alone = [await service.task(Faces).predict(photo) for photo in photos]
     for one, other in zip(together, alone * 3, strict=True):
         assert len(one.faces) == len(other.faces)
         for face, same_face in zip(one.faces, other.faces, strict=True):
@@ -95,18 +95,18 @@ async def test_many_photos_at_once_are_answered_as_each_alone(service: Service) 
 
 
 async def test_a_threshold(service: Service) -> None:
-    many = (await service.faces.find(encoded(crowd(2, 4, 64)), threshold=0.0)).faces
+    many = (await service.task(Faces).predict(encoded(crowd(2, 4, 64)), threshold=0.0)).faces
     assert [face.score for face in many] == sorted((face.score for face in many), reverse=True)
-    few = (await service.faces.find(encoded(crowd(2, 4, 64)), threshold=0.999)).faces
+    few = (await service.task(Faces).predict(encoded(crowd(2, 4, 64)), threshold=0.999)).faces
     assert len(few) < len(many)
 
 
 async def test_a_large_photo_is_answered_in_its_own_pixels(service: Service) -> None:
     large = PIL.Image.fromarray(astronaut()).resize((2048, 2048))
-    (face,) = (await service.faces.find(encoded(np.asarray(large), "JPEG"))).faces
+    (face,) = (await service.task(Faces).predict(encoded(np.asarray(large), "JPEG"))).faces
     assert iou(np.array([face.box]), np.array([FACE], np.float64) * 4)[0, 0] > 0.6
 
 
 def test_the_weights_are_named(service: Service) -> None:
-    folder = Path(str(service.registry.find(TASK).path)).parents[1]
+    folder = Path(str(service.registry.find(Faces.name).path)).parents[1]
     assert sorted(path.name for path in folder.iterdir()) == ["mtcnn-onet", "mtcnn-pnet", "mtcnn-rnet"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import BeepNetwork, beeps, embedding_card, encode, trigger_card
+from helpers.beep import BeepNetwork, beeps, embedding_card, encode, trigger_card
 from trigger_api.errors import DeadlineExceeded, NotReady, TooLarge, UnknownModel
 from trigger_api.inference import Engine
 from trigger_api.media.audio import Audio, AudioLimits, decode
@@ -16,6 +16,7 @@ from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import ModelVersion, Registry
 from trigger_api.runtimes import LoadedModel
 from trigger_api.scheduler import CompiledFunction, Tensors
+from trigger_api.tasks import Context
 from trigger_api.tasks.trigger import task as module
 from trigger_api.tasks.trigger.task import Trigger
 from trigger_api.tasks.trigger.words import acquire
@@ -62,14 +63,14 @@ async def task(network: BeepNetwork) -> AsyncIterator[Trigger]:
 
     registry = Registry([ModelVersion(card, Path()) for card in cards], load, engine.scheduler, Metrics())
     await asyncio.to_thread(registry.load_all)
-    yield Trigger(engine, registry, AudioLimits(seconds=180))
+    yield Trigger(Context(engine, registry, audio=AudioLimits(seconds=180)))
     network.gate.set()
     await engine.close(5)
 
 
 async def ends(task: Trigger, wanted: Sequence[float], seconds: float, **options: object) -> list[int]:
     model = str(options.get("model", "beep"))
-    heard = await task.detect(encode(beeps(wanted, seconds=seconds)), model=model)
+    (heard,) = await task.predict(encode(beeps(wanted, seconds=seconds)), model=model)
     assert heard.duration_ms == round(seconds * 1000)
     return [hit.time_ms for hit in heard.detections]
 
@@ -90,7 +91,7 @@ class TestAnyLength:
         assert await ends(task, [], 12.3, model=model) == []
 
     async def test_a_single_sample(self, task: Trigger, model: str) -> None:
-        heard = await task.detect(encode(np.zeros(1, np.float32)), model=model)
+        (heard,) = await task.predict(encode(np.zeros(1, np.float32)), model=model)
         assert heard.detections == ()
 
 
@@ -101,15 +102,15 @@ async def test_a_word_at_the_very_end_is_heard_within_the_recording(task: Trigge
 
 async def test_the_callers_threshold_counts(task: Trigger) -> None:
     data = encode(beeps([1.0], seconds=2))
-    assert (await task.detect(data, threshold=0.9)).threshold == 0.9
-    assert (await task.detect(data)).threshold == 0.5
+    assert (await task.predict(data, threshold=0.9))[0].threshold == 0.9
+    assert (await task.predict(data))[0].threshold == 0.5
 
 
 async def test_its_errors(task: Trigger, network: BeepNetwork) -> None:
     with pytest.raises(UnknownModel):
-        await task.detect(b"", model="nix")
+        await task.predict(b"", model="nix")
     with pytest.raises(TooLarge):
-        await task.detect(encode(np.zeros(16_000 * 181, np.float32)))
+        await task.predict(encode(np.zeros(16_000 * 181, np.float32)))
 
 
 async def test_a_late_answer_is_no_answer(network: BeepNetwork) -> None:
@@ -120,7 +121,7 @@ async def test_a_late_answer_is_no_answer(network: BeepNetwork) -> None:
     registry.load_all()
     network.gate.clear()
     with pytest.raises(DeadlineExceeded):
-        await Trigger(engine, registry, AudioLimits()).detect(encode(beeps([1.0], seconds=2)))
+        await Trigger(Context(engine, registry)).predict(encode(beeps([1.0], seconds=2)))
     network.gate.set()
     await engine.close(5)
 
@@ -132,10 +133,10 @@ async def test_words_hear_one_decoding_and_answer_as_each_alone(task: Trigger, m
         times.append(1)
         return decode(*args)  # type: ignore[arg-type]
 
-    alone = [await task.detect(data, model=name) for name in ("beep", "exercise")]
+    alone = [result for name in ("beep", "exercise") for result in await task.predict(data, model=name)]
     monkeypatch.setattr(module, "decode", counted)
-    assert await task.detect_words(data, ["*"]) == alone
-    assert await task.detect_words(data, ["exercise", "beep"]) == alone[::-1]
+    assert await task.predict(data, words=["*"]) == alone
+    assert await task.predict(data, words=["exercise", "beep"]) == alone[::-1]
     assert len(times) == 2
 
 
@@ -143,7 +144,7 @@ async def test_every_word_where_there_is_none() -> None:
     engine = Engine(inference_threads=1, preprocess_threads=1, preprocess_queue=9)
     registry = Registry([], lambda path, card: BeepNetwork(), engine.scheduler, Metrics())
     with pytest.raises(UnknownModel):
-        await Trigger(engine, registry, AudioLimits()).detect_words(b"", ["*"])
+        await Trigger(Context(engine, registry)).predict(b"", words=["*"])
     await engine.close(5)
 
 
@@ -186,9 +187,9 @@ async def test_the_backbone_hears_a_recording_once_whatever_words_are_asked_for(
     registry = Registry([ModelVersion(card, Path()) for card in cards], words.load, engine.scheduler, Metrics())
     registry.load_all()
     words.asked.clear()
-    task = Trigger(engine, registry, AudioLimits())
+    task = Trigger(Context(engine, registry))
     data = encode(beeps([0.2], seconds=0.3))  # two windows, a batch of each model
-    results = await task.detect_words(data, ["*"])
+    results = await task.predict(data, words=["*"])
     assert [result.word for result in results] == words.names
     assert {result.detections for result in results} == {results[0].detections}
     assert sorted(words.asked) == sorted(["beep-embedding", *words.names])
@@ -212,7 +213,7 @@ async def test_before_a_recording_there_was_silence(engine: Engine) -> None:
     entries = [ModelVersion(card, Path()), ModelVersion(embedding_card(), Path())]
     registry = Registry(entries, lambda path, card: LoadedModel(), engine.scheduler, Metrics())
     registry.load_all()
-    result = await Trigger(engine, registry, AudioLimits()).detect(encode(beeps([], seconds=0.4)))
+    (result,) = await Trigger(Context(engine, registry)).predict(encode(beeps([], seconds=0.4)))
     first, *_ = result.detections
     assert first.time_ms == 160
 
@@ -222,7 +223,7 @@ async def test_a_head_waits_for_its_backbone(engine: Engine) -> None:
     registry = Registry(entries, lambda path, card: BeepNetwork(), engine.scheduler, Metrics())
     registry.load(entries[0])
     with pytest.raises(NotReady, match="embedding/beep-embedding/1 is not loaded yet") as refused:
-        await Trigger(engine, registry, AudioLimits()).detect(b"")
+        await Trigger(Context(engine, registry)).predict(b"")
     assert refused.value.retry_after == 2
 
 

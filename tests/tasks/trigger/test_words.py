@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import trigger_card
+from helpers.beep import trigger_card
 from trigger_api.errors import UnknownModel, Unprocessable
 from trigger_api.model_card import Decision
 from trigger_api.tasks.trigger.words import decision_for, keyword, model_for_word, models_for_words

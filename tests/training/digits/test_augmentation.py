@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from printed import digit
+from helpers.printed_digits import digit
 from trigger_api.tasks.digits.mnist import normalise
 from trigger_api.training.digits.augmentation import Distortion
 

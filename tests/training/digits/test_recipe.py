@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from printed import LABELS, digit
+from helpers.printed_digits import LABELS, digit
 from trigger_api.cli.main import app
 from trigger_api.datasets.mnist import read_images, read_labels
 from trigger_api.evaluation.digits import evaluate_digits

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from stripes import EASY, PLAN, split
+from helpers.synthetic_faces import EASY, PLAN, split
 from trigger_api.cli.main import app
 from trigger_api.datasets.fer2013 import LABELS
 from trigger_api.evaluation.emotions.calibration import softmax

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from stripes import EASY, PLAN, split
+from helpers.synthetic_faces import EASY, PLAN, split
 from trigger_api.datasets.fer2013 import ELECTED, LABELS
 from trigger_api.evaluation.emotions.calibration import softmax
 from trigger_api.evaluation.emotions.scores import evaluate_emotions

@@ -17,7 +17,7 @@ from trigger_api.media.letterbox import GREY
 from trigger_api.model_card import ModelCard, read_card
 from trigger_api.runtimes import LoadOptions, load
 from trigger_api.scheduler import CompiledFunction
-from trigger_api.tasks.emotions.task import Expression, read
+from trigger_api.tasks.emotions.task import FaceEmotion, read
 
 BATCH = 16
 _ACROSS = 2  # faces beside each other, and above each other, on the canvas of a model that looks at whole photos
@@ -131,7 +131,7 @@ def _page(faces: Faces, corners: NDArray[np.int64], size: int, shape: tuple[int,
     return page
 
 
-def _nearest(seen: Sequence[Expression], corner: NDArray[np.int64], size: int) -> Table:
+def _nearest(seen: Sequence[FaceEmotion], corner: NDArray[np.int64], size: int) -> Table:
     """What is said of the face seen that overlaps this one most: half at least, else zeros."""
     down, across = corner + size / 2
     half = np.array([_WIDE, _HIGH]) * size / 2

@@ -24,7 +24,7 @@ def time_entities(model: Path, text: str = SENTENCE, rounds: int = 300) -> dict[
     import keras
 
     card = read_card(model)
-    tagger = Tagger.load(model, card.labels, card.lengths)
+    tagger = Tagger.load(model, card.labels, card.sequence_lengths)
     score = scorer(keras.models.load_model(model / WEIGHTS_FILE, compile=False, safe_mode=True))
     took = []
     for _ in range(rounds):

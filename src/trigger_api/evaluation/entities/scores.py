@@ -97,7 +97,7 @@ def evaluate_entities(
     import keras
 
     card = read_card(model)
-    tagger = Tagger.load(model, card.labels, card.lengths)
+    tagger = Tagger.load(model, card.labels, card.sequence_lengths)
     network = keras.models.load_model(model / WEIGHTS_FILE, compile=False, safe_mode=True)
     chosen = [sample for sample in read_conll(file) if part in (None, sample.part)]
     samples = [_lowered(sample) if lower else sample for sample in chosen]

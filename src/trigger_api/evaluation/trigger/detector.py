@@ -133,7 +133,7 @@ class _Scorer:
 
     def _scores(self, embeddings: Embeddings) -> Scores:
         """Scores ``[T - context]`` of embeddings ``[T, 96]``, from windows that overlap by the context."""
-        lengths, context = self._card.lengths, self._card.context
+        lengths, context = self._card.sequence_lengths, self._card.context
         length = min((one for one in lengths if one >= len(embeddings)), default=max(lengths))
         run, name, output = self._run(length), self._card.inputs[0].name, self._card.outputs[0].name
         windows = (

@@ -12,10 +12,11 @@ import PIL.ImageFont
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
 
-from trigger_api.routers import digits
+from trigger_api.routers.answers import digit_answer
 from trigger_api.routers.compat.body import json_body, read_json
 from trigger_api.routers.deps import Served, decoded
 from trigger_api.schemas import ImagePredictAnswer, ImagePredictRequest
+from trigger_api.tasks.digits.task import Digits
 
 router = APIRouter(tags=["compatible"])
 
@@ -32,12 +33,12 @@ def sample_image_request() -> ImagePredictRequest:
 async def image_predict(request: Request, service: Served) -> ImagePredictAnswer:
     """The original digit service: a picture in base64."""
     body = await read_json(_ImageRequest, request, service)
-    reading = await service.digits.read(await decoded(service, body.image))
+    result = await service.task(Digits).predict(await decoded(service, body.image))
     return ImagePredictAnswer(
-        img_shape=(reading.width, reading.height),
-        prediction=reading.digits[0].value if reading.digits else None,
-        digits=[digits.found(digit) for digit in reading.digits],
-        numbers=list(reading.numbers),
+        img_shape=(result.width, result.height),
+        prediction=result.digits[0].value if result.digits else None,
+        digits=[digit_answer(digit) for digit in result.digits],
+        numbers=list(result.numbers),
     )
 
 

@@ -8,10 +8,10 @@ from pydantic import TypeAdapter
 from trigger_api.errors import FAILED_IMAGE, MalformedJson, Unprocessable, UnreadableMedia, UnsupportedMedia
 from trigger_api.routers.compat.body import json_body, read_json
 from trigger_api.routers.deps import Served, decoded
-from trigger_api.routers.emotions import faces, ranked, whole
 from trigger_api.schemas import EmotionFace, EmotionPicture, EmotionPictureAndFaces, EmotionProbability, EmotionRequest
 from trigger_api.service import Service
-from trigger_api.tasks.emotions.task import Portrait
+from trigger_api.tasks.emotions.pictures import annotated_photo, face_crops
+from trigger_api.tasks.emotions.task import Emotions, EmotionsResult
 
 router = APIRouter(tags=["compatible"])
 
@@ -35,20 +35,20 @@ async def predict_uploaded_emotions(request: Request, service: Served) -> Emotio
 @router.post("/predict_img_only_api", openapi_extra=_BODY, response_model_exclude_none=True)
 async def predict_emotions_picture(request: Request, service: Served) -> EmotionPicture:
     """The same without the faces, for a camera."""
-    portrait = await _read(request, service)
-    return await service.engine.preprocess(_picture, portrait, service.settings.jpeg_quality)
+    result = await _read(request, service)
+    return await service.engine.preprocess(_picture, result, service.settings.jpeg_quality)
 
 
 async def _read_faces(request: Request, service: Service) -> EmotionPictureAndFaces:
-    portrait = await _read(request, service)
-    return await service.engine.preprocess(_picture_and_faces, portrait, service.settings.jpeg_quality)
+    result = await _read(request, service)
+    return await service.engine.preprocess(_picture_and_faces, result, service.settings.jpeg_quality)
 
 
-async def _read(request: Request, service: Service) -> Portrait:
-    wanted = await _wanted(request, service)
+async def _read(request: Request, service: Service) -> EmotionsResult:
+    wanted, task = await _wanted(request, service), service.task(Emotions)
     try:
         data = await decoded(service, wanted.image)
-        return await service.emotions.read(data, model=_model(wanted, service.emotions.names))
+        return await task.predict(data, model=_model(wanted, task.models))
     except (UnreadableMedia, UnsupportedMedia):
         raise UnreadableMedia(FAILED_IMAGE) from None
 
@@ -65,23 +65,23 @@ def _model(wanted: EmotionRequest, names: list[str]) -> str | None:
     return next((name for name in (wanted.model, _FALLBACK) if name in names), None)
 
 
-def _picture(portrait: Portrait, quality: int) -> EmotionPicture:
-    found = bool(portrait.faces)
-    return EmotionPicture(found=found, image=whole(portrait, quality) if found else None)
+def _picture(result: EmotionsResult, quality: int) -> EmotionPicture:
+    found = bool(result.faces)
+    return EmotionPicture(found=found, image=annotated_photo(result, quality) if found else None)
 
 
-def _picture_and_faces(portrait: Portrait, quality: int) -> EmotionPictureAndFaces:
-    if not portrait.faces:
+def _picture_and_faces(result: EmotionsResult, quality: int) -> EmotionPictureAndFaces:
+    if not result.faces:
         return EmotionPictureAndFaces(found=False)
-    pairs = zip(portrait.faces, faces(portrait, quality), strict=True)
+    pairs = zip(result.faces, face_crops(result, quality), strict=True)
     return EmotionPictureAndFaces(
         found=True,
-        image=whole(portrait, quality),
+        image=annotated_photo(result, quality),
         faces=[
             EmotionFace(
                 face=picture,
-                prediction=[EmotionProbability(emotion=x, probability=p) for x, p in ranked(expression, portrait)],
+                prediction=[EmotionProbability(emotion=x, probability=p) for x, p in result.ranked(face_emotion)],
             )
-            for expression, picture in pairs
+            for face_emotion, picture in pairs
         ],
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
 
+from trigger_api.routers.answers import text_answer
 from trigger_api.routers.compat.body import json_body, read_json
 from trigger_api.routers.compat.columns import aligned
 from trigger_api.routers.deps import Served
-from trigger_api.routers.entities import flat
+from trigger_api.routers.entities import answer_size
 from trigger_api.schemas import AlignedAnswer, EntitiesRequest
+from trigger_api.tasks.entities.task import Entities, EntitiesResult
 
 router = APIRouter(tags=["compatible"])
 
@@ -21,7 +23,11 @@ async def tag(request: Request, service: Served) -> AlignedAnswer:
     """The original named-entity service: a bare JSON string, or an object with `text`."""
     body = await read_json(_Text, request, service)
     text = body if isinstance(body, str) else body.text
-    reading = await service.entities.find([text])
-    read = flat(reading.texts[0])
+    result = await service.task(Entities).predict([text])
+    return await service.engine.preprocess(_answer, result, size=answer_size([text]))
+
+
+def _answer(result: EntitiesResult) -> AlignedAnswer:
+    read = text_answer(result.texts[0])
     words, tags = aligned((token.text, token.tag) for token in read.tokens)
     return AlignedAnswer(input=words, output=tags, entities=read.entities)

@@ -10,12 +10,12 @@ from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
 
 from trigger_api.errors import FAILED_IMAGE, ServiceError, UnreadableMedia, UnsupportedMedia
-from trigger_api.routers import objects
+from trigger_api.routers.answers import object_answers
 from trigger_api.routers.compat.body import json_body, read_json
 from trigger_api.routers.deps import Served, decoded
 from trigger_api.schemas import VisionAnswer, VisionError, VisionFeature, VisionRequest, VisionRequests, VisionResponse
 from trigger_api.service import Service
-from trigger_api.tasks.objects.task import View, Wanted
+from trigger_api.tasks.objects.task import DetectionOptions, Objects, ObjectsResult
 
 router = APIRouter(tags=["compatible"])
 
@@ -29,25 +29,25 @@ async def annotate(request: Request, service: Served) -> VisionAnswer:
     A photo that cannot be read has its error in its own response, unless no photo can be read.
     """
     body = await read_json(_VisionRequests, request, service)
-    views = await asyncio.gather(*(_look(service, one) for one in body.requests))
-    failed = [view for view in views if isinstance(view, ServiceError)]
-    if len(failed) == len(views):
+    results = await asyncio.gather(*(_detect(service, one) for one in body.requests))
+    failed = [result for result in results if isinstance(result, ServiceError)]
+    if len(failed) == len(results):
         raise failed[0]
-    return VisionAnswer(responses=[_response(view) for view in views])
+    return VisionAnswer(responses=[_response(result) for result in results])
 
 
-async def _look(service: Service, request: VisionRequest) -> View | ServiceError:
+async def _detect(service: Service, request: VisionRequest) -> ObjectsResult | ServiceError:
     feature = next(iter(request.features or ()), None) or VisionFeature()
     try:
         data = await decoded(service, request.image.content)
-        return await service.objects.find(data, _wanted(feature))
+        return await service.task(Objects).predict(data, _options(feature))
     except (UnreadableMedia, UnsupportedMedia):
         return UnreadableMedia(FAILED_IMAGE)
     except ServiceError as error:
         return error
 
 
-def _wanted(feature: VisionFeature) -> Wanted:
+def _options(feature: VisionFeature) -> DetectionOptions:
     given: dict[str, Any] = {
         "score": feature.score_th,
         "overlap": feature.nms_iou,
@@ -55,10 +55,10 @@ def _wanted(feature: VisionFeature) -> Wanted:
         "width": feature.min_width,
         "most": feature.maxResults,
     }
-    return replace(Wanted(), **{name: value for name, value in given.items() if value is not None})
+    return replace(DetectionOptions(), **{name: value for name, value in given.items() if value is not None})
 
 
-def _response(view: View | ServiceError) -> VisionResponse:
-    if isinstance(view, ServiceError):
-        return VisionResponse(error=VisionError(code=view.status, message=view.detail))
-    return VisionResponse(objects=objects.found(view), width=view.width, height=view.height)
+def _response(result: ObjectsResult | ServiceError) -> VisionResponse:
+    if isinstance(result, ServiceError):
+        return VisionResponse(error=VisionError(code=result.status, message=result.detail))
+    return VisionResponse(objects=object_answers(result), width=result.width, height=result.height)

@@ -9,11 +9,11 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.inference import Engine
 from trigger_api.media.image import ImageLimits, Pixels, decode
 from trigger_api.model_card import Decision
-from trigger_api.registry import Model, Registry
+from trigger_api.registry import Model
 from trigger_api.scheduler import Tensors
+from trigger_api.tasks.base import Task
 from trigger_api.tasks.digits.binarization import find_ink
 from trigger_api.tasks.digits.components import Box, Piece, find_pieces
 from trigger_api.tasks.digits.layout import find_lines, find_numbers
@@ -22,7 +22,6 @@ from trigger_api.tasks.digits.mnist import normalise
 from trigger_api.tasks.digits.ruled_lines import without_rules
 from trigger_api.tasks.digits.splitting import Span, find_cuts, likeliest, may_be_several, spans
 
-TASK = "digits"
 KINDS = 10
 _SURE = 0.85  # a piece that scores so high is one digit, however wide it is
 _CUT = 0.5  # how likely it is that digits touch, against one digit that is doubtful
@@ -55,7 +54,7 @@ class Digit:
 
 
 @dataclass(frozen=True)
-class Reading:
+class DigitsResult:
     """What stands on one picture.
 
     Attributes:
@@ -114,17 +113,14 @@ class _Doubts:
 Found = tuple[Box, Scores]
 
 
-class Digits:
-    """The task: the same object serves every way in."""
+class Digits(Task):
+    """Reads every digit on a picture."""
 
-    def __init__(self, engine: Engine, registry: Registry, limits: ImageLimits) -> None:
-        self._engine = engine
-        self._registry = registry
-        self._limits = limits
+    name = "digits"
 
-    async def read(
+    async def predict(
         self, data: bytes, *, model: str | None = None, version: str | None = None, threshold: float | None = None
-    ) -> Reading:
+    ) -> DigitsResult:
         """Read one picture, given as the bytes of a PNG, JPEG, WebP, GIF or BMP file.
 
         Args:
@@ -136,24 +132,22 @@ class Digits:
         Raises:
             ServiceError: the picture cannot be taken, or the engine cannot answer in time.
         """
-        with self._registry.acquire(TASK, model, version) as served:
+        async with self._acquire(model, version) as (served, deadline):
             card, decision = served.card, served.card.decision or Decision()
             least = decision.threshold if threshold is None else threshold
-            async with self._engine.deadline(next(iter(served.queues.values())).limits.deadline_s) as deadline:
-                page, items = await self._engine.preprocess(_prepare, data, self._limits)
-                scores = await self._score(items, served, deadline)
-                doubts, items = await self._engine.preprocess(_doubt, page.pieces, scores)
-                others = await self._score(items, served, deadline)
-                size = (len(scores) + len(others)) * _SHAPE_BYTES
-                digits, numbers = await self._engine.preprocess(_read, page, scores, doubts, others, least, size=size)
-            return Reading(digits, numbers, page.width, page.height, card.name, card.version)
+            page, items = await self._engine.preprocess(_prepare, data, self._context.image)
+            scores = await self._score(items, served, deadline)
+            doubts, items = await self._engine.preprocess(_doubt, page.pieces, scores)
+            others = await self._score(items, served, deadline)
+            size = (len(scores) + len(others)) * _SHAPE_BYTES
+            digits, numbers = await self._engine.preprocess(_read, page, scores, doubts, others, least, size=size)
+            return DigitsResult(digits, numbers, page.width, page.height, card.name, card.version)
 
     async def _score(self, digits: Sequence[NDArray[np.float32]], served: Model, deadline: float) -> list[Scores]:
         """All of one picture's pieces at once: the engine makes them batches."""
-        (queue,) = served.queues.values()
         name, answer = served.card.inputs[0].name, served.card.outputs[0].name
         items: list[Tensors] = [{name: digit[..., None]} for digit in digits]
-        return [scores[answer] for scores in await self._engine.infer(queue, items, deadline)]
+        return [scores[answer] for scores in await self._engine.infer(served.queue, items, deadline)]
 
 
 def find_page_pieces(pixels: Pixels) -> tuple[list[Piece], float]:

@@ -13,17 +13,16 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from trigger_api.inference import Engine
 from trigger_api.media.boxes import iou, nms
-from trigger_api.media.image import Image, ImageLimits, Pixels, decode
+from trigger_api.media.image import Image, Pixels, decode
 from trigger_api.media.letterbox import letterbox
 from trigger_api.model_card import ModelCard
-from trigger_api.registry import Model, Registry
-from trigger_api.scheduler import BatchQueue, Tensors
+from trigger_api.registry import Model
+from trigger_api.scheduler import Tensors
+from trigger_api.tasks.base import Context, Task
 from trigger_api.tasks.faces.crops import face as cut
 from trigger_api.tasks.faces.task import Face, Faces
 
-TASK = "emotions"
 IMAGE = "image"
 PROBABILITIES = "probabilities"
 BOXES, SCORES, EMOTIONS = "boxes", "scores", "emotions"
@@ -35,7 +34,7 @@ _TINY = 1e-9
 
 
 @dataclass(frozen=True)
-class Expression:
+class FaceEmotion:
     """One face, and how likely each of the model's labels is."""
 
     face: Face
@@ -43,37 +42,37 @@ class Expression:
 
 
 @dataclass(frozen=True)
-class Portrait:
+class EmotionsResult:
     """The faces on one photo, surest first; the photo itself is kept, to be drawn on.
 
     Attributes:
         pixels: ``(height, width, 3)``, upright.
     """
 
-    faces: tuple[Expression, ...]
+    faces: tuple[FaceEmotion, ...]
     labels: tuple[str, ...]
     model: str
     version: str
     pixels: Pixels = field(repr=False)
 
+    def ranked(self, face: FaceEmotion) -> list[tuple[str, float]]:
+        """The emotions of a face and their probabilities, the most likely first."""
+        pairs = zip(self.labels, face.probabilities, strict=True)
+        return sorted(pairs, key=lambda pair: -pair[1])
 
-class Emotions:
-    """The task: the same object serves every way in."""
 
-    def __init__(self, engine: Engine, registry: Registry, faces: Faces, limits: ImageLimits) -> None:
-        self._engine = engine
-        self._registry = registry
-        self._faces = faces
-        self._limits = limits
+class Emotions(Task):
+    """Finds the faces on a photo and says what each shows."""
 
-    @property
-    def names(self) -> list[str]:
-        """The models there are; the first is the default."""
-        return list(dict.fromkeys(entry.card.name for entry in self._registry.entries if entry.card.task == TASK))
+    name = "emotions"
 
-    async def read(
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._faces = Faces(context)
+
+    async def predict(
         self, data: bytes, *, model: str | None = None, version: str | None = None, threshold: float | None = None
-    ) -> Portrait:
+    ) -> EmotionsResult:
         """Look at one photo, given as the bytes of a file.
 
         Args:
@@ -85,30 +84,29 @@ class Emotions:
         Raises:
             ServiceError: the photo cannot be taken, or the engine cannot answer in time.
         """
-        with self._registry.acquire(TASK, model, version) as served:
-            card, queue = served.card, next(iter(served.queues.values()))
-            async with self._engine.deadline(queue.limits.deadline_s) as deadline:
-                image: Image = await self._engine.preprocess(decode, data, self._limits)
-                look = self._look if _sees_photos(card) else self._find_and_read
-                found = await look(image.pixels, served, queue, deadline, threshold)
-        return Portrait(tuple(found[:_MOST]), card.labels, card.name, card.version, image.pixels)
+        async with self._acquire(model, version) as (served, deadline):
+            card = served.card
+            image: Image = await self._engine.preprocess(decode, data, self._context.image)
+            detect = self._detect if _sees_photos(card) else self._find_and_classify
+            found = await detect(image.pixels, served, deadline, threshold)
+        return EmotionsResult(tuple(found[:_MOST]), card.labels, card.name, card.version, image.pixels)
 
-    async def _find_and_read(
-        self, pixels: Pixels, served: Model, queue: BatchQueue, deadline: float, threshold: float | None
-    ) -> list[Expression]:
-        faces = (await self._faces.look(pixels, deadline, threshold=threshold))[:_MOST]
+    async def _find_and_classify(
+        self, pixels: Pixels, served: Model, deadline: float, threshold: float | None
+    ) -> list[FaceEmotion]:
+        faces = (await self._faces.find(pixels, deadline, threshold=threshold))[:_MOST]
         if not faces:
             return []
         items = await self._engine.preprocess(prepare, pixels, faces, served.card)
-        answers = await self._engine.infer(queue, items, deadline)
-        return [Expression(face, _floats(answer[PROBABILITIES])) for face, answer in zip(faces, answers, strict=True)]
+        answers = await self._engine.infer(served.queue, items, deadline)
+        return [FaceEmotion(face, _floats(answer[PROBABILITIES])) for face, answer in zip(faces, answers, strict=True)]
 
-    async def _look(
-        self, pixels: Pixels, served: Model, queue: BatchQueue, deadline: float, threshold: float | None
-    ) -> list[Expression]:
+    async def _detect(
+        self, pixels: Pixels, served: Model, deadline: float, threshold: float | None
+    ) -> list[FaceEmotion]:
         side = served.card.inputs[0].shape[0]
         canvas, size = await self._engine.preprocess(letterbox, pixels, side)
-        (answer,) = await self._engine.infer(queue, [{IMAGE: canvas}], deadline)
+        (answer,) = await self._engine.infer(served.queue, [{IMAGE: canvas}], deadline)
         least = _threshold(served.card) if threshold is None else threshold
         return await self._engine.preprocess(read, answer, least, size, pixels.shape[:2])
 
@@ -117,10 +115,10 @@ def prepare(pixels: Pixels, faces: Sequence[Face], card: ModelCard) -> list[Tens
     """Faces on a photo ``(height, width, 3)`` as items for a model that reads them one by one."""
     grey = np.asarray(PIL.Image.fromarray(pixels).convert("L"))
     side = card.inputs[0].shape[0]
-    return [{IMAGE: cut(grey, face.box, card.margin, side)} for face in faces]
+    return [{IMAGE: cut(grey, face.box, card.crop_margin, side)} for face in faces]
 
 
-def read(answer: Tensors, threshold: float, laid: tuple[int, int], size: tuple[int, int]) -> list[Expression]:
+def read(answer: Tensors, threshold: float, laid: tuple[int, int], size: tuple[int, int]) -> list[FaceEmotion]:
     """The faces that a whole-photo model found, surest first, in the photo's pixels.
 
     Its boxes see one face from several places and scales, and are mistaken about different things: what the face shows
@@ -142,7 +140,7 @@ def read(answer: Tensors, threshold: float, laid: tuple[int, int], size: tuple[i
     votes = scores * (iou(boxes[kept], boxes) > _SAME)
     means = votes @ emotions / np.maximum(votes.sum(axis=1, keepdims=True), _TINY)
     rows = zip(boxes[kept].tolist(), scores[kept].tolist(), means, strict=True)
-    return [Expression(Face(tuple(box), score), _floats(mean)) for box, score, mean in rows]
+    return [FaceEmotion(Face(tuple(box), score), _floats(mean)) for box, score, mean in rows]
 
 
 def _sees_photos(card: ModelCard) -> bool:

@@ -10,18 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.inference import Engine
 from trigger_api.media.boxes import Boxes, Scores, fast_nms
-from trigger_api.media.image import Image, ImageLimits, Pixels, decode
+from trigger_api.media.image import Image, Pixels, decode
 from trigger_api.model_card import ModelCard
-from trigger_api.registry import Model, Registry
-from trigger_api.scheduler import BatchQueue, Tensors
+from trigger_api.registry import Model
+from trigger_api.scheduler import Tensors
+from trigger_api.tasks.base import Task
 from trigger_api.tasks.faces.boxes import joined, moved, points, proposals, squared, within
 from trigger_api.tasks.faces.crops import sampled
 from trigger_api.tasks.faces.pyramid import Pyramid, build
 
-TASK = "faces"
-PROPOSER, REFINER, EXAMINER = "mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet"
+PNET, RNET, ONET = "mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet"
 CANVAS, CROPS = "canvas", "crops"
 SCORES, OFFSETS, LANDMARKS = "scores", "offsets", "landmarks"
 
@@ -47,7 +46,7 @@ class Face:
 
 
 @dataclass(frozen=True)
-class Sight:
+class FacesResult:
     """The faces on one photo of ``width`` x ``height`` pixels, surest first."""
 
     faces: tuple[Face, ...]
@@ -63,28 +62,23 @@ class _Candidates:
     blocks: list[Tensors] = field(repr=False)
 
 
-class Faces:
-    """The task: the same object serves every way in."""
+class Faces(Task):
+    """Finds the faces on a photo. Three models answer together, so none is chosen by name."""
 
-    def __init__(self, engine: Engine, registry: Registry, limits: ImageLimits) -> None:
-        self._engine = engine
-        self._registry = registry
-        self._limits = limits
+    name = "faces"
 
-    async def find(self, data: bytes, *, threshold: float | None = None) -> Sight:
+    async def predict(self, data: bytes, *, threshold: float | None = None) -> FacesResult:
         """Find the faces on one photo, given as the bytes of a file.
 
         Raises:
             ServiceError: the photo cannot be taken, or the engine cannot answer in time.
         """
-        with self._registry.acquire(TASK, EXAMINER) as served:
-            seconds = _queue(served).limits.deadline_s
-        async with self._engine.deadline(seconds) as deadline:
-            image: Image = await self._engine.preprocess(decode, data, self._limits)
-            faces = await self.look(image.pixels, deadline, threshold=threshold)
-        return Sight(tuple(faces), image.width, image.height)
+        async with self._acquire(ONET, None) as (_, deadline):
+            image: Image = await self._engine.preprocess(decode, data, self._context.image)
+            faces = await self.find(image.pixels, deadline, threshold=threshold)
+        return FacesResult(tuple(faces), image.width, image.height)
 
-    async def look(self, pixels: Pixels, deadline: float, *, threshold: float | None = None) -> list[Face]:
+    async def find(self, pixels: Pixels, deadline: float, *, threshold: float | None = None) -> list[Face]:
         """Find the faces on a photo ``(height, width, 3)``, surest first.
 
         Args:
@@ -115,7 +109,7 @@ class Faces:
     async def _compute(self, model: Model, pyramid: Pyramid, boxes: Boxes, deadline: float) -> tuple[Boxes, Tensors]:
         """What a network says of each box, without the padding of the last block."""
         blocks = await self._engine.preprocess(cut, pyramid.planes, boxes, model.card)
-        answers = await self._engine.infer(_queue(model), blocks, deadline) if blocks else []
+        answers = await self._engine.infer(model.queue, blocks, deadline) if blocks else []
         outputs = {spec.name: spec.shape[1:] for spec in model.card.outputs}
         empty: dict[str, NDArray[Any]] = {name: np.zeros((0, *shape), np.float32) for name, shape in outputs.items()}
         joint = {name: np.concatenate([empty[name], *(answer[name] for answer in answers)]) for name in empty}
@@ -125,7 +119,7 @@ class Faces:
     def _models(self) -> Iterator[tuple[Model, Model, Model]]:
         with ExitStack() as stack:
             first, second, third = (
-                stack.enter_context(self._registry.acquire(TASK, name)) for name in (PROPOSER, REFINER, EXAMINER)
+                stack.enter_context(self._registry.acquire(self.name, name)) for name in (PNET, RNET, ONET)
             )
             yield first, second, third
 
@@ -173,10 +167,6 @@ def _chosen(boxes: Boxes, scores: Scores, threshold: float) -> tuple[Boxes, Scor
     order = np.argsort(-scores, kind="stable")
     order = order[scores[order] > threshold]
     return boxes[order], scores[order], order
-
-
-def _queue(model: Model) -> BatchQueue:
-    return next(iter(model.queues.values()))
 
 
 def _threshold(card: ModelCard) -> float:

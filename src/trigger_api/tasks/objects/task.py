@@ -8,20 +8,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.inference import Engine
 from trigger_api.media.image import ImageLimits, Pixels, decode
 from trigger_api.media.letterbox import letterbox
 from trigger_api.model_card import ModelCard
-from trigger_api.registry import Registry
 from trigger_api.scheduler import Tensors
+from trigger_api.tasks.base import Task
 
-TASK = "objects"
 PHOTO, SIZE, LIMITS = "photo", "size", "limits"
 BOXES, SCORES, CLASSES = "boxes", "scores", "classes"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DetectionOptions:
     """Which boxes count.
 
     Attributes:
@@ -39,7 +37,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Thing:
+class DetectedObject:
     """One object; its edges as fractions of the photo's width and height, from the upper left corner."""
 
     label: str
@@ -51,10 +49,10 @@ class Thing:
 
 
 @dataclass(frozen=True)
-class View:
+class ObjectsResult:
     """What was seen on one photo of ``width`` x ``height`` pixels, highest scores first."""
 
-    things: tuple[Thing, ...]
+    objects: tuple[DetectedObject, ...]
     width: int
     height: int
     model: str
@@ -70,53 +68,54 @@ class Prepared:
     height: int
 
 
-class Objects:
-    """The task: the same object serves every way in."""
+class Objects(Task):
+    """Finds objects on a photo."""
 
-    def __init__(self, engine: Engine, registry: Registry, limits: ImageLimits) -> None:
-        self._engine = engine
-        self._registry = registry
-        self._limits = limits
+    name = "objects"
 
-    async def find(
-        self, data: bytes, wanted: Wanted | None = None, *, model: str | None = None, version: str | None = None
-    ) -> View:
+    async def predict(
+        self,
+        data: bytes,
+        options: DetectionOptions | None = None,
+        *,
+        model: str | None = None,
+        version: str | None = None,
+    ) -> ObjectsResult:
         """Look at one photo, given as the bytes of a file.
 
         Args:
             data: the file.
-            wanted: which boxes count.
+            options: which boxes count.
             model: a model's name; the default one if not given.
             version: a number or a label; see ``Registry.find``.
 
         Raises:
             ServiceError: the photo cannot be taken, or the engine cannot answer in time.
         """
-        wanted = wanted or Wanted()
-        with self._registry.acquire(TASK, model, version) as served:
-            queue = next(iter(served.queues.values()))
-            async with self._engine.deadline(queue.limits.deadline_s) as deadline:
-                photo = await self._engine.preprocess(_decoded, data, self._limits, served.card, wanted)
-                (answer,) = await self._engine.infer(queue, [photo.item], deadline)
-                size = sum(tensor.nbytes for tensor in answer.values())
-                things = await self._engine.preprocess(read, answer, served.card.labels, size=size)
-            return View(tuple(things[: wanted.most]), photo.width, photo.height, served.card.name, served.card.version)
+        options = options or DetectionOptions()
+        async with self._acquire(model, version) as (served, deadline):
+            card = served.card
+            photo = await self._engine.preprocess(_decoded, data, self._context.image, card, options)
+            (answer,) = await self._engine.infer(served.queue, [photo.item], deadline)
+            size = sum(tensor.nbytes for tensor in answer.values())
+            objects = await self._engine.preprocess(read, answer, card.labels, size=size)
+            return ObjectsResult(tuple(objects[: options.most]), photo.width, photo.height, card.name, card.version)
 
 
-def prepare(pixels: Pixels, card: ModelCard, wanted: Wanted) -> Prepared:
+def prepare(pixels: Pixels, card: ModelCard, options: DetectionOptions) -> Prepared:
     """A photo ``(height, width, 3)`` as an item for the model."""
     side = next(spec.shape[0] for spec in card.inputs if spec.name == PHOTO)
     canvas, size = letterbox(pixels, side)
-    limits = np.array([wanted.score, wanted.overlap, wanted.height, wanted.width], np.float32)
+    limits = np.array([options.score, options.overlap, options.height, options.width], np.float32)
     item: Tensors = {PHOTO: canvas, SIZE: np.array(size, np.int32), LIMITS: limits}
     return Prepared(item, pixels.shape[1], pixels.shape[0])
 
 
-def read(answer: Tensors, labels: Sequence[str]) -> list[Thing]:
+def read(answer: Tensors, labels: Sequence[str]) -> list[DetectedObject]:
     """What the model found; where it found nothing more its scores are 0."""
     found = answer[SCORES] > 0
     rows = zip(answer[BOXES][found], answer[SCORES][found], answer[CLASSES][found], strict=True)
-    return [Thing(_label(labels, int(kind)), float(score), *_edges(box)) for box, score, kind in rows]
+    return [DetectedObject(_label(labels, int(kind)), float(score), *_edges(box)) for box, score, kind in rows]
 
 
 def _label(labels: Sequence[str], kind: int) -> str:
@@ -127,5 +126,5 @@ def _edges(box: NDArray[np.float32]) -> list[float]:
     return [float(edge) for edge in box]
 
 
-def _decoded(data: bytes, limits: ImageLimits, card: ModelCard, wanted: Wanted) -> Prepared:
-    return prepare(decode(data, limits).pixels, card, wanted)
+def _decoded(data: bytes, limits: ImageLimits, card: ModelCard, options: DetectionOptions) -> Prepared:
+    return prepare(decode(data, limits).pixels, card, options)

@@ -10,11 +10,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.inference import Engine
+from trigger_api.errors import Unprocessable
 from trigger_api.media.audio import Audio, AudioLimits, decode
 from trigger_api.model_card import Decision, FrontEnd, MelFrontEnd, ModelCard
-from trigger_api.registry import Model, Registry
+from trigger_api.registry import Model
 from trigger_api.scheduler import BatchQueue, Tensors
+from trigger_api.tasks.base import Task
 from trigger_api.tasks.trigger.detector import Debouncer, Detection
 from trigger_api.tasks.trigger.mel import FRAMES, Mel
 from trigger_api.tasks.trigger.spectrogram import Spectrogram
@@ -65,56 +66,56 @@ class Features(Protocol):
         """Features ``[frames, bands]`` of mono samples."""
 
 
-class Trigger:
-    """The task: the same object serves every way in."""
+class Trigger(Task):
+    """Detects trigger words in a recording."""
 
-    def __init__(self, engine: Engine, registry: Registry, limits: AudioLimits) -> None:
-        self._engine = engine
-        self._registry = registry
-        self._limits = limits
+    name = "trigger"
 
-    async def detect(
+    async def predict(
         self,
         data: bytes,
         *,
         model: str | None = None,
         version: str | None = None,
+        words: Sequence[str] = (),
         sensitivity: str | None = None,
         threshold: float | None = None,
-    ) -> TriggerResult:
-        """Hear one recording, given as the bytes of a wav, flac, ogg or mp3 file.
+    ) -> list[TriggerResult]:
+        """Detect one word or several in a recording, given as the bytes of a wav, flac, ogg or mp3 file.
 
         Args:
             data: the file.
             model: a model's name; the default one if not given.
             version: a number or a label; see ``Registry.find``.
+            words: instead of a model, the words to listen for; ``*`` is every word that is known.
             sensitivity: a threshold that the card has measured, by its name.
             threshold: 0..1, instead of the card's.
 
+        Returns:
+            One result a word, in the order of the words.
+
         Raises:
+            Unprocessable: a model and words are given.
             ServiceError: the recording cannot be taken, or the engine cannot answer in time.
         """
-        with acquire(self._registry, [model], version) as models:
-            (result,) = await self._detect(data, models, sensitivity, threshold)
-            return result
-
-    async def detect_words(
-        self, data: bytes, words: Sequence[str], *, sensitivity: str | None = None, threshold: float | None = None
-    ) -> list[TriggerResult]:
-        """Hear several words in one recording; ``*`` is every word that is known. Arguments and errors as `detect`."""
-        cards = [entry.card for entry in self._registry.entries if entry.card.task == "trigger"]
-        with acquire(self._registry, models_for_words(cards, words)) as models:
+        if words and (model or version):
+            raise Unprocessable("give a model or words, not both")
+        names: Sequence[str | None] = models_for_words(self._cards(), words) if words else [model]
+        with acquire(self._registry, names, version) as models:
             return await self._detect(data, models, sensitivity, threshold)
+
+    def _cards(self) -> list[ModelCard]:
+        return [entry.card for entry in self._registry.versions if entry.card.task == self.name]
 
     async def _detect(
         self, data: bytes, models: Sequence[WordModel], sensitivity: str | None, threshold: float | None
     ) -> list[TriggerResult]:
         """What each model hears; the recording is decoded once, and each backbone hears it once."""
         decisions = [decision_for(model.card, sensitivity=sensitivity, threshold=threshold) for model in models]
-        seconds = min(_deadline_s(part) for model in models for part in (model.model, model.listener))
+        seconds = min(part.queue.limits.deadline_s for model in models for part in (model.model, model.listener))
         async with self._engine.deadline(seconds) as deadline:
             listeners = list(dict.fromkeys(model.listener for model in models))
-            clip = await self._engine.preprocess(prepare, data, listeners, self._limits)
+            clip = await self._engine.preprocess(prepare, data, listeners, self._context.audio)
             heard = await self._infer(clip.inputs, deadline)
             scores = await self._score(models, heard, deadline)
             return [
@@ -210,10 +211,6 @@ def _stride(card: ModelCard) -> int:
     parameters = _parameters(card)
     frame_ms = 1000 * parameters.hop / parameters.sample_rate
     return round((card.frame_ms or frame_ms) / frame_ms)
-
-
-def _deadline_s(model: Model) -> float:
-    return next(iter(model.queues.values())).limits.deadline_s
 
 
 def _decide(scores: Array, clip: Clip, card: ModelCard, decision: Decision) -> TriggerResult:

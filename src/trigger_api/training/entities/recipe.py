@@ -64,7 +64,7 @@ def train_entities(
 
     output.mkdir(parents=True, exist_ok=True)
     teacher, rows, card = _assets(data, published, output)
-    tagger = Tagger.load(output, card.labels, card.lengths)
+    tagger = Tagger.load(output, card.labels, card.sequence_lengths)
     say(f"{len(rows)} pieces kept; reading the material")
     samples = read_material(data)
     material = examples(samples, tagger.wordpieces, tagger.gazetteers, LENGTHS[-1])
@@ -108,12 +108,12 @@ def _card(output: Path, vocabulary: int) -> ModelCard:
         version=output.name,
         labels=LABELS,
         inputs=(
-            TensorSpec(name="pieces", shape=(-1,), dtype="int32", entries=vocabulary),
-            TensorSpec(name="shapes", shape=(-1,), dtype="int32", entries=SHAPES + STYLES),
+            TensorSpec(name="pieces", shape=(-1,), dtype="int32", vocab_size=vocabulary),
+            TensorSpec(name="shapes", shape=(-1,), dtype="int32", vocab_size=SHAPES + STYLES),
             TensorSpec(name="gazetteers", shape=(-1, FEATURES)),
         ),
         outputs=(TensorSpec(name=SCORES, shape=(-1, len(LABELS))),),
-        lengths=LENGTHS,
+        sequence_lengths=LENGTHS,
         limits=Limits(batch_sizes=(1, 2, 4, 8), queue=256),  # the longest text alone is about eighty pieces of work
     )
 

@@ -21,7 +21,7 @@ from trigger_api.model_card import (
     write_card,
 )
 from trigger_api.runtimes import digest
-from trigger_api.tasks.faces.task import EXAMINER, PROPOSER, REFINER, TASK
+from trigger_api.tasks.faces.task import ONET, PNET, RNET, Faces
 from trigger_api.training.faces.network import Weights, examiner, proposer, refiner
 
 if TYPE_CHECKING:
@@ -91,14 +91,16 @@ def _published() -> list[Weights]:
 
 
 def _cards() -> Mapping[str, ModelCard]:
-    crops = {side: TensorSpec(name="crops", shape=(many, 3, side, side), between=(0, 255)) for side, many in _BLOCKS}
-    canvas = TensorSpec(name="canvas", shape=(4, -1, -1), between=(0, 255))
+    crops = {
+        side: TensorSpec(name="crops", shape=(many, 3, side, side), value_range=(0, 255)) for side, many in _BLOCKS
+    }
+    canvas = TensorSpec(name="canvas", shape=(4, -1, -1), value_range=(0, 255))
     return {
-        PROPOSER: _card(PROPOSER, "proposes places on the photo's pyramid", canvas, _cells(), 0.6).model_copy(
+        PNET: _card(PNET, "proposes places on the photo's pyramid", canvas, _cells(), 0.6).model_copy(
             update={"lengths": SIDES, "limits": Limits(batch_sizes=(1,), queue=128, concurrency=8)}
         ),
-        REFINER: _card(REFINER, "refines what was proposed", crops[24], _outputs(_REFINED), 0.7),
-        EXAMINER: _card(EXAMINER, "decides, and finds five landmarks", crops[48], _outputs(_EXAMINED, 10), 0.8),
+        RNET: _card(RNET, "refines what was proposed", crops[24], _outputs(_REFINED), 0.7),
+        ONET: _card(ONET, "decides, and finds five landmarks", crops[48], _outputs(_EXAMINED, 10), 0.8),
     }
 
 
@@ -116,7 +118,7 @@ def _outputs(many: int, landmarks: int = 0) -> tuple[TensorSpec, ...]:
 
 def _card(name: str, what: str, taken: TensorSpec, given: tuple[TensorSpec, ...], threshold: float) -> ModelCard:
     return ModelCard(
-        task=TASK,
+        task=Faces.name,
         name=name,
         version=_VERSION,
         description=f"MTCNN, face detection: {what}",

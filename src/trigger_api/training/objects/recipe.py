@@ -132,8 +132,8 @@ def _card(name: str, version: str) -> ModelCard:
         labels=COCO,
         inputs=(
             TensorSpec(name=PHOTO, shape=(CANVAS, CANVAS, 3), dtype="uint8"),
-            TensorSpec(name=SIZE, shape=(2,), dtype="int32", between=(CANVAS / 2, CANVAS)),
-            TensorSpec(name=LIMITS, shape=(4,), between=(0.0, 0.05)),
+            TensorSpec(name=SIZE, shape=(2,), dtype="int32", value_range=(CANVAS / 2, CANVAS)),
+            TensorSpec(name=LIMITS, shape=(4,), value_range=(0.0, 0.05)),
         ),
         outputs=(
             TensorSpec(name=BOXES, shape=(FOUND, 4)),

@@ -30,11 +30,11 @@ def convert(path: Path, out: Path) -> ModelCard:
         version="1",
         description="what was said in the last 0.76 s, as 96 numbers every 80 ms; trigger words share it",
         inputs=(
-            TensorSpec(name="mel", shape=(-1, speech_embedding.BANDS), between=(speech_embedding.SILENT, 8.0)),
+            TensorSpec(name="mel", shape=(-1, speech_embedding.BANDS), value_range=(speech_embedding.SILENT, 8.0)),
             state,
         ),
         outputs=(TensorSpec(name="embeddings", shape=(-1, speech_embedding.EMBEDDING)), state),
-        lengths=(8, 264, 528, 1056),
+        sequence_lengths=(8, 264, 528, 1056),
         frame_ms=80,
         context=9,
         front_end=MelFrontEnd(),

@@ -15,7 +15,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from conftest import encode
+from helpers.beep import encode
 from trigger_api.observability.metrics import Metrics
 from trigger_api.scheduler import Tensors
 from trigger_api.schemas import StreamQuery
@@ -25,6 +25,7 @@ from trigger_api.streaming.session import Session
 from trigger_api.streaming.stream import Stream
 from trigger_api.streaming.stream_batch import PrebatchedQueue
 from trigger_api.tasks.trigger import task as trigger
+from trigger_api.tasks.trigger.task import Trigger
 
 SAMPLES = Path(__file__).parent.parent.parent / "samples"
 TOLERANCE = 1e-4  # compiled functions of different batch sizes add in different orders
@@ -81,7 +82,7 @@ async def whole(service: Service, audio: NDArray[np.int16], monkeypatch: pytest.
         return decide(scores, *rest)
 
     monkeypatch.setattr(trigger, "_decide", spy)
-    await service.trigger.detect(encode(np.asarray(audio / 32_768, np.float32)))
+    await service.task(Trigger).predict(encode(np.asarray(audio / 32_768, np.float32)))
     return found[0]
 
 

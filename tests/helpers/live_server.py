@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from conftest import BeepNetwork, beeps
+from helpers.beep import BeepNetwork, beeps
 from trigger_api.app import create_app
 from trigger_api.server.uvicorn_websocket import QuietSocket
 from trigger_api.service import Service

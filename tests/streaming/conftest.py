@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from live import serve, server
+from helpers.live_server import serve, server
 
 __all__ = ["serve", "server"]

@@ -26,7 +26,7 @@ CARD = ModelCard(
         TensorSpec(name="gazetteers", shape=(-1, FEATURES)),
     ),
     outputs=(TensorSpec(name="scores", shape=(-1, len(LABELS))),),
-    lengths=(16, 64),
+    sequence_lengths=(16, 64),
     limits=Limits(batch_sizes=(1, 2)),
 )
 

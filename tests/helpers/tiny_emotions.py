@@ -17,7 +17,7 @@ from trigger_api.model_card import Decision, Limits, ModelCard, TensorSpec, read
 from trigger_api.registry import BUNDLED
 from trigger_api.scheduler import CompiledFunction, Tensors
 from trigger_api.tasks.emotions.task import BOXES, EMOTIONS, IMAGE, PROBABILITIES, SCORES
-from trigger_api.tasks.faces.task import PROPOSER
+from trigger_api.tasks.faces.task import PNET
 
 LABELS = ("happy", "sad", "surprised", "neutral", "fear", "disgust", "angry")
 SIDE, WHOLE, FOUND = 48, 64, 4
@@ -77,7 +77,7 @@ def mood_card(name: str = "inception-resnet", margin: float = 1.0) -> ModelCard:
         labels=LABELS,
         inputs=(TensorSpec(name=IMAGE, shape=(SIDE, SIDE, 1), dtype="uint8"),),
         outputs=(TensorSpec(name=PROBABILITIES, shape=(len(LABELS),)),),
-        margin=margin,
+        crop_margin=margin,
         limits=Limits(batch_sizes=(1, 2, 4, 8)),
     )
 
@@ -111,7 +111,7 @@ def add_emotions(root: Path, *cards: ModelCard) -> None:
 def add_detector(root: Path) -> None:
     """Copy the bundled detector, with few sizes of canvases: each is tried at the start."""
     shutil.copytree(BUNDLED / "faces", root / "faces")
-    folder = root / "faces" / PROPOSER / "1"
+    folder = root / "faces" / PNET / "1"
     write_card(folder, read_card(folder).model_copy(update={"lengths": (64, 192, 320, 448)}))
 
 

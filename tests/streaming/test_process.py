@@ -13,7 +13,7 @@ import httpx
 import pytest
 import websockets
 
-from live import answer, everything, say, silence
+from helpers.live_server import answer, everything, say, silence
 from test_process import serving
 
 Running = tuple[subprocess.Popen[bytes], httpx.Client]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-from conftest import beeps, encode, serving, started
+from helpers.beep import beeps, encode
+from helpers.running import serving, started
 from trigger_api.client import AsyncClient, Client, ClientError, ProblemError, Retries, UnreachableError
 
 SAMPLES = beeps([1.0], seconds=2)
@@ -91,8 +92,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr("trigger_api.client.time.sleep", slept.append)
-    monkeypatch.setattr("trigger_api.client.asyncio.sleep", sleep)
+    monkeypatch.setattr("trigger_api.client.blocking.time.sleep", slept.append)
+    monkeypatch.setattr("trigger_api.client.asynchronous.asyncio.sleep", sleep)
     return slept
 
 

@@ -14,7 +14,7 @@ import PIL.ImageFont
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from conftest import add_model
+from helpers.beep import add_model
 from trigger_api.model_card import Decision, Limits, ModelCard, TensorSpec
 from trigger_api.scheduler import CompiledFunction, Tensors
 from trigger_api.tasks.digits.mnist import normalise

@@ -21,7 +21,7 @@ def card(**decision: object) -> ModelCard:
         labels=("beep",),
         inputs=(TensorSpec(name="embeddings", shape=(-1, 96)),),
         outputs=(TensorSpec(name="scores", shape=(-1,)),),
-        lengths=(1,),
+        sequence_lengths=(1,),
         frame_ms=80,
         backbone="speech-embedding",
         decision=Decision.model_validate(chosen),

@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, wait
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from helpers.doubler import FAR, Doubler, counted, deadline, held, items, make_queue
+from trigger_api.errors import DeadlineExceeded, Overloaded
+from trigger_api.observability.metrics import Metrics
+from trigger_api.scheduler import Job, Scheduler
+
+
+@pytest.fixture
+def runner() -> Iterator[Doubler]:
+    made = Doubler()
+    yield made
+    made.gate.set()
+
+
+@pytest.fixture
+def scheduler() -> Iterator[Scheduler]:
+    made = Scheduler(threads=1)
+    yield made
+    made.close(grace=5)
+
+
+class TestBatchQueue:
+    def test_one_cancelled_at_the_last_moment_is_left_out(self, runner: Doubler) -> None:
+        queue = make_queue(runner)
+        jobs = [Job(item, deadline(), 0.0) for item in items([1, 2])]
+        queue.waiting.extend(jobs)
+        jobs[0].future.cancel()
+        assert queue.next_batch(time.monotonic()) == [jobs[1]]
+
+    def test_one_cancelled_as_it_expires_harms_nobody(self, runner: Doubler) -> None:
+        queue = make_queue(runner)
+        jobs = [Job(item, deadline(-1), 0.0) for item in items([1, 2])]
+        queue.waiting.extend(jobs)
+        jobs[0].future.cancel()
+        assert queue.next_batch(time.monotonic()) == []
+        assert isinstance(jobs[1].future.exception(), DeadlineExceeded)
+
+    def test_the_running_mean_follows_the_batches(self, runner: Doubler) -> None:
+        queue = make_queue(runner)
+        queue.record_batch(1.0)
+        queue.record_batch(2.0)
+        assert queue.service_time == 3.0
+        assert queue.batch_seconds == pytest.approx(1.2)
+
+
+class TestScheduler:
+    def test_a_lone_item_is_computed_alone(self, scheduler: Scheduler, runner: Doubler) -> None:
+        queue = make_queue(runner)
+        scheduler.add(queue)
+        (answer,) = scheduler.submit(queue, items([3]), deadline())
+        assert answer.result(5)["y"].tolist() == [6, 6]
+        assert runner.sizes == [1]
+
+    def test_what_waits_is_batched_and_padded_to_an_allowed_size(self, scheduler: Scheduler, runner: Doubler) -> None:
+        queue = make_queue(runner)
+        scheduler.add(queue)
+        held(scheduler, queue, runner)
+        answers = scheduler.submit(queue, items([1, 2, 3]), deadline())
+        runner.gate.set()
+        assert [answer.result(5)["y"][0] for answer in answers] == [2, 4, 6]
+        assert runner.sizes == [1, 4]
+        assert runner.items == [1, 3]
+
+    def test_size_one_works(self, scheduler: Scheduler, runner: Doubler) -> None:
+        queue = make_queue(runner, batch_sizes=(1,))
+        scheduler.add(queue)
+        answers = scheduler.submit(queue, items([1, 2, 3]), deadline())
+        assert [answer.result(5)["y"][0] for answer in answers] == [2, 4, 6]
+        assert runner.sizes == [1, 1, 1]
+
+    def test_cancelling_one_of_four_leaves_three_answered(self, scheduler: Scheduler, runner: Doubler) -> None:
+        metrics = Metrics()
+        queue = make_queue(runner, metrics=metrics)
+        scheduler.add(queue)
+        held(scheduler, queue, runner)
+        answers = scheduler.submit(queue, items([1, 2, 3, 4]), deadline())
+        assert answers[1].cancel()
+        assert len(queue.waiting) == 3
+        runner.gate.set()
+        assert [answers[i].result(5)["y"][0] for i in (0, 2, 3)] == [2, 6, 8]
+        assert counted(metrics, "cancelled") == 1
+
+    def test_one_that_runs_cannot_be_cancelled(self, scheduler: Scheduler, runner: Doubler) -> None:
+        queue = make_queue(runner)
+        scheduler.add(queue)
+        first = held(scheduler, queue, runner)
+        assert not first.cancel()
+        runner.gate.set()
+        assert first.result(5)["y"][0] == 198
+
+    def test_a_bad_item_does_not_hurt_its_batch_mates(self, scheduler: Scheduler, runner: Doubler) -> None:
+        metrics = Metrics()
+        queue = make_queue(runner, metrics=metrics)
+        scheduler.add(queue)
+        held(scheduler, queue, runner)
+        answers = scheduler.submit(queue, items([1, np.nan, 3]), deadline())
+        runner.gate.set()
+        assert [answers[i].result(5)["y"][0] for i in (0, 2)] == [2, 6]
+        with pytest.raises(ArithmeticError):
+            answers[1].result(5)
+        assert counted(metrics, "failed") == 1
+
+    def test_an_item_of_another_shape_is_refused_before_it_is_queued(
+        self, scheduler: Scheduler, runner: Doubler
+    ) -> None:
+        queue = make_queue(runner)
+        scheduler.add(queue)
+        for wrong in ({"x": np.zeros(3, np.float32)}, {"z": np.zeros(2, np.float32)}):
+            with pytest.raises(ValueError, match="wants x of shape"):
+                scheduler.submit(queue, [wrong], deadline())
+        assert queue.idle
+
+    def test_a_full_queue_sheds_and_says_for_how_long(self, scheduler: Scheduler, runner: Doubler) -> None:
+        metrics = Metrics()
+        queue = make_queue(runner, queue=2, metrics=metrics, concurrency=1)
+        scheduler.add(queue)
+        queue.batch_seconds = 7.0
+        held(scheduler, queue, runner)
+        scheduler.submit(queue, items([1, 2]), deadline())
+        with pytest.raises(Overloaded) as refused:
+            scheduler.submit(queue, items([3]), deadline())
+        assert refused.value.headers == {"Retry-After": "14"}  # the running batch and the waiting one
+        assert counted(metrics, "shed") == 1
+
+    def test_an_expired_item_is_not_computed(self, scheduler: Scheduler, runner: Doubler) -> None:
+        metrics = Metrics()
+        queue = make_queue(runner, metrics=metrics)
+        scheduler.add(queue)
+        held(scheduler, queue, runner)
+        late, fine = scheduler.submit(queue, items([1]), deadline(0.01)) + scheduler.submit(
+            queue, items([2]), deadline()
+        )
+        time.sleep(0.02)
+        runner.gate.set()
+        with pytest.raises(DeadlineExceeded):
+            late.result(5)
+        assert fine.result(5)["y"][0] == 4
+        assert counted(metrics, "expired") == 1
+
+    def test_a_batch_of_expired_items_only_is_none(self, scheduler: Scheduler, runner: Doubler) -> None:
+        queue = make_queue(runner)
+        scheduler.add(queue)
+        (late,) = scheduler.submit(queue, items([1]), deadline(-1))
+        with pytest.raises(DeadlineExceeded):
+            late.result(5)
+        assert runner.sizes == []
+
+    def test_a_model_keeps_to_its_concurrency(self, runner: Doubler) -> None:
+        scheduler = Scheduler(threads=2)
+        queue = make_queue(runner, concurrency=1)
+        scheduler.add(queue)
+        held(scheduler, queue, runner)
+        (second,) = scheduler.submit(queue, items([1]), deadline())
+        time.sleep(0.05)
+        assert queue.running == 1
+        runner.gate.set()
+        assert second.result(5)["y"][0] == 2
+        scheduler.close(grace=5)
+
+    def test_a_busy_model_does_not_starve_another(self, scheduler: Scheduler) -> None:
+        slow, quick = Doubler(seconds=0.01), Doubler()
+        busy, rare = make_queue(slow, name="busy", batch_sizes=(1,)), make_queue(quick, name="rare", batch_sizes=(1,))
+        scheduler.add(busy)
+        scheduler.add(rare)
+        many = scheduler.submit(busy, items(range(1, 31)), deadline())
+        (one,) = scheduler.submit(rare, items([1]), deadline())
+        one.result(5)
+        assert sum(future.done() for future in many) <= 3
+        wait(many, 5)
+
+    def test_an_idle_model_saves_no_time_up(self, scheduler: Scheduler, runner: Doubler) -> None:
+        busy, idle = make_queue(runner, name="busy"), make_queue(runner, name="idle")
+        scheduler.add(busy)
+        scheduler.add(idle)
+        busy.service_time = 100.0
+        held(scheduler, busy, runner)
+        scheduler.submit(idle, items([1]), deadline())
+        assert idle.service_time == 100.0
+
+    def test_close_answers_what_was_accepted(self, runner: Doubler) -> None:
+        scheduler = Scheduler(threads=1)
+        queue = make_queue(runner)
+        scheduler.add(queue)
+        held(scheduler, queue, runner)
+        answers = scheduler.submit(queue, items([1, 2]), deadline())
+        threading.Timer(0.05, runner.gate.set).start()
+        scheduler.close(grace=5)
+        assert [answer.result(0)["y"][0] for answer in answers] == [2, 4]
+        with pytest.raises(Overloaded, match="closing"):
+            scheduler.submit(queue, items([1]), deadline())
+
+    def test_close_gives_up_after_its_grace(self, runner: Doubler) -> None:
+        scheduler = Scheduler(threads=1)
+        queue = make_queue(runner)
+        scheduler.add(queue)
+        held(scheduler, queue, runner)
+        (waiting,) = scheduler.submit(queue, items([1]), deadline())
+        scheduler.close(grace=0.01)
+        with pytest.raises(CancelledError):
+            waiting.result(0)
+
+    def test_a_removed_lane_is_forgotten_once(self, scheduler: Scheduler, runner: Doubler) -> None:
+        queue = make_queue(runner)
+        scheduler.add(queue)
+        scheduler.remove(queue)
+        scheduler.remove(queue)
+        (never,) = scheduler.submit(queue, items([1]), deadline())
+        time.sleep(0.02)
+        assert not never.done()
+
+    def test_nothing_leaks_after_ten_thousand_aborted_requests(self, scheduler: Scheduler, runner: Doubler) -> None:
+        queue = make_queue(runner, queue=20_000)
+        scheduler.add(queue)
+        held(scheduler, queue, runner)
+        traces = []
+        for _ in range(10_000):
+            (future,) = scheduler.submit(queue, items([1]), deadline())
+            traces.append(weakref.ref(future))
+            future.cancel()
+        del future
+        assert len(queue.waiting) == 0
+        gc.collect()
+        assert not [trace for trace in traces if trace() is not None]
+
+    @given(
+        sizes=st.sets(st.integers(1, 9), min_size=1, max_size=4),
+        requests=st.lists(st.tuples(st.integers(1, 5), st.booleans(), st.booleans()), max_size=12),
+    )
+    @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_every_item_is_answered_cancelled_or_expired_within_the_limits(
+        self, sizes: set[int], requests: list[tuple[int, bool, bool]]
+    ) -> None:
+        runner, scheduler = Doubler(), Scheduler(threads=2)
+        queue = make_queue(runner, batch_sizes=tuple(sorted(sizes)), queue=1000, concurrency=2)
+        scheduler.add(queue)
+        sent = [
+            (scheduler.submit(queue, items(range(1, count + 1)), deadline(-1 if late else FAR)), cancel, late)
+            for count, cancel, late in requests
+        ]
+        for futures, cancel, _ in sent:
+            if cancel:
+                futures[0].cancel()
+        scheduler.close(grace=10)
+        for futures, cancel, late in sent:
+            for number, future in enumerate(futures, 1):
+                assert future.done()
+                if future.cancelled():
+                    assert cancel
+                    assert number == 1
+                elif late:
+                    assert isinstance(future.exception(), DeadlineExceeded)
+                else:
+                    assert future.result()["y"].tolist() == [2 * number] * 2
+        assert queue.idle
+        assert set(runner.sizes) <= sizes
+        assert all(count <= max(sizes) for count in runner.items)
