@@ -18,6 +18,7 @@ lint: $(VENV)/.lint        ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.lint      ## Mend style
 	$(BIN)/ruff check --fix .

@@ -89,7 +89,7 @@ async def _wyoming(service: Service) -> AsyncIterator[None]:
         return
     from trigger_api.streaming import wyoming  # an extra
 
-    async with wyoming.serving(service.settings.wyoming_uri, service):
+    async with wyoming.serving(service.settings.wyoming_uri, service.rooms, service.settings):
         yield
 
 

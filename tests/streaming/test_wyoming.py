@@ -45,7 +45,7 @@ async def service(settings: Settings, models: Path, network: BeepNetwork) -> Asy
 
 @pytest.fixture
 async def client(service: Service) -> AsyncIterator[AsyncTcpClient]:
-    async with serving("tcp://127.0.0.1:0", service) as server:
+    async with serving("tcp://127.0.0.1:0", service.rooms, service.settings) as server:
         port = server.sockets[0].getsockname()[1]
         async with AsyncTcpClient("127.0.0.1", port) as made:
             yield made
@@ -155,7 +155,7 @@ async def test_what_cannot_be_heard_is_told(client: AsyncTcpClient, events: list
     ],
 )
 async def test_nonsense_and_silence_are_hung_up_on(service: Service, nonsense: bytes) -> None:
-    async with serving("tcp://127.0.0.1:0", service) as server:
+    async with serving("tcp://127.0.0.1:0", service.rooms, service.settings) as server:
         port = server.sockets[0].getsockname()[1]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(nonsense)
@@ -195,7 +195,7 @@ async def test_the_kernel_asks_whether_a_quiet_peer_lives(service: Service, monk
         asked.append(bool(connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)))
 
     monkeypatch.setattr(wyoming, "_keep_alive", spy)
-    async with serving("tcp://127.0.0.1:0", service) as server:
+    async with serving("tcp://127.0.0.1:0", service.rooms, service.settings) as server:
         client = AsyncTcpClient("127.0.0.1", server.sockets[0].getsockname()[1])
         async with client:
             await say(client, Describe())
@@ -205,7 +205,7 @@ async def test_the_kernel_asks_whether_a_quiet_peer_lives(service: Service, monk
 
 async def test_peers_are_counted(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "settings", service.settings.model_copy(update={"max_streams": 1}))
-    async with serving("tcp://127.0.0.1:0", service) as server:
+    async with serving("tcp://127.0.0.1:0", service.rooms, service.settings) as server:
         port = server.sockets[0].getsockname()[1]
         async with AsyncTcpClient("127.0.0.1", port) as first, AsyncTcpClient("127.0.0.1", port) as second:
             event = await next_event(second)
@@ -216,7 +216,10 @@ async def test_peers_are_counted(service: Service, monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_unix_socket(service: Service, tmp_path: Path) -> None:
-    async with serving(f"unix://{tmp_path}/w", service), AsyncClient.from_uri(f"unix://{tmp_path}/w") as client:
+    async with (
+        serving(f"unix://{tmp_path}/w", service.rooms, service.settings),
+        AsyncClient.from_uri(f"unix://{tmp_path}/w") as client,
+    ):
         await say(client, Describe())
         assert await next_event(client) is not None
 
@@ -224,7 +227,7 @@ async def test_a_unix_socket(service: Service, tmp_path: Path) -> None:
 async def test_other_addresses_are_refused(service: Service) -> None:
     for uri in ("http://localhost:1", "tcp://localhost", "unix://"):
         with pytest.raises(ValueError, match="tcp://host:port"):
-            async with serving(uri, service):
+            async with serving(uri, service.rooms, service.settings):
                 pass
 
 

@@ -94,13 +94,15 @@ def _line(message: dict[str, Any]) -> str:
 async def _speak(settings: Settings, uri: str) -> None:
     from trigger_api.streaming.wyoming import serving
 
-    service, cli_errors = Service(settings, Metrics()), asyncio.Event()
+    service, stopped = Service(settings, Metrics()), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, cli_errors.set)
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     try:
         await service.rooms.start()
-        async with serving(uri, service):  # a detection before the model is loaded is answered with an error
+        async with serving(
+            uri, service.rooms, settings
+        ):  # a detection before the model is loaded is answered with an error
             await asyncio.to_thread(service.registry.load_all)
-            await cli_errors.wait()
+            await stopped.wait()
     finally:
         await service.close()

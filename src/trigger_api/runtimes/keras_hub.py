@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trigger_api.datasets.coco_labels import labels
 from trigger_api.model_card import Limits, ModelCard, TensorSpec
+from trigger_api.runtimes.coco_labels import labels
 from trigger_api.runtimes.detection_ops import CANVAS, FOUND, fitted, letterbox, selected
 
 if TYPE_CHECKING:

@@ -22,7 +22,6 @@ from wyoming.wake import Detect, Detection, NotDetected
 from trigger_api import __version__
 from trigger_api.errors import Overloaded, ServiceError, Unprocessable, format_validation_errors
 from trigger_api.schemas import StreamQuery
-from trigger_api.service import Service
 from trigger_api.settings import Settings
 from trigger_api.streaming.manager import StreamManager
 from trigger_api.streaming.stream import Stream
@@ -38,14 +37,15 @@ _log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def serving(uri: str, service: Service) -> AsyncIterator[asyncio.Server]:
+async def serving(uri: str, streams: StreamManager, settings: Settings) -> AsyncIterator[asyncio.Server]:
     """Speak Wyoming at an address for as long as the block lasts.
 
     The protocol has no tokens: only peers with private addresses are let in, unless the settings let everybody in.
 
     Args:
         uri: ``tcp://host:port`` or ``unix:///path``.
-        service: hears.
+        streams: opens the streams.
+        settings: limits, and who is let in.
 
     Raises:
         ValueError: the uri is neither.
@@ -57,7 +57,7 @@ async def serving(uri: str, service: Service) -> AsyncIterator[asyncio.Server]:
         task = cast("asyncio.Task[None]", asyncio.current_task())
         tasks.add(task)
         try:
-            await _Peer(reader, writer, service).run(full=len(tasks) > service.settings.max_streams)
+            await _Peer(reader, writer, streams, settings).run(full=len(tasks) > settings.max_streams)
         finally:
             tasks.discard(task)
 
@@ -111,10 +111,12 @@ class _Bounded:
 class _Peer(AsyncEventHandler):
     """One connection."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, service: Service) -> None:
-        super().__init__(cast(asyncio.StreamReader, _Bounded(reader, service.settings)), writer)
-        self._service = service
-        self._streams: StreamManager = service.rooms
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, streams: StreamManager, settings: Settings
+    ) -> None:
+        super().__init__(cast(asyncio.StreamReader, _Bounded(reader, settings)), writer)
+        self._settings = settings
+        self._streams = streams
         self._host = str((writer.get_extra_info("peername") or ("local",))[0])
         self._asked: dict[str, str] = {}
         self._stream: Stream | None = None
@@ -124,7 +126,7 @@ class _Peer(AsyncEventHandler):
 
     async def run(self, *, full: bool = False) -> None:
         """Answer until either side hangs up; if the server is full, say so."""
-        if not _may_enter(self._host, self._service.settings):
+        if not _may_enter(self._host, self._settings):
             _log.warning("a Wyoming peer has no private address", peer=self._host)
             self.writer.close()
             return
@@ -157,7 +159,7 @@ class _Peer(AsyncEventHandler):
 
     async def _answer(self, event: Event) -> None:
         if Describe.is_type(event.type):
-            await self.write_event(_info(self._service).event())
+            await self.write_event(_info(self._streams).event())
         elif Detect.is_type(event.type):
             self._ask(Detect.from_event(event).names or [])
         elif AudioStart.is_type(event.type):
@@ -237,7 +239,7 @@ def _may_enter(host: str, settings: Settings) -> bool:
         return True  # a Unix socket
 
 
-def _info(service: Service) -> Info:
+def _info(streams: StreamManager) -> Info:
     about = Attribution(name="trigger_api", url="")
     models = [
         WakeModel(
@@ -249,7 +251,7 @@ def _info(service: Service) -> Info:
             languages=["en"],
             phrase=keyword(card),
         )
-        for card in service.rooms.cards()
+        for card in streams.cards()
     ]
     program = WakeProgram(
         name="trigger_api",

@@ -12,10 +12,10 @@ from helpers.tiny_word import card, detector, sound
 from trigger_api.datasets.speech import RATE
 from trigger_api.evaluation.trigger import detector as module
 from trigger_api.evaluation.trigger.detector import load
+from trigger_api.evaluation.trigger.embedder import Embedder
 from trigger_api.model_card import CARD_FILE, CONVERTED_FILE, WEIGHTS_FILE, read_card, write_card
 from trigger_api.registry import BUNDLED
 from trigger_api.runtimes import digest
-from trigger_api.training.trigger.embedder import Embedder
 
 pytest.importorskip("tensorflow")
 pytest.importorskip("tf2onnx")

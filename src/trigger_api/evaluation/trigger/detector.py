@@ -15,12 +15,12 @@ from pydantic import ValidationError
 from trigger_api import runtimes
 from trigger_api.datasets.speech import RATE, Samples
 from trigger_api.errors import format_validation_errors
+from trigger_api.evaluation.trigger.embedder import FOLDER, STEP_SECONDS, Embedder, Embeddings
 from trigger_api.model_card import CARD_FILE, WEIGHTS_FILE, Decision, ModelCard, read_card
 from trigger_api.runtimes import openwakeword
 from trigger_api.runtimes.speech_embedding import EMBEDDING
 from trigger_api.scheduler import CompiledFunction
 from trigger_api.tasks.trigger.detector import Debouncer, Detection
-from trigger_api.training.trigger.embedder import FOLDER, STEP_SECONDS, Embedder, Embeddings
 
 Scores = NDArray[np.float32]
 

@@ -10,9 +10,9 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from trigger_api.datasets.coco_json import Photo
-from trigger_api.datasets.coco_labels import COCO
 from trigger_api.media.image import Pixels
 from trigger_api.media.letterbox import GREY
+from trigger_api.runtimes.coco_labels import COCO
 from trigger_api.training.objects.network import SIDE
 from trigger_api.training.objects.teacher import Boxes
 

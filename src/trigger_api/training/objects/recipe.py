@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_api.datasets.coco_json import Photo, chosen, read_labels, read_pixels
-from trigger_api.datasets.coco_labels import COCO
 from trigger_api.errors import ServiceError
 from trigger_api.evaluation.objects import BATCH, Precision, average_precision, evaluate_objects, find_all
 from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, read_card, write_card
 from trigger_api.runtimes import keras_tensorflow as runtime
+from trigger_api.runtimes.coco_labels import COCO
 from trigger_api.runtimes.detection_ops import CANVAS, FOUND
 from trigger_api.tasks.objects.task import BOXES, CLASSES, LIMITS, PHOTO, SCORES, SIZE
 from trigger_api.training.compressed_save import write_small

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trigger_api.evaluation.trigger.embedder import STEP_SECONDS
 from trigger_api.model_card import Decision
-from trigger_api.training.trigger.embedder import STEP_SECONDS
 from trigger_api.training.trigger.scenes import NO_WORD, Bank
 
 RATES = {"low": 0.1, "medium": 0.5, "high": 2.0}

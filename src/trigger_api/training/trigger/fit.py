@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trigger_api.evaluation.trigger.embedder import STEP_SECONDS
 from trigger_api.runtimes.speech_embedding import EMBEDDING
-from trigger_api.training.trigger.embedder import STEP_SECONDS
 from trigger_api.training.trigger.head import Shape, training_network
 from trigger_api.training.trigger.scenes import NO_WORD, Bank
 

@@ -17,12 +17,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trigger_api.datasets import phrases
 from trigger_api.datasets.speech import RATE, Samples
+from trigger_api.evaluation.trigger.embedder import STEP_SECONDS, Embedder, Embeddings
 from trigger_api.model_card import WEIGHTS_FILE, Decision, ModelCard, TensorSpec, write_card
 from trigger_api.runtimes.speech_embedding import EMBEDDING
 from trigger_api.training.compressed_save import write_small
 from trigger_api.training.trigger import calibration, plots, scenes
 from trigger_api.training.trigger.collect import Material, Sources, collect
-from trigger_api.training.trigger.embedder import STEP_SECONDS, Embedder, Embeddings
 from trigger_api.training.trigger.fit import Schedule, fit, windows
 from trigger_api.training.trigger.head import Shape, serving_network
 from trigger_api.training.trigger.scenes import NO_WORD, Bank

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from trigger_api.datasets import audio_augmentation as augment
 from trigger_api.datasets.speech import RATE, Samples, Spoken, speech_span
-from trigger_api.training.trigger.embedder import Embedder
+from trigger_api.evaluation.trigger.embedder import Embedder
 
 SCENE_SECONDS = 2.4
 SCENE = int(SCENE_SECONDS * RATE)

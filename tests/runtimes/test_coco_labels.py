@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from trigger_api.datasets.coco_labels import COCO, labels
+from trigger_api.runtimes.coco_labels import COCO, labels
 
 
 def test_labels_by_their_number() -> None:

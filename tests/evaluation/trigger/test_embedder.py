@@ -1,7 +1,7 @@
 import numpy as np
 
 from trigger_api.datasets.speech import RATE
-from trigger_api.training.trigger.embedder import Embedder
+from trigger_api.evaluation.trigger.embedder import Embedder
 
 SOUND = (0.1 * np.random.default_rng(0).standard_normal(2 * RATE)).astype(np.float32)
 
