@@ -393,7 +393,7 @@ class TestBackbone:
 
     def test_a_heads_shortest_length_is_that_of_one_score(self) -> None:
         with pytest.raises(ValidationError, match="its context and one more"):
-            ModelCard.model_validate({**trigger_card().model_dump(), "lengths": (4, 10)})
+            ModelCard.model_validate({**trigger_card().model_dump(), "sequence_lengths": (4, 10)})
 
 
 def _lanes(entry: ModelVersion) -> Mapping[int, BatchQueue]:

@@ -112,7 +112,7 @@ def add_detector(root: Path) -> None:
     """Copy the bundled detector, with few sizes of canvases: each is tried at the start."""
     shutil.copytree(BUNDLED / "faces", root / "faces")
     folder = root / "faces" / PNET / "1"
-    write_card(folder, read_card(folder).model_copy(update={"lengths": (64, 192, 320, 448)}))
+    write_card(folder, read_card(folder).model_copy(update={"sequence_lengths": (64, 192, 320, 448)}))
 
 
 def encoded(pixels: Pixels, kind: str = "PNG", **options: object) -> bytes:

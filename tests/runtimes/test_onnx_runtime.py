@@ -177,7 +177,7 @@ class TestExercise:
 def test_a_recurrent_layer_of_another_model_is_refused(tmp_path: Path) -> None:
     spec = TensorSpec(name="x", shape=(5, 2))
     card = make_card().model_copy(
-        update={"inputs": (spec,), "outputs": (TensorSpec(name="y", shape=(5, 3)),), "lengths": ()}
+        update={"inputs": (spec,), "outputs": (TensorSpec(name="y", shape=(5, 3)),), "sequence_lengths": ()}
     )
     folder = add_model(tmp_path, card)
     x = keras.Input((5, 2), name="x")

@@ -29,7 +29,7 @@ def loaded(card: ModelCard) -> Model:
 
 MODEL = StreamModel(loaded(embedding_card()))
 HEAD = loaded(trigger_card())
-LONG = loaded(trigger_card().model_copy(update={"lengths": (5,), "context": 4}))
+LONG = loaded(trigger_card().model_copy(update={"sequence_lengths": (5,), "context": 4}))
 
 
 class Clock:

@@ -85,7 +85,7 @@ def classifier_card(output: Path, parameters: int, sha256: str, temperature: flo
             "inputs": (TensorSpec(name="image", shape=(SIDE, SIDE, 1), dtype="uint8"),),
             "outputs": (TensorSpec(name="probabilities", shape=(len(LABELS),)),),
             "limits": Limits(batch_sizes=(1, 2, 4, 8, 16, 32), queue=1_024),
-            "margin": MARGIN,
+            "crop_margin": MARGIN,
             "figures": {"temperature": round(temperature, 3), "mirror image looked at, too": mirrored},
         }
     )

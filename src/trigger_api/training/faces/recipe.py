@@ -97,7 +97,7 @@ def _cards() -> Mapping[str, ModelCard]:
     canvas = TensorSpec(name="canvas", shape=(4, -1, -1), value_range=(0, 255))
     return {
         PNET: _card(PNET, "proposes places on the photo's pyramid", canvas, _cells(), 0.6).model_copy(
-            update={"lengths": SIDES, "limits": Limits(batch_sizes=(1,), queue=128, concurrency=8)}
+            update={"sequence_lengths": SIDES, "limits": Limits(batch_sizes=(1,), queue=128, concurrency=8)}
         ),
         RNET: _card(RNET, "refines what was proposed", crops[24], _outputs(_REFINED), 0.7),
         ONET: _card(ONET, "decides, and finds five landmarks", crops[48], _outputs(_EXAMINED, 10), 0.8),
