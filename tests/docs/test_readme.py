@@ -1,0 +1,116 @@
+"""What the README shows is true: its commands run against the service as `make run` starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from helpers.free_port import free_port
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SERVER = "http://127.0.0.1:8000"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed"),
+]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+COMMANDS = "".join(blocks("sh")).splitlines()
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A server with all bundled models."""
+    port = free_port()
+    command = [sys.executable, "-m", "trigger_api", "serve", "--port", str(port)]
+    process = subprocess.Popen(command, env={**os.environ, "TRIGGER_API_LOG_LEVEL": "error"})
+    try:
+        _await_ready(process, f"http://127.0.0.1:{port}/health/ready")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def _await_ready(process: subprocess.Popen[bytes], url: str) -> None:
+    give_up = time.monotonic() + 180
+    while process.poll() is None and time.monotonic() < give_up:
+        try:
+            if httpx.get(url).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    pytest.fail("the service did not become ready")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the reader stands: the project, with a photo."""
+    made = tmp_path_factory.mktemp("reader")
+    (made / "samples").symlink_to(ROOT / "samples")
+    shutil.copy(ROOT / "samples" / "note.jpg", made / "photo.jpg")
+    return made
+
+
+def curl(line: str, url: str, folder: Path) -> dict[str, Any]:
+    arguments = shlex.split(line.replace(SERVER, url))
+    output = subprocess.check_output([*arguments, "--silent", "--fail-with-body"], cwd=folder, timeout=60)
+    answer: dict[str, Any] = json.loads(output)
+    return answer
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("curl") and "-N" not in line])
+def test_every_request_is_answered(line: str, url: str, folder: Path) -> None:
+    assert curl(line, url, folder)["model"]
+
+
+def test_the_answer_shown_is_the_answer(url: str, folder: Path) -> None:
+    shown = json.loads(blocks("json")[0])
+    answer = curl(COMMANDS[0], url, folder)
+    for detection in (*shown["detections"], *answer["detections"]):
+        detection["score"] = pytest.approx(detection["score"], abs=0.01)
+    assert answer == shown
+
+
+def test_live_audio_is_heard_and_told_to_subscribers(url: str, folder: Path) -> None:
+    (listen, events) = (line for line in COMMANDS if "listen" in line or "-N" in line)
+    with subprocess.Popen(shlex.split(events.replace(SERVER, url)), stdout=subprocess.PIPE, text=True) as subscriber:
+        arguments = shlex.split(listen)[1:]
+        command = [sys.executable, "-m", "trigger_api", *arguments, "--url", url]
+        heard = subprocess.check_output(command, cwd=folder, text=True, timeout=60)
+        assert subscriber.stdout
+        event = next(line for line in subscriber.stdout if line.startswith("data:"))
+        subscriber.terminate()
+    assert "activate" in heard
+    assert json.loads(event.removeprefix("data:"))["word"] == "activate"
+
+
+def test_the_python_example_runs(url: str, folder: Path) -> None:
+    (code,) = blocks("python")
+    output = subprocess.check_output([sys.executable, "-c", code.replace(SERVER, url)], cwd=folder, text=True)
+    assert output == "[2179]\n"
+
+
+def test_every_link_to_a_file_resolves() -> None:
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", README)
+    assert not [link for link in links if "://" not in link and not (ROOT / link).exists()]
