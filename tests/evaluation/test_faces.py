@@ -43,7 +43,7 @@ def test_the_command(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*arguments, "--json"])
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout)
-    assert (figures["photos"], figures["faces"], figures["found"], figures["besides"]) == (2, 2, 1, 0)
+    assert (figures["photos"], figures["faces"], figures["found"], figures["false positives"]) == (2, 2, 1, 0)
     assert (figures["recall"], figures["precision"]) == (0.5, 1)
     assert "recall" in CliRunner().invoke(app, arguments).stdout
     (photos / "b.png").unlink()

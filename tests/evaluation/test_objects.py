@@ -9,7 +9,7 @@ import skimage.data
 from typer.testing import CliRunner
 
 from trigger_api.cli.main import app
-from trigger_api.datasets.coco_json import Labelled, Photo, chosen, part, read_labels
+from trigger_api.datasets.coco_json import Labelled, Photo, part, read_labels, select
 from trigger_api.evaluation.objects import average_precision
 from trigger_api.tasks.objects.task import DetectedObject
 
@@ -36,7 +36,7 @@ RIGHT = {
 def test_what_is_right_is_a_hundred_percent() -> None:
     found = average_precision(PHOTOS, RIGHT, LABELS)
     assert (found.ap, found.ap50) == pytest.approx((100, 100))
-    assert found.kinds == {"cat": pytest.approx((100, 100, 2)), "cup": pytest.approx((100, 100, 1))}
+    assert found.classes == {"cat": pytest.approx((100, 100, 2)), "cup": pytest.approx((100, 100, 1))}
     assert (found.photos, found.objects) == (3, 3)
 
 
@@ -54,8 +54,8 @@ def test_the_wrong_class_counts_as_missed_and_a_crowd_does_not_count() -> None:
         "c": [DetectedObject("cup", 0.95, 0, 0, 1, 1)],
     }
     found = average_precision(PHOTOS, wrong, LABELS)
-    assert found.kinds["cat"][1] == pytest.approx(50, abs=1)
-    assert found.kinds["cup"][1] == pytest.approx(100)
+    assert found.classes["cat"][1] == pytest.approx(50, abs=1)
+    assert found.classes["cup"][1] == pytest.approx(100)
 
 
 def test_nothing_found() -> None:
@@ -66,9 +66,9 @@ def test_nothing_found() -> None:
 
 def test_parts_go_by_name() -> None:
     names = {f"{number:012d}.jpg": PHOTOS["a"] for number in range(3_000)}
-    sizes = [len(chosen(names, [each])) for each in ("train", "validation", "held-out")]
+    sizes = [len(select(names, [each])) for each in ("train", "validation", "held-out")]
     assert sizes == pytest.approx([1500, 500, 1000], rel=0.1)
-    assert len(chosen(names, ["train", "validation", "held-out"])) == 3_000
+    assert len(select(names, ["train", "validation", "held-out"])) == 3_000
     assert part("000000000009.jpg") == part("000000000009.jpg")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,7 +17,10 @@ from trigger_api.errors import ServiceError
 from trigger_api.observability import logs
 from trigger_api.registry import BUNDLED
 
-app = typer.Typer(no_args_is_help=True, help="Measure a model, through the path that serves it.")
+if TYPE_CHECKING:
+    from trigger_api.evaluation.report import Report
+
+app = typer.Typer(no_args_is_help=True, help="Measure a model exactly as it is served.")
 
 
 @app.callback()
@@ -29,28 +32,32 @@ _ACTIVATE = BUNDLED / "trigger" / "activate" / "1"
 _MNIST = BUNDLED / "digits" / "mnist" / "1"
 _YOLOX = BUNDLED / "objects" / "yolox-nano" / "1"
 _MINILM = BUNDLED / "entities" / "minilm" / "1"
-_TABLE_WIDTH = 132  # narrower, the figures of a trigger word would be cut
-_Noise = Annotated[list[Path] | None, typer.Option(help="Noise to mix in; may be given often.", exists=True)]
-_Snr = Annotated[float, typer.Option(help="Speech over noise, dB.")]
-_TriggerModel = Annotated[Path, typer.Argument(help="Folder of a head, or a file of openWakeWord's.", exists=True)]
+_TABLE_WIDTH = 132  # the figures of a trigger word need that much
+_MTCNN = BUNDLED / "faces"
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Noise = Annotated[list[Path] | None, typer.Option(help="Noise to mix in; may be repeated.", exists=True)]
+_Snr = Annotated[float, typer.Option(help="Signal-to-noise ratio, dB.")]
+_TriggerModel = Annotated[
+    Path, typer.Argument(help="Folder of a trigger word's model, or an openWakeWord file.", exists=True)
+]
 
 
 @app.command()
 def trigger(
     positives: Annotated[
-        list[Path], typer.Option(help="Recordings of the word alone; may be given often.", exists=True)
+        list[Path], typer.Option(help="Recordings of nothing but the word; may be repeated.", exists=True)
     ],
-    negatives: Annotated[list[Path], typer.Option(help="Recordings without it; may be given often.", exists=True)],
+    negatives: Annotated[list[Path], typer.Option(help="Recordings without it; may be repeated.", exists=True)],
     model: _TriggerModel = _ACTIVATE,
     out: Annotated[Path | None, typer.Option(help="Folder for the JSON and the curve.")] = None,
     noise: _Noise = None,
     snr: _Snr = 10.0,
-    reverb: Annotated[bool, typer.Option(help="Put every recording into a room.")] = False,
+    reverb: Annotated[bool, typer.Option(help="Add room reverberation to every recording.")] = False,
     speaker: Annotated[
-        str | None, typer.Option(help="Regular expression whose one group finds the speaker in a file's name.")
+        str | None, typer.Option(help="Regular expression whose one group is the speaker in a file's name.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Which noise and which room.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for the choice of noise and room.")] = 0,
+    as_json: _Json = False,
 ) -> None:
     """Measure a trigger word on recordings: misses, false accepts, delay."""
     from trigger_api.evaluation.trigger.recordings import evaluate_trigger  # SciPy takes a second to import
@@ -68,7 +75,7 @@ def trigger(
             speaker=speaker,
         )
     if as_json:
-        typer.echo(json.dumps(figures, indent=2))
+        _print_json(figures)
     else:
         _show_points(figures, f"{figures['left_out']} recordings without speech left out")
 
@@ -81,16 +88,16 @@ def utterances(
     out: Annotated[Path | None, typer.Option(help="Folder for the JSON and the curves.")] = None,
     noise: _Noise = None,
     snr: _Snr = 10.0,
-    seed: Annotated[int, typer.Option(min=0, help="Which noise.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for the choice of noise.")] = 0,
+    as_json: _Json = False,
 ) -> None:
-    """Measure a trigger word on a corpus with transcripts: said alone, and in sentences."""
+    """Measure a trigger word on a corpus with transcripts: spoken alone, and in sentences."""
     from trigger_api.evaluation.trigger.utterances import evaluate_utterances
 
     with cli_errors(ImportError, OSError, ValueError):
         figures = evaluate_utterances(model, manifest, word, out, noise=noise or (), snr_db=snr, seed=seed)
     if as_json:
-        typer.echo(json.dumps(figures, indent=2))
+        _print_json(figures)
         return
     for condition, found in figures.items():
         aside = ", ".join(f"{count} {why}" for why, count in found["set_aside"].items()) or "none"
@@ -100,23 +107,26 @@ def utterances(
 @app.command()
 def confusables(
     model: _TriggerModel = _ACTIVATE,
-    word: Annotated[str | None, typer.Option(help="Whose neighbours; the model's own word if not given.")] = None,
-    phrase: Annotated[list[str] | None, typer.Option(help="Say this instead; may be given often.")] = None,
-    voices: Annotated[int, typer.Option(min=1, help="Of each synthesiser.")] = 4,
-    cache: Annotated[Path | None, typer.Option(help="Folder that keeps what was spoken.", file_okay=False)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    word: Annotated[str | None, typer.Option(help="The word; the model's own if not given.")] = None,
+    phrase: Annotated[list[str] | None, typer.Option(help="Say this phrase instead; may be repeated.")] = None,
+    voices: Annotated[int, typer.Option(min=1, help="Voices of each synthesiser.")] = 4,
+    cache: Annotated[Path | None, typer.Option(help="Folder that keeps the recordings.", file_okay=False)] = None,
+    as_json: _Json = False,
 ) -> None:
-    """Let synthetic voices say words that are near a trigger word, and name those that are taken for it."""
+    """Have synthetic voices say words that sound like a trigger word, and list those mistaken for it."""
     from trigger_api.evaluation.trigger.confusables import evaluate_confusables
 
     with cli_errors(OSError, ValueError), TemporaryDirectory() as folder:
         figures = evaluate_confusables(model, cache or Path(folder), word, phrase or (), voices)
-    table = Table("at", "threshold", f"taken, of {figures['utterances']}", "said by", "words (voices)")
+    if as_json:
+        _print_json(figures)
+        return
+    table = Table("at", "threshold", f"accepted, of {figures['utterances']}", "said by", "words (voices)")
     for name, row in figures["thresholds"].items():
         words = ", ".join(f"{text} ({len(who)})" for text, who in row["words"].items())
         programs = ", ".join(f"{program} {count}" for program, count in row["by_program"].items())
         table.add_row(name, f"{row['threshold']:.4f}", str(row["fired"]), programs, words)
-    _show(figures, table, as_json=as_json)
+    Console().print(table)
 
 
 @app.command()
@@ -125,20 +135,16 @@ def entities(
     model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _MINILM,
     types: Annotated[str, typer.Option(help="Types that count, separated by commas.")] = "PER,ORG,LOC,MISC",
     part: Annotated[int | None, typer.Option(help="Only this part of the file, from 1.", min=1)] = None,
-    lower: Annotated[bool, typer.Option(help="Put the words in small letters first.")] = False,
-    apart: Annotated[bool, typer.Option(help="Read each sentence by itself, without its neighbours.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    lowercase: Annotated[bool, typer.Option("--lowercase", help="Lower-case the words first.")] = False,
+    isolated: Annotated[bool, typer.Option("--isolated", help="Read each sentence without its neighbours.")] = False,
+    as_json: _Json = False,
 ) -> None:
     """Measure named entities: precision, recall and F1 of whole spans."""
-    from trigger_api.evaluation.entities.scores import evaluate_entities  # Keras takes seconds to import
+    from trigger_api.evaluation.entities.scores import evaluate_entities
 
-    with cli_errors(OSError, ValueError):
-        report = evaluate_entities(file, model, types.split(","), part=part, lower=lower, apart=apart)
-    figures = report.figures()
-    table = Table("type", "precision", "recall", "F1", "spans")
-    for kind, row in figures.items():
-        table.add_row(kind, *(f"{row[name]:.2f}" for name in ("precision", "recall", "f1")), f"{row['spans']:.0f}")
-    _show(figures, table, as_json=as_json)
+    with cli_errors(OSError, ValueError, ServiceError):
+        report = evaluate_entities(file, model, types.split(","), part=part, lowercase=lowercase, isolated=isolated)
+    _show(report, as_json=as_json)
 
 
 @app.command()
@@ -146,19 +152,18 @@ def digits(
     images: Annotated[Path, typer.Option(help="Pictures: idx, idx.gz, or npz (`x`).", exists=True, dir_okay=False)],
     labels: Annotated[Path, typer.Option(help="Labels: idx, idx.gz, or npz (`y`).", exists=True, dir_okay=False)],
     model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _MNIST,
-    find: Annotated[bool, typer.Option(help="Find the digit on its picture first, as the service does.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    full_pipeline: Annotated[
+        bool, typer.Option("--full-pipeline", help="Find the digit on its picture first, as the service does.")
+    ] = False,
+    as_json: _Json = False,
 ) -> None:
-    """Measure handwritten digits: how many pictures of one digit each are read right."""
+    """Measure handwritten digits: how many pictures of one digit each are read correctly."""
     from trigger_api.datasets.mnist import read_images, read_labels
-    from trigger_api.evaluation.digits import evaluate_digits, table_rows
+    from trigger_api.evaluation.digits import evaluate_digits
 
-    with cli_errors(OSError, ValueError):
-        figures = evaluate_digits(read_images(images), read_labels(labels), model, find=find).figures()
-    table = Table("what", "measured")
-    for row in table_rows(figures):
-        table.add_row(*row)
-    _show(figures, table, as_json=as_json)
+    with cli_errors(OSError, ValueError, ServiceError):
+        report = evaluate_digits(read_images(images), read_labels(labels), model, full_pipeline=full_pipeline)
+    _show(report, as_json=as_json)
 
 
 @app.command()
@@ -167,57 +172,51 @@ def objects(
     labels: Annotated[Path, typer.Option(help="What is on them (JSON).", exists=True, dir_okay=False)],
     model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _YOLOX,
     part: Annotated[
-        list[str] | None, typer.Option(help="Only photos for train, validation or held-out; may be given often.")
+        list[str] | None, typer.Option(help="Only photos for train, validation or held-out; may be repeated.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: _Json = False,
 ) -> None:
-    """Measure object detection: COCO's average precision, of all and of each class."""
-    from trigger_api.evaluation.objects import evaluate_objects  # pycocotools is an extra
+    """Measure object detection: COCO's average precision, overall and by class."""
+    from trigger_api.evaluation.objects import evaluate_objects
 
-    with cli_errors(ImportError, OSError, ValueError, ServiceError):
-        figures = evaluate_objects(photos, labels, model, part or PARTS).figures()
-    table = Table("class", "AP", "AP50", "objects")
-    for label, row in [(f"all, on {figures['photos']} photos", figures), *figures["classes"].items()]:
-        table.add_row(label, f"{row['AP']:.1f}", f"{row['AP50']:.1f}", str(row["objects"]))
-    _show(figures, table, as_json=as_json)
+    with cli_errors(ImportError, OSError, ValueError, ServiceError):  # pycocotools is an extra
+        report = evaluate_objects(photos, labels, model, part or PARTS)
+    _show(report, as_json=as_json)
 
 
 @app.command()
 def emotions(
     model: Annotated[str, typer.Option(help="Name of a bundled model, or a model folder.")],
-    sheet: Annotated[Path, typer.Option(help="Sheet of faces 48 x 48 (PNG).", exists=True, dir_okay=False)],
-    labels: Annotated[Path, typer.Option(help="What they show (npz).", exists=True, dir_okay=False)],
-    split: Annotated[str, typer.Option(help="The labels' split.")],
+    sheet: Annotated[Path, typer.Option(help="Sheet of faces of 48 x 48 pixels (PNG).", exists=True, dir_okay=False)],
+    labels: Annotated[Path, typer.Option(help="Their labels (npz).", exists=True, dir_okay=False)],
+    split: Annotated[str, typer.Option(help="Which of the labels' splits the sheet is.")],
     picture: Annotated[Path | None, typer.Option(help="Draw the confusion into this file.", dir_okay=False)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: _Json = False,
 ) -> None:
     """Measure emotions of labelled faces: accuracy, each class, calibration."""
     from trigger_api.datasets.fer2013 import read_split
-    from trigger_api.evaluation.emotions.scores import draw_confusion, evaluate_emotions, table_rows
+    from trigger_api.evaluation.emotions.scores import draw_confusion, evaluate_emotions
 
-    with cli_errors(OSError, ValueError):
+    with cli_errors(ImportError, OSError, ValueError, ServiceError):  # matplotlib is an extra
         report = evaluate_emotions(read_split(sheet, labels, split), _emotion_model(model))
         if picture:
             draw_confusion(report, picture)
-    figures = report.figures()
-    title = f"{figures['accuracy']} % of {figures['faces']} faces; calibration error {figures['calibration error']} %"
-    table = Table("class", "precision", "recall", "faces", title=title)
-    for row in table_rows(figures):
-        table.add_row(*row)
-    _show(figures, table, as_json=as_json)
+    _show(report, as_json=as_json)
 
 
 @app.command()
-def finder(
+def detector(
     photos: Annotated[Path, typer.Option(help="Folder of photos.", exists=True, file_okay=False)],
     model: Annotated[str, typer.Option(help="Name of a bundled model, or a model folder.")] = "yolo3",
-    threshold: Annotated[float | None, typer.Option(help="Score from which an answer counts.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Score from which a detection counts.")] = None,
+    as_json: _Json = False,
 ) -> None:
-    """Compare the faces that a model for whole photos finds with those that MTCNN finds. Prints JSON."""
+    """Compare the faces that an emotion model for whole photos finds with those that MTCNN finds."""
     from trigger_api.evaluation.emotions.detection_agreement import compare_with_mtcnn
 
     with cli_errors(ImportError, OSError, ValueError, ServiceError):
-        typer.echo(json.dumps(compare_with_mtcnn(photos, _emotion_model(model), threshold).figures(), indent=2))
+        report = compare_with_mtcnn(photos, _emotion_model(model), threshold)
+    _show(report, as_json=as_json)
 
 
 def _emotion_model(name: str) -> Path:
@@ -232,30 +231,34 @@ def _emotion_model(name: str) -> Path:
 def faces(
     photos: Annotated[Path, typer.Option(help="Folder of photos.", exists=True, file_okay=False)],
     boxes: Annotated[Path, typer.Option(help="The faces on them (JSON): NAME to [[x, y, w, h]].", exists=True)],
-    models: Annotated[Path | None, typer.Option(help="Folder of the detector's models.", exists=True)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    models: Annotated[Path, typer.Option(help="Folder of the detector's models.", exists=True)] = _MTCNN,
+    as_json: _Json = False,
 ) -> None:
-    """Measure face detection: how many of the faces on labelled photos are found, and what is found besides."""
+    """Measure face detection: how many faces on labelled photos are found, and how many detections are wrong."""
     from trigger_api.evaluation.faces import evaluate_faces
 
     with cli_errors(OSError, ValueError, ServiceError):
-        figures = evaluate_faces(photos, boxes, models).figures()
-    table = Table("what", "measured")
-    for name, figure in figures.items():
-        table.add_row(name, str(figure))
-    _show(figures, table, as_json=as_json)
+        report = evaluate_faces(photos, boxes, models)
+    _show(report, as_json=as_json)
 
 
-def _show(figures: Any, table: Table, *, as_json: bool) -> None:
-    """Figures for a program, or their table for a person."""
+def _show(report: Report, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(figures, indent=2))
-    else:
-        Console().print(table)
+        _print_json(report.figures())
+        return
+    table = report.table()
+    shown = Table(*table.columns, title=table.title or None)
+    for row in table.rows:
+        shown.add_row(*row)
+    Console().print(shown)
+
+
+def _print_json(figures: Any) -> None:
+    typer.echo(json.dumps(figures, indent=2))
 
 
 def _show_points(figures: Any, title: str) -> None:
-    """The operating points of a trigger word, and the first clips that went wrong at its own threshold."""
+    """The operating points of a trigger word, and the first clips with errors at its own threshold."""
     from trigger_api.evaluation.trigger.report import named_clips, tables
 
     console = Console(width=max(_TABLE_WIDTH, Console().width))

@@ -56,7 +56,7 @@ def part(name: str) -> Part:
     return _FOLDS[int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % len(_FOLDS)]
 
 
-def chosen(photos: dict[str, Photo], parts: Sequence[str]) -> dict[str, Photo]:
+def select(photos: dict[str, Photo], parts: Sequence[str]) -> dict[str, Photo]:
     """The photos of some parts."""
     return {name: photo for name, photo in sorted(photos.items()) if part(name) in parts}
 

@@ -1,1 +1,1 @@
-"""One package of measurements per task, through the path that serves."""
+"""Measurements of every task's models, served as for any request."""

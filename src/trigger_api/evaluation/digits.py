@@ -1,10 +1,9 @@
-"""How many labelled digits a model gets right: each taken as one digit, or found on its picture as the service does."""
+"""How many labelled digits a model reads correctly: each classified by itself, or found by the full pipeline."""
 
 from __future__ import annotations
 
-import asyncio
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,97 +12,89 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from trigger_api.model_card import WEIGHTS_FILE, read_card
-from trigger_api.observability.metrics import Metrics
-from trigger_api.service import Service
-from trigger_api.settings import Settings
+from trigger_api.evaluation.report import Table, percent
+from trigger_api.evaluation.serving import ServedModel, score_items, serving
 from trigger_api.tasks.digits.mnist import normalise
 from trigger_api.tasks.digits.task import KINDS, Digits, DigitsResult
 
 NONE = KINDS
-_BATCH = 250
-_AT_ONCE = 8
+_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was answered to each picture, whether it was rather taken for no digit, and what was right.
+    """Predictions for pictures of one digit each.
 
-    Where pictures were searched, ``NONE`` among the answers is no digit found, or more than one.
+    Attributes:
+        answers: the predicted digit of each picture, ``(n,)``; of the full pipeline, ``NONE`` where it did not find
+            exactly one digit.
+        rejected: whether a picture was more likely to be no digit, ``(n,)``.
+        labels: the true digits, ``(n,)``.
     """
 
     answers: NDArray[np.int64]
-    refused: NDArray[np.bool_]
+    rejected: NDArray[np.bool_]
     labels: NDArray[np.int64]
 
     def figures(self) -> dict[str, Any]:
-        """Counts, and percent.
+        """Counts, and percentages.
 
-        ``accuracy`` is of the likeliest digit; ``none`` are the pictures that are likelier no digit; ``strict`` is the
+        ``accuracy`` is that of the likeliest digit; ``none`` is the share of rejected pictures; ``strict`` is the
         accuracy when those count as wrong.
         """
-        right = self.answers == self.labels
+        correct = self.answers == self.labels
         return {
-            "pictures": len(right),
-            "wrong": int((~right).sum()),
-            "accuracy": _percent(right),
-            "none": _percent(self.refused),
-            "strict": _percent(right & ~self.refused),
-            "digits": {str(kind): _percent(right[self.labels == kind]) for kind in range(KINDS)},
+            "pictures": len(correct),
+            "wrong": int((~correct).sum()),
+            "accuracy": percent(correct),
+            "none": percent(self.rejected),
+            "strict": percent(correct & ~self.rejected),
+            "digits": {str(kind): percent(correct[self.labels == kind]) for kind in range(KINDS)},
         }
 
+    def table(self) -> Table:
+        """One row per figure."""
+        figures = self.figures()
+        rows = [(name, str(figures[name])) for name in ("pictures", "wrong")]
+        rows += [(name, f"{figures[name]:.2f} %") for name in ("accuracy", "none", "strict")]
+        rows += [(f"accuracy of {kind}", f"{share:.2f} %") for kind, share in figures["digits"].items()]
+        return Table(("figure", "value"), rows)
 
-def evaluate_digits(images: NDArray[np.uint8], labels: NDArray[np.int64], model: Path, *, find: bool = False) -> Report:
+
+def evaluate_digits(
+    images: NDArray[np.uint8], labels: NDArray[np.int64], model: Path, *, full_pipeline: bool = False
+) -> Report:
     """Measure a model folder on pictures ``(n, height, width)`` of one digit each, dark on light or light on dark.
 
-    Each picture is brought into MNIST's shape and classified as the digit that it is likeliest; with ``find`` it goes
-    through all that the service does, and counts as right where that one digit is found and no other.
+    Each picture is normalised as MNIST's are and classified. With ``full_pipeline`` it goes through everything that
+    the service does, and is correct if exactly that one digit is found.
 
     Raises:
         OSError: the model cannot be read.
         ValueError: there are not as many labels as pictures, or the model cannot be served.
     """
     if len(images) != len(labels):
-        raise ValueError(f"{len(images)} pictures and {len(labels)} labels")
-    if find:
-        answers = np.asarray(asyncio.run(_found(images, model)), np.int64)
+        raise ValueError(f"{len(images)} pictures, but {len(labels)} labels")
+    if full_pipeline:
+        with serving(model) as served:
+            answers = np.array([_only(result) for result in served.predict_all(Digits, map(_png, images))], np.int64)
         return Report(answers, answers == NONE, labels)
-    scores = _classified(images, model)
+    with serving(model, batch=_BATCH // 2) as served:
+        scores = _scores(images, served)
     return Report(scores[:, :KINDS].argmax(axis=1), scores.argmax(axis=1) == NONE, labels)
 
 
-def _classified(images: NDArray[np.uint8], model: Path) -> NDArray[np.float32]:
-    import keras
-    import tensorflow as tf
-
-    card = read_card(model)
-    network = keras.models.load_model(model / WEIGHTS_FILE, compile=False, safe_mode=True)
-    taken, given = card.inputs[0].name, card.outputs[0].name
-    run = tf.function(lambda digits: network({taken: digits}, training=False)[given], autograph=False)
-    scores = []
-    for start in range(0, len(images), _BATCH):
-        digits = np.stack([normalise(_ink(image)) for image in images[start : start + _BATCH]])
-        scores.append(run(tf.constant(digits[..., None])).numpy())
-    return np.concatenate(scores)
+def _scores(images: Iterable[NDArray[np.uint8]], served: ServedModel) -> NDArray[np.float32]:
+    digits, scores = served.card.inputs[0].name, served.card.outputs[0].name
+    items = ({digits: normalise(_ink(image))[..., None]} for image in images)
+    rows = [output[scores] for output in score_items(served, items, _BATCH)]
+    return np.array(rows, np.float32).reshape(-1, KINDS + 1)
 
 
 def _ink(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Paper is what most of a picture is."""
+    """Most of a picture is paper."""
     ink = np.asarray(image / 255, np.float32)
     return 1 - ink if np.median(ink) > 0.5 else ink
-
-
-async def _found(images: NDArray[np.uint8], model: Path) -> list[int]:
-    service = Service(Settings(models=model, bundled=False), Metrics())
-    service.load()
-    try:
-        answers: list[int] = []
-        for start in range(0, len(images), _AT_ONCE):
-            results = (service.task(Digits).predict(_png(image)) for image in images[start : start + _AT_ONCE])
-            answers += [_only(result) for result in await asyncio.gather(*results)]
-        return answers
-    finally:
-        await service.close()
 
 
 def _only(result: DigitsResult) -> int:
@@ -114,14 +105,3 @@ def _png(image: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     PIL.Image.fromarray(image).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def table_rows(figures: dict[str, Any]) -> Sequence[tuple[str, str]]:
-    """A report's figures, named, for people."""
-    rows = [("pictures", str(figures["pictures"])), ("wrong", str(figures["wrong"]))]
-    rows += [(name, f"{figures[name]:.2f} %") for name in ("accuracy", "none", "strict")]
-    return rows + [(f"right of the {kind}s", f"{share:.2f} %") for kind, share in figures["digits"].items()]
-
-
-def _percent(right: NDArray[np.bool_]) -> float:
-    return round(100 * float(right.mean()), 2) if len(right) else 0.0

@@ -1,9 +1,7 @@
-"""Faces found on labelled photos, through the path that serves them."""
+"""How many of the faces on labelled photos are found."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,102 +9,97 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
+from trigger_api.evaluation.report import Table
+from trigger_api.evaluation.serving import serving
 from trigger_api.media.boxes import Boxes, iou
-from trigger_api.observability.metrics import Metrics
-from trigger_api.registry import State
-from trigger_api.service import Service
-from trigger_api.settings import Settings
-from trigger_api.tasks.faces.task import Faces
+from trigger_api.registry import BUNDLED
+from trigger_api.tasks.faces.task import Faces, FacesResult
 
-OVERLAP = 0.4
-"""Intersection over union from which a face is the one that was drawn: people draw smaller boxes, or larger."""
+MIN_IOU = 0.4
+"""Intersection over union from which a detection matches a face: people draw smaller boxes, or larger ones."""
 
 _File = TypeAdapter(dict[str, list[tuple[float, float, float, float]]])
 
 
 @dataclass(frozen=True)
 class Report:
-    """How many faces there are on some photos, how many of them were found, and what was found besides.
+    """How many faces there are, how many of them were found, and what was found where there is none.
 
     Attributes:
-        overlap: the mean of those found, intersection over union.
+        mean_iou: of the faces found.
     """
 
     photos: int
     faces: int
     found: int
-    besides: int
-    overlap: float
+    false_positives: int
+    mean_iou: float
 
     def figures(self) -> dict[str, Any]:
-        """What ``--json`` prints."""
-        found = self.found + self.besides
+        """Counts and proportions; None for a proportion of nothing."""
+        detections = self.found + self.false_positives
         return {
             "photos": self.photos,
             "faces": self.faces,
             "found": self.found,
-            "besides": self.besides,
+            "false positives": self.false_positives,
             "recall": round(self.found / self.faces, 4) if self.faces else None,
-            "precision": round(self.found / found, 4) if found else None,
-            "mean overlap": round(self.overlap, 3),
+            "precision": round(self.found / detections, 4) if detections else None,
+            "mean IoU": round(self.mean_iou, 3),
         }
+
+    def table(self) -> Table:
+        """One row per figure."""
+        return Table(("figure", "value"), [(name, str(value)) for name, value in self.figures().items()])
 
 
 def read_boxes(path: Path) -> dict[str, Boxes]:
-    """The faces on each photo by its name, ``(n, 4)``: the file has x, y, width and height in pixels.
+    """Read the faces on each photo by its name, ``(n, 4)``: the file has x, y, width and height in pixels.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is of another form.
+        ValueError: it has another form.
     """
     photos = _File.validate_json(path.read_bytes())
     return {name: _edges(rows) for name, rows in photos.items()}
 
 
-def evaluate_faces(photos: Path, boxes: Path, models: Path | None = None) -> Report:
-    """Find the faces on labelled photos.
+def evaluate_faces(photos: Path, boxes: Path, models: Path = BUNDLED / Faces.name) -> Report:
+    """Detect the faces on labelled photos.
 
     Args:
         photos: their folder.
         boxes: the faces on them; see ``read_boxes``.
-        models: folder of the detector's models instead of the bundled ones.
+        models: folder of the detector's models.
 
     Raises:
         OSError: a file cannot be read.
-        ValueError: the labels are of another form, or the detector cannot be loaded.
-        ServiceError: a photo cannot be taken.
+        ValueError: the labels have another form, or the detector cannot be loaded.
+        ServiceError: a photo cannot be decoded.
     """
     known = read_boxes(boxes)
-    seen = asyncio.run(_seen({name: (photos / name).read_bytes() for name in known}, models))
-    pairs = [matched(known[name], seen[name]) for name in known]
-    good = [overlap for some in pairs for overlap in some]
-    faces, all_seen = (sum(map(len, some.values())) for some in (known, seen))
-    return Report(len(known), faces, len(good), all_seen - len(good), float(np.mean(good)) if good else 0.0)
+    files = [(photos / name).read_bytes() for name in known]
+    with serving(models) as served:
+        detected = [_detected(result) for result in served.predict_all(Faces, files)]
+    overlaps = [overlap for pair in zip(known.values(), detected, strict=True) for overlap in matched(*pair)]
+    faces, detections = sum(map(len, known.values())), sum(map(len, detected))
+    mean = float(np.mean(overlaps)) if overlaps else 0.0
+    return Report(len(known), faces, len(overlaps), detections - len(overlaps), mean)
 
 
-def matched(known: Boxes, seen: Boxes) -> list[float]:
-    """The overlaps of faces with what was found, each with one at most, best ones first."""
-    table = iou(known, seen)
-    found: list[float] = []
-    while table.size and (best := float(table.max())) >= OVERLAP:
+def matched(known: Boxes, detected: Boxes) -> list[float]:
+    """The overlaps of faces with their detections: at most one for each, the best ones first."""
+    table = iou(known, detected)
+    overlaps: list[float] = []
+    while table.size and (best := float(table.max())) >= MIN_IOU:
         row, column = np.unravel_index(table.argmax(), table.shape)
         table[row], table[:, column] = 0, 0
-        found.append(best)
-    return found
+        overlaps.append(best)
+    return overlaps
 
 
-async def _seen(photos: Mapping[str, bytes], models: Path | None) -> dict[str, Boxes]:
-    service = Service(Settings(models=models, bundled=models is None), Metrics())
-    try:
-        for entry in service.registry.versions:
-            if entry.card.task == Faces.name:
-                service.registry.load(entry)
-            if entry.state is State.FAILED:
-                raise ValueError(f"{entry.card.name} cannot be loaded: {entry.reason}")
-        results = {name: await service.task(Faces).predict(data) for name, data in photos.items()}
-    finally:
-        await service.close()
-    return {name: np.array([face.box for face in result.faces]).reshape(-1, 4) for name, result in results.items()}
+def _detected(result: FacesResult) -> Boxes:
+    return np.array([face.box for face in result.faces]).reshape(-1, 4)
 
 
 def _edges(rows: list[tuple[float, float, float, float]]) -> Boxes:

@@ -72,9 +72,9 @@ def test_the_whole_recipe_learns_resumes_and_is_measured(material: dict[str, Pat
     few = {name: tmp_path / f"few-{name}.npz" for name in material}
     np.savez(few["images"], x=images[:9])
     np.savez(few["labels"], y=labels[:9])
-    searched = ["evaluate", "digits", *options(few), "--model", str(output), "--find", "--json"]
+    searched = ["evaluate", "digits", *options(few), "--model", str(output), "--full-pipeline", "--json"]
     assert json.loads(CliRunner().invoke(app, searched).stdout)["pictures"] == 9
-    found = evaluate_digits(images[:12], labels[:12], output, find=True)
+    found = evaluate_digits(images[:12], labels[:12], output, full_pipeline=True)
     assert set(found.answers) <= {*range(10), NONE}
 
 
@@ -96,5 +96,5 @@ def test_other_pictures_are_refused(material: dict[str, Path], tmp_path: Path) -
     np.savez(tmp_path / "odd.npz", x=np.zeros((200, 8, 8), np.uint8))
     with pytest.raises(ValueError, match="28 x 28"):
         train_digits(images=tmp_path / "odd.npz", labels=material["labels"], output=tmp_path, work=tmp_path)
-    with pytest.raises(ValueError, match="200 pictures and 1 labels"):
+    with pytest.raises(ValueError, match="200 pictures, but 1 labels"):
         evaluate_digits(np.zeros((200, 8, 8), np.uint8), np.zeros(1, np.int64), tmp_path)

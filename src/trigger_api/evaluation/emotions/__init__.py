@@ -1,1 +1,1 @@
-"""How well emotions are told from faces."""
+"""How well emotions of faces are recognised."""

@@ -1,4 +1,4 @@
-"""What kinds of mistakes were made on named entities, and some of them to look at."""
+"""What kinds of errors a model makes on named entities, with examples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST = 16  # words of an example
 
 
 def count(report: Report) -> dict[str, int]:
-    """How many spans were given a wrong type, given wrong ends, missed and made up."""
+    """How many spans have a wrong type or wrong ends, were missed, or were made up."""
     kinds = Counter[str]()
     for sample, tags in report.errors:
         wanted, found = set(spans(sample.tags)), set(spans(tags))
@@ -23,9 +23,9 @@ def count(report: Report) -> dict[str, int]:
 
 
 def examples(report: Report, number: int) -> list[dict[str, str]]:
-    """Choose short sentences that went wrong, spread evenly: the words, the spans wanted and those found.
+    """Choose short sentences with errors, spread evenly: the words, the spans wanted and those found.
 
-    None that holds somebody's address: examples are published.
+    Sentences with somebody's address are left out: examples are published.
     """
     short = [
         error for error in report.errors if 5 <= len(error[0].words) <= _LONGEST and "@" not in str(error[0].words)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from trigger_api.datasets.conll import Sample, read_conll
-from trigger_api.model_card import WEIGHTS_FILE, read_card
+from trigger_api.evaluation.report import Table
+from trigger_api.evaluation.serving import ServedModel, score_items, serving
+from trigger_api.scheduler import CompiledFunction, Tensors
 from trigger_api.tasks.entities.bio import TYPES, spans
 from trigger_api.tasks.entities.tagger import SCORES, Item, Outputs, Tagger
 
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 Scorer = Callable[[Sequence[Item]], list[Outputs]]
 Tags = Sequence[str]
 
+SERVED_BATCH = 8
 _BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Whole spans found right (``hits``), found at all, and to be found."""
+    """Counts of whole spans: found correctly (``hits``), found at all, and to be found."""
 
     hits: int
     found: int
@@ -35,12 +37,12 @@ class Score:
 
     @property
     def precision(self) -> float:
-        """Share of the found that are right, percent."""
+        """Share of the spans found that are correct, percent."""
         return 100 * self.hits / self.found if self.found else 0.0
 
     @property
     def recall(self) -> float:
-        """Share of the wanted that were found, percent."""
+        """Share of the spans to be found that were found, percent."""
         return 100 * self.hits / self.wanted if self.wanted else 0.0
 
     @property
@@ -53,10 +55,14 @@ class Score:
         figures = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
         return {name: round(value, 2) for name, value in figures.items()} | {"spans": self.wanted}
 
+    def texts(self) -> list[str]:
+        """The same figures for a table."""
+        return [*(f"{value:.2f}" for value in (self.precision, self.recall, self.f1)), str(self.wanted)]
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The scores of every type and of all together, and the sentences that went wrong."""
+    """The scores of every type and of all together, and the sentences with errors."""
 
     overall: Score
     types: dict[str, Score]
@@ -64,8 +70,14 @@ class Report:
     errors: list[tuple[Sample, Tags]]
 
     def figures(self) -> dict[str, dict[str, float]]:
-        """What the card keeps and ``--json`` prints."""
+        """Precision, recall, F1 and the number of spans, overall and by type."""
         return {"overall": self.overall.figures()} | {kind: score.figures() for kind, score in self.types.items()}
+
+    def table(self) -> Table:
+        """One row for all types together, then one per type."""
+        named = [("overall", self.overall), *self.types.items()]
+        rows = [(kind, *score.texts()) for kind, score in named]
+        return Table(("type", "precision", "recall", "F1", "spans"), rows)
 
 
 def evaluate_entities(
@@ -74,34 +86,39 @@ def evaluate_entities(
     types: Collection[str] = TYPES,
     *,
     part: int | None = None,
-    lower: bool = False,
-    apart: bool = False,
-    progress: Callable[[float], None] | None = None,
+    lowercase: bool = False,
+    isolated: bool = False,
 ) -> Report:
     """Measure a model folder on a CoNLL file (plain or ``.xz``).
 
     Args:
-        file: what was tagged by others.
+        file: sentences with their tags.
         model: the folder.
         types: spans of other types are dropped from both sides before counting.
         part: which of the file's parts counts, from 1; all of them if not given.
-        lower: put the words in small letters first.
-        apart: read every sentence by itself; otherwise a part's sentences are one text, as they stand in the file.
-        progress: is told the share done, 0..1.
+        lowercase: lower-case the words first.
+        isolated: read every sentence by itself; otherwise a part's sentences are one text, in the file's order.
 
     Raises:
         OSError: a file cannot be read.
-        ValueError: the file has a word without a tag.
-        pydantic.ValidationError: the model's card is not one.
+        ValueError: the file has a word without a tag, or the model cannot be loaded.
     """
-    import keras
+    samples = read_samples(file, part=part, lowercase=lowercase)
+    with serving(model, batch=SERVED_BATCH) as served:
+        return measure_entities(samples, served, types, isolated=isolated)
 
-    card = read_card(model)
-    tagger = Tagger.load(model, card.labels, card.sequence_lengths)
-    network = keras.models.load_model(model / WEIGHTS_FILE, compile=False, safe_mode=True)
-    chosen = [sample for sample in read_conll(file) if part in (None, sample.part)]
-    samples = [_lowered(sample) if lower else sample for sample in chosen]
-    return compare(samples, tag(samples, tagger, scorer(network, progress), apart=apart), types)
+
+def read_samples(file: Path, *, part: int | None = None, lowercase: bool = False) -> list[Sample]:
+    """Read what ``evaluate_entities`` measures on; its arguments and errors."""
+    samples = [sample for sample in read_conll(file) if part in (None, sample.part)]
+    return [_lowercased(sample) for sample in samples] if lowercase else samples
+
+
+def measure_entities(
+    samples: Sequence[Sample], served: ServedModel, types: Collection[str] = TYPES, *, isolated: bool = False
+) -> Report:
+    """Measure a model that is served already, for several measurements in a row; see ``evaluate_entities``."""
+    return compare(samples, tag(samples, served.assets, partial(_score, served), isolated=isolated), types)
 
 
 def compare(samples: Sequence[Sample], answers: Iterable[Tags], types: Collection[str] = TYPES) -> Report:
@@ -121,10 +138,10 @@ def compare(samples: Sequence[Sample], answers: Iterable[Tags], types: Collectio
     return Report(overall, scores, len(samples), errors)
 
 
-def tag(samples: Sequence[Sample], tagger: Tagger, score: Scorer, *, apart: bool = False) -> list[list[str]]:
-    """Tag sentences that come as words; those of one part are read as one text, or each ``apart``."""
+def tag(samples: Sequence[Sample], tagger: Tagger, score: Scorer, *, isolated: bool = False) -> list[list[str]]:
+    """Tag sentences that come as words; those of one part are read as one text, or each ``isolated``."""
     parts = [list(text) for _, text in groupby(samples, key=lambda sample: sample.part)]
-    texts = [[sample] for sample in samples] if apart else parts
+    texts = [[sample] for sample in samples] if isolated else parts
     windows = [list(tagger.windows([sample.words for sample in text])) for text in texts]
     outputs = iter(score([window.item for each in windows for window in each]))
     answers: list[list[str]] = []
@@ -134,42 +151,33 @@ def tag(samples: Sequence[Sample], tagger: Tagger, score: Scorer, *, apart: bool
     return answers
 
 
-def scorer(network: keras.Model, progress: Callable[[float], None] | None = None) -> Scorer:
-    """Run a Keras network over items, in batches of one length."""
+def scorer(network: keras.Model) -> Scorer:
+    """Compute items by a Keras network that is still being trained: its weights may change from call to call."""
     import tensorflow as tf
 
     signature = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in network.inputs}
     run = tf.function(lambda inputs: network(inputs, training=False), input_signature=[signature], autograph=False)
 
-    def score(items: Sequence[Item]) -> list[Outputs]:
-        outputs: list[Outputs] = [{}] * len(items)
-        order = sorted(range(len(items)), key=lambda index: _length(items[index]))
-        for start, members in _runs(order, items):
-            inputs = {
-                name: tf.constant(np.stack([items[member][name] for member in members])) for name in items[members[0]]
-            }
-            for member, scores in zip(members, run(inputs)[SCORES].numpy(), strict=True):
-                outputs[member] = {SCORES: scores}
-            if progress:
-                progress((start + len(members)) / len(items))
-        return outputs
+    def compute(tensors: Tensors) -> Tensors:
+        return {SCORES: run({name: tf.constant(tensor) for name, tensor in tensors.items()})[SCORES].numpy()}
 
-    return score
+    return partial(_score, compute)
 
 
-def _runs(order: Sequence[int], items: Sequence[Item]) -> Iterable[tuple[int, list[int]]]:
-    """Yield (place, members) of batches whose items have one length."""
-    start = 0
-    while start < len(order):
-        length = _length(items[order[start]])
-        members = [each for each in order[start : start + _BATCH] if _length(items[each]) == length]
-        yield start, members
-        start += len(members)
+def _score(compute: CompiledFunction, items: Sequence[Item]) -> list[Outputs]:
+    """Compute items in batches of one length, and return their outputs in the items' order."""
+    outputs: dict[int, Outputs] = {}
+    order = sorted(range(len(items)), key=lambda place: _length(items[place]))
+    for _, group in groupby(order, key=lambda place: _length(items[place])):
+        places = list(group)
+        scored = score_items(compute, (items[place] for place in places), _BATCH)
+        outputs.update(zip(places, scored, strict=True))
+    return [outputs[place] for place in range(len(items))]
 
 
 def _length(item: Item) -> int:
     return len(next(iter(item.values())))
 
 
-def _lowered(sample: Sample) -> Sample:
-    return Sample(tuple(word.lower() for word in sample.words), sample.tags, sample.part)
+def _lowercased(sample: Sample) -> Sample:
+    return replace(sample, words=tuple(word.lower() for word in sample.words))

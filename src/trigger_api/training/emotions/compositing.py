@@ -15,7 +15,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from trigger_api.datasets.fer2013 import SIDE, Faces
-from trigger_api.evaluation.emotions.detection_agreement import SURE, Boxes
+from trigger_api.evaluation.emotions.detection_agreement import MIN_CONFIDENCE, Boxes
 from trigger_api.training.emotions.detector_loss import TARGET
 
 MOST = 20
@@ -185,7 +185,7 @@ def _viewed(photo: Photo, side: int, random: np.random.Generator) -> tuple[Grey,
 
 def _told(boxes: NDArray[np.float32], photo: Photo, side: int) -> list[NDArray[np.float32]]:
     rows = []
-    for box, emotions, sure in zip(boxes, photo.emotions, photo.boxes[:, 4] >= SURE, strict=True):
+    for box, emotions, sure in zip(boxes, photo.emotions, photo.boxes[:, 4] >= MIN_CONFIDENCE, strict=True):
         inside = box.clip(0, side)
         left = np.prod(inside[2:] - inside[:2]) / max(np.prod(box[2:] - box[:2]), 1e-6)
         if left > 0:

@@ -22,7 +22,7 @@ from trigger_api.datasets.coco_json import part
 from trigger_api.datasets.fer2013 import SIDE, Faces, Split
 from trigger_api.evaluation.emotions.calibration import temperature
 from trigger_api.evaluation.emotions.detection_agreement import Boxes, agreement, find_all
-from trigger_api.evaluation.emotions.scores import answered
+from trigger_api.evaluation.emotions.scores import predict_probabilities
 from trigger_api.model_card import WEIGHTS_FILE, ModelCard, write_card
 from trigger_api.runtimes.keras_loader import read
 from trigger_api.training.compressed_save import write_small
@@ -124,14 +124,14 @@ class _Look:
     def figures(self, unseen: Split) -> str:
         yolo.give(self._served, self._network)
         some = unseen[np.arange(min(_LOOKED_AT, len(unseen.labels)))]
-        answers = answered(some.faces, self._card, self)
+        answers = predict_probabilities(some.faces, self._card, self)
         found = answers.any(axis=1)
         right = (answers.argmax(axis=1) == some.labels) & found
         return f"held out: {found.mean():.2%} of {len(some.labels)} faces found, {right.mean():.2%} right"
 
     def temperature(self, unseen: Split) -> float:
         yolo.give(self._served, self._network)
-        answers = answered(unseen.faces, self._card, self)
+        answers = predict_probabilities(unseen.faces, self._card, self)
         found = answers.any(axis=1)
         return temperature(np.log(answers[found].clip(1e-9))[None], unseen.labels[found])
 

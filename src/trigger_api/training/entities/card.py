@@ -11,7 +11,8 @@ from pydantic import JsonValue
 
 from trigger_api.evaluation.entities.error_analysis import count, examples
 from trigger_api.evaluation.entities.latency import SENTENCE, time_entities
-from trigger_api.evaluation.entities.scores import Report, evaluate_entities
+from trigger_api.evaluation.entities.scores import SERVED_BATCH, Report, measure_entities, read_samples
+from trigger_api.evaluation.serving import ServedModel, serving
 from trigger_api.model_card import WEIGHTS_FILE, DataSource, read_card, write_card
 from trigger_api.tasks.entities.bio import TYPES
 from trigger_api.training.loop import Say
@@ -26,19 +27,19 @@ class _Set:
     file: str
     types: Collection[str] = TYPES
     part: int | None = None
-    lower: bool = False
-    apart: bool = False
+    lowercase: bool = False
+    isolated: bool = False
 
-    def measure(self, model: Path, data: Path) -> Report:
-        file = data / self.file
-        return evaluate_entities(file, model, self.types, part=self.part, lower=self.lower, apart=self.apart)
+    def measure(self, served: ServedModel, data: Path) -> Report:
+        samples = read_samples(data / self.file, part=self.part, lowercase=self.lowercase)
+        return measure_entities(samples, served, self.types, isolated=self.isolated)
 
     @property
     def command(self) -> str:
         """What measures the same."""
         types = f" --types {','.join(self.types)}" if len(self.types) < len(TYPES) else ""
         part = f" --part {self.part}" if self.part else ""
-        flags = " --lower" * self.lower + " --apart" * self.apart
+        flags = " --lowercase" * self.lowercase + " --isolated" * self.isolated
         return f"trigger-api evaluate entities DATA/entities/{self.file}{types}{part}{flags} --json"
 
 
@@ -50,11 +51,11 @@ _SETS = {
     "dev, GUM": _Set(_DEV, part=3),
     "gmb_dev": _Set("gmb_dev.conll.xz"),
     "wikigold": _Set(_WIKIGOLD),
-    "wikigold, sentences apart": _Set(_WIKIGOLD, apart=True),
-    "wikigold, small letters": _Set(_WIKIGOLD, lower=True),
+    "wikigold, sentences apart": _Set(_WIKIGOLD, isolated=True),
+    "wikigold, small letters": _Set(_WIKIGOLD, lowercase=True),
     "uner_ewt_test": _Set(_EWT, _THREE),
-    "uner_ewt_test, sentences apart": _Set(_EWT, _THREE, apart=True),
-    "uner_ewt_test, small letters": _Set(_EWT, _THREE, lower=True),
+    "uner_ewt_test, sentences apart": _Set(_EWT, _THREE, isolated=True),
+    "uner_ewt_test, small letters": _Set(_EWT, _THREE, lowercase=True),
 }
 _EXAMPLES = 8
 
@@ -99,12 +100,13 @@ def describe(*, model: Path, data: Path, say: Say = lambda _: None) -> None:
         pydantic.ValidationError: the model's card is not one.
     """
     figures: dict[str, JsonValue] = {}
-    for name, each in _SETS.items():
-        report = each.measure(model, data)
-        figures[name] = {"command": each.command, **_plain(report)}
-        say(f"{name}: F1 {report.overall.f1:.2f}")
-        if name == "dev":
-            figures["dev, mistakes"] = {**count(report), "examples": list(map(dict, examples(report, _EXAMPLES)))}
+    with serving(model, batch=SERVED_BATCH) as served:
+        for name, each in _SETS.items():
+            report = each.measure(served, data)
+            figures[name] = {"command": each.command, **_plain(report)}
+            say(f"{name}: F1 {report.overall.f1:.2f}")
+            if name == "dev":
+                figures["dev, mistakes"] = {**count(report), "examples": list(map(dict, examples(report, _EXAMPLES)))}
     figures["speed"] = {"text": SENTENCE, **time_entities(model)}
     update = {
         "description": "Named entities in English text: people, organisations, places and other names, as BIO tags.",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.datasets.coco_json import Photo, chosen, read_labels, read_pixels
+from trigger_api.datasets.coco_json import Photo, select, read_labels, read_pixels
 from trigger_api.errors import ServiceError
 from trigger_api.evaluation.objects import BATCH, Precision, average_precision, evaluate_objects, find_all
 from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, read_card, write_card
@@ -75,9 +75,9 @@ def train_objects(
     adopt(network, published)
     start = network.get_weights()
     known = read_labels(labels)
-    validate = _validation(network, photos, chosen(known, ["validation"]))
+    validate = _validation(network, photos, select(known, ["validation"]))
     say(f"published weights on validation: {_line(validate())}")
-    people = [labelled(read_pixels(photos / name), photo) for name, photo in chosen(known, ["train"]).items()]
+    people = [labelled(read_pixels(photos / name), photo) for name, photo in select(known, ["train"]).items()]
     dealer = Dealer(people, _teach(network, unlabelled, work / "taught.npz", say), BATCH, _OFTEN)
     _learn(network, dealer, course, work, say, lambda: _line(validate()))
     settled = settle(network, start, lambda: validate().ap, say)
