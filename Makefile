@@ -1,18 +1,21 @@
 # Everything that a fresh machine needs is python3 and make.
 PYTHON ?= python3
 VENV ?= .venv
-# Where the package is installed from; the container image leaves the "-e" out.
-EDITABLE ?= -e
 BIN := $(VENV)/bin
+# LOCKED=1 installs the exact versions of requirements/ci.txt, checked by hash, as CI does.
+LOCKED ?=
 
-.PHONY: run test lint format bench kserve install clean
+.PHONY: run test test-fast lint format docs bench kserve lock install clean
 
 run: $(VENV)/.run          ## Serve on http://127.0.0.1:8000 with the bundled models
 	$(BIN)/trigger-api serve
 
-test: $(VENV)/.test        ## Run the tests, with coverage
+test: $(VENV)/.test        ## Run all tests, with coverage
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
-	$(BIN)/coverage report --include='*/inference.py,*/registry.py' --fail-under=100
+	$(BIN)/coverage report --include='*/inference.py,*/scheduler.py,*/registry.py' --fail-under=100
+
+test-fast: $(VENV)/.test   ## Run the quick tests, for the loop at the desk
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow"
 
 lint: $(VENV)/.lint        ## Check style and types
 	$(BIN)/ruff check .
@@ -24,6 +27,10 @@ format: $(VENV)/.lint      ## Mend style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.test        ## Build the documentation site into build/site
+	$(BIN)/python docs/reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 bench: $(VENV)/.bench      ## Measure against the baselines; writes benchmarks/RESULTS.md
 	set -e; for each in trigger compare digits objects faces entities rooms soak; do \
 	  $(BIN)/python benchmarks/$$each.py; done
@@ -31,7 +38,7 @@ bench: $(VENV)/.bench      ## Measure against the baselines; writes benchmarks/R
 install: $(VENV)/.run
 
 clean:
-	rm -rf $(VENV) $(VENV)-kserve
+	rm -rf $(VENV) $(VENV)-kserve $(VENV)-lock build
 
 # Debian ships python3 without venv; where we may, we add it.
 $(BIN)/python:
@@ -39,20 +46,27 @@ $(BIN)/python:
 	  $$([ "$$(id -u)" = 0 ] || echo sudo) apt-get install -y python3-venv && $(PYTHON) -m venv $(VENV); }
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
+pip := $(BIN)/python -m pip install --quiet
+ifdef LOCKED
+install_with = $(pip) --require-hashes -r requirements/ci.txt && $(pip) --no-deps --no-build-isolation -e .
+else
+install_with = $(pip) -e '.[$(1)]'
+endif
+
 $(VENV)/.run: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[tensorflow,onnx]'
+	$(call install_with,tensorflow,onnx)
 	touch $@
 
 $(VENV)/.test: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[tensorflow,onnx,test]'
+	$(call install_with,tensorflow,onnx,docs,test)
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[tensorflow,onnx,bench,test,train,lint]'
+	$(call install_with,tensorflow,onnx,bench,docs,test,train,lint)
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet $(EDITABLE) '.[tensorflow,onnx,bench,peers]'
+	$(call install_with,tensorflow,onnx,bench,peers)
 	touch $@
 
 # KServe's client has many dependencies, and pins that are not ours: it gets an environment of its own.
@@ -61,3 +75,19 @@ $(VENV)-kserve/.done: $(BIN)/python
 	$(PYTHON) -m venv $(VENV)-kserve
 	$(VENV)-kserve/bin/python -m pip install --quiet kserve
 	touch $@
+
+# What CI and the container install: versions and hashes, for every Python and platform; no host.
+lock: requirements/ci.txt requirements/container.txt   ## Update the lock files in requirements/
+requirements/ci.txt: extras := tensorflow onnx bench docs test train lint
+requirements/container.txt: extras := tensorflow onnx postgres wyoming
+requirements/%.txt: pyproject.toml $(VENV)-lock/bin/uv
+	mkdir -p $(@D)
+	{ echo '# Versions and hashes for: $(extras). Written by `make lock`.'; \
+	  printf 'hatchling\neditables\n' | $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
+	    --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	    pyproject.toml - $(extras:%=--extra %); } > $@.new
+	mv $@.new $@
+
+$(VENV)-lock/bin/uv:
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet uv

@@ -1,10 +1,10 @@
-"""Scores of openWakeWord's community models: ours beside those of the package openwakeword, on the same audio.
+"""Scores of openWakeWord's community models: ours against those of the package openwakeword, on the same audio.
 
     python benchmarks/community.py --features FOLDER --recordings FOLDER... MODEL.onnx...
 
 The package is given the audio in chunks of 80 ms, with its own front end: `melspectrogram.onnx` and
-`embedding_model.onnx` of its first release, in the folder of `--features`. Recordings follow one another with some
-hiss between. The package begins with noise in its buffers; what it says while any is left there does not count.
+`embedding_model.onnx` of its first release, in the folder of `--features`. Recordings follow one another with some hiss
+between them. The package starts with noise in its buffers; its scores do not count as long as any is left there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from trigger_api.runtimes import LoadOptions, load, openwakeword
 from trigger_api.tasks.trigger.mel import Mel
 
 RATE, STEP, CONTEXT = 16_000, 1_280, 15
-START = 76 // 8 + 1 + CONTEXT + 1  # chunks that the package's own noise is heard in
+START = 76 // 8 + 1 + CONTEXT + 1  # chunks whose scores the package's own noise affects
 HISS_S, LONGEST_S = 0.25, 10.0
 
 Floats = NDArray[np.float32]
@@ -35,9 +35,9 @@ Floats = NDArray[np.float32]
 def main() -> None:
     options = _options()
     chunks = audio(options.recordings, options.each)
-    theirs = by_the_package(options.models, chunks, options.features)
-    embeddings = by_the_backbone(chunks)
-    rows = [row(path, embeddings, theirs[path.stem]) for path in options.models]
+    reference = package_scores(options.models, chunks, options.features)
+    embeddings = embeddings_of(chunks)
+    rows = [figures_of(path, embeddings, reference[path.stem]) for path in options.models]
     print(json.dumps({"seconds": len(chunks) * STEP / RATE, "models": rows}, indent=2))
 
 
@@ -64,7 +64,7 @@ def _samples(path: Path) -> Floats:
     return np.asarray(soxr.resample(samples.mean(axis=1), rate, RATE)[: round(LONGEST_S * RATE)])
 
 
-def by_the_package(models: Sequence[Path], chunks: NDArray[np.int16], features: Path) -> dict[str, Floats]:
+def package_scores(models: Sequence[Path], chunks: NDArray[np.int16], features: Path) -> dict[str, Floats]:
     """The package's score after each chunk, by a file's stem."""
     from openwakeword.model import Model
 
@@ -78,7 +78,7 @@ def by_the_package(models: Sequence[Path], chunks: NDArray[np.int16], features: 
     return {path.stem: np.array([answer[path.stem] for answer in answers], np.float32) for path in models}
 
 
-def by_the_backbone(chunks: NDArray[np.int16]) -> Floats:
+def embeddings_of(chunks: NDArray[np.int16]) -> Floats:
     """Embeddings ``[1, n, 96]`` of the chunks, by the bundled backbone."""
     folder = BUNDLED / "embedding/speech-embedding/1"
     card = read_card(folder)
@@ -88,16 +88,16 @@ def by_the_backbone(chunks: NDArray[np.int16]) -> Floats:
     return np.asarray(run({"mel": mel[None], "state": state})["embeddings"])
 
 
-def row(path: Path, embeddings: Floats, theirs: Floats) -> dict[str, Any]:
+def figures_of(path: Path, embeddings: Floats, reference: Floats) -> dict[str, Any]:
     """How far our scores are from the package's, for a model's files."""
     files = [file for file in (path, path.with_suffix(".tflite")) if file.exists()]
-    off = [np.abs(ours(file, embeddings) - theirs[CONTEXT:])[START:].max() for file in files]
-    heard = theirs[START + CONTEXT :]
+    off = [np.abs(served_scores(file, embeddings) - reference[CONTEXT:])[START:].max() for file in files]
+    heard = reference[START + CONTEXT :]
     figures = {"model": path.stem, "highest score": float(heard.max()), "detections": _rises(heard)}
     return figures | {file.suffix: float(worst) for file, worst in zip(files, off, strict=True)}
 
 
-def ours(path: Path, embeddings: Floats) -> Floats:
+def served_scores(path: Path, embeddings: Floats) -> Floats:
     """Scores ``[n - 15]`` as the file is served."""
     run = openwakeword.load(path, threads=1).compile([TensorSpec(name="embeddings", shape=embeddings.shape[1:])], 1)
     return np.asarray(run({"embeddings": embeddings})["scores"][0])

@@ -1,10 +1,11 @@
-"""The engine beside its peers: the same network, input and client, all servers up at once, measured in turn.
+"""The engine compared with competitors: the same network, input and client, all servers up at once, measured in turn.
 
     python benchmarks/compare.py
 
 A tiny CNN over JSON, a model that costs nothing, and the well-known exercise's network over uploads of 10 s of sound;
 each served by Flask behind gunicorn with ``model.predict``, by FastAPI's thread pool, by LitServe, by BentoML and by
-trigger_api. The floor answers the same requests with no model; the limit does the same work and serves nothing.
+trigger_api. The baseline overhead is that of the same requests answered without a model; the upper bound is the same
+work with nothing served.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ from trigger_api.repository import discover
 
 HERE = Path(__file__).parent
 CORES = len(os.sched_getaffinity(0))
-FLOOR, LIMIT = "floor: no model", "limit: nothing served"
+OVERHEAD, UPPER_BOUND = "baseline overhead: no model", "upper bound: nothing served"
 FLASK, THREADS, BENTO = "Flask, gunicorn, `model.predict`", "FastAPI threads", "BentoML"
 LIT, TUNED = "LitServe", "LitServe, tuned"
 TENSORFLOW, ONNX, BUNDLED = "trigger_api, TensorFlow", "trigger_api", "trigger_api, bundled word"
-ORDER = (FLOOR, FLASK, THREADS, LIT, TUNED, BENTO, TENSORFLOW, ONNX, BUNDLED, LIMIT)
+ORDER = (OVERHEAD, FLASK, THREADS, LIT, TUNED, BENTO, TENSORFLOW, ONNX, BUNDLED, UPPER_BOUND)
 _PORT, _PATIENCE = 8140, 60
 OURS = {
     "TRIGGER_API_LOG_LEVEL": "warning",
@@ -52,15 +53,15 @@ OURS = {
 
 @dataclass(frozen=True)
 class Case:
-    """One network behind all servers.
+    """One network, behind every server.
 
     Attributes:
         kind: ``image`` (JSON) or ``audio`` (an upload).
         keras: the file that Flask loads.
         onnx: the same, converted: what all others compute on ONNX Runtime.
         models: what trigger_api is told to serve.
-        own: trigger_api's path for it.
-        clients: how many at once, in turn.
+        path: trigger_api's path for it.
+        clients: the numbers of concurrent clients to measure.
     """
 
     name: str
@@ -68,7 +69,7 @@ class Case:
     keras: Path
     onnx: Path
     models: Path
-    own: str
+    path: str
     clients: tuple[int, ...]
 
     @property
@@ -84,7 +85,7 @@ class Case:
     def request(self, name: str, port: int) -> load.Request:
         """The request that a server gets."""
         ours = name in (TENSORFLOW, ONNX, BUNDLED)
-        url = f"http://127.0.0.1:{port}{self.own if ours else '/' + self.kind}"
+        url = f"http://127.0.0.1:{port}{self.path if ours else '/' + self.kind}"
         if self.kind == "audio":
             return load.upload(url, "clip.wav", self.body, "audio")
         body = _as_tensor(self.body) if ours else self.body
@@ -92,8 +93,8 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Peer:
-    """A server: its command line and environment."""
+class Competitor:
+    """A server under test: its command line and environment."""
 
     name: str
     command: tuple[str, ...]
@@ -113,8 +114,8 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=20, help="of each server and number of clients in a round")
-    parser.add_argument("--slow", type=float, default=30, help="the same, of the slow side")
+    parser.add_argument("--seconds", type=float, default=20, help="per server and number of clients in a round")
+    parser.add_argument("--slow", type=float, default=30, help="the same, for Flask")
     parser.add_argument("--case", nargs="*", default=["tiny CNN", "model that costs nothing", "exercise's network"])
     return parser.parse_args()
 
@@ -130,33 +131,37 @@ def _cases(folder: Path) -> Iterator[Case]:
     yield Case("exercise's network", "audio", demo, converted, demo, "/predict", (8, 32))
 
 
-def _peers(case: Case, cache: Path) -> Iterator[Peer]:
-    common = {"PEER_MODEL": str(case.onnx), "PEER_KERAS": str(case.keras), "PEER_INPUT": case.kind}
-    batch = {"PEER_BATCH": "32", "PEER_WAIT": "0.001"} if case.kind == "image" else {}
-    yield Peer(FLOOR, ("-m", "peers.floor"), {**common, "PEER_WORKERS": str(CORES)})
+def _competitors(case: Case, cache: Path) -> Iterator[Competitor]:
+    common = {"COMPETITOR_MODEL": str(case.onnx), "COMPETITOR_KERAS": str(case.keras), "COMPETITOR_INPUT": case.kind}
+    batch = {"COMPETITOR_BATCH": "32", "COMPETITOR_WAIT": "0.001"} if case.kind == "image" else {}
+    yield Competitor(OVERHEAD, ("-m", "competitors.baseline_overhead"), {**common, "COMPETITOR_WORKERS": str(CORES)})
     gunicorn = ("-m", "gunicorn", "--workers", str(CORES), "--threads", "4", "--bind", "127.0.0.1:{port}")
-    yield Peer(FLASK, (*gunicorn, "peers.flask_predict:app"), common)
-    yield Peer(THREADS, ("-m", "peers.threads"), common)
-    yield Peer(LIT, ("-m", "peers.lit"), common)
-    yield Peer(TUNED, ("-m", "peers.lit"), {**common, **batch, "PEER_WORKERS": str(CORES), "PEER_THREADS": "1"})
-    bento = ("-m", "bentoml", "serve", "peers.bento:Peer", "--port", "{port}")
-    yield Peer(BENTO, bento, {**common, "PEER_WORKERS": str(CORES), "BENTOML_DO_NOT_TRACK": "true"})
+    yield Competitor(FLASK, (*gunicorn, "competitors.flask_predict:app"), common)
+    yield Competitor(THREADS, ("-m", "competitors.threads"), common)
+    yield Competitor(LIT, ("-m", "competitors.lit"), common)
+    yield Competitor(
+        TUNED,
+        ("-m", "competitors.lit"),
+        {**common, **batch, "COMPETITOR_WORKERS": str(CORES), "COMPETITOR_THREADS": "1"},
+    )
+    bento = ("-m", "bentoml", "serve", "competitors.bento:Competitor", "--port", "{port}")
+    yield Competitor(BENTO, bento, {**common, "COMPETITOR_WORKERS": str(CORES), "BENTOML_DO_NOT_TRACK": "true"})
     serve = ("-m", "trigger_api", "serve", "--port", "{port}")
     models = {**OURS, "TRIGGER_API_MODELS": str(case.models), "TRIGGER_API_BUNDLED": "false"}
-    yield Peer(TENSORFLOW, serve, {**models, "TRIGGER_API_RUNTIME": "tensorflow"})
-    yield Peer(ONNX, serve, {**models, "TRIGGER_API_CACHE": str(cache), "TRIGGER_API_RUNTIME": "onnx"})
+    yield Competitor(TENSORFLOW, serve, {**models, "TRIGGER_API_RUNTIME": "tensorflow"})
+    yield Competitor(ONNX, serve, {**models, "TRIGGER_API_CACHE": str(cache), "TRIGGER_API_RUNTIME": "onnx"})
     if case.kind == "audio":
-        yield Peer(BUNDLED, serve, OURS)
+        yield Competitor(BUNDLED, serve, OURS)
 
 
 def _measured(case: Case, options: argparse.Namespace, folder: Path) -> str:
     with ExitStack() as stack:
         requests = {}
-        for number, peer in enumerate(_peers(case, folder / "cache")):
+        for number, competitor in enumerate(_competitors(case, folder / "cache")):
             port = _PORT + number
-            command = [part.format(port=port) for part in peer.command]
-            request = requests[peer.name] = case.request(peer.name, port)
-            environment = {**peer.environment, "PEER_PORT": str(port)}
+            command = [part.format(port=port) for part in competitor.command]
+            request = requests[competitor.name] = case.request(competitor.name, port)
+            environment = {**competitor.environment, "COMPETITOR_PORT": str(port)}
             stack.enter_context(server(command, request.url, environment, HERE))
             _load_and_warm(request)
         runs = [_round(case, requests, options, folder, turn) for turn in range(options.rounds)]
@@ -175,24 +180,24 @@ def _load_and_warm(request: load.Request) -> None:
 
 def _round(
     case: Case, requests: Mapping[str, load.Request], options: argparse.Namespace, folder: Path, turn: int
-) -> dict[tuple[str, int], load.Load]:
+) -> dict[tuple[str, int], load.LoadResult]:
     done = {}
     for clients in case.clients:
         for name, request in random.Random(turn).sample(sorted(requests.items()), len(requests)):  # noqa: S311
             seconds = options.slow if name == FLASK else options.seconds
             done[name, clients] = load.run(request, clients=clients, seconds=seconds)
             print(case.name, name, clients, f"{done[name, clients].rate:.1f}/s", flush=True)
-    done[LIMIT, max(case.clients)] = _limit(case, options, folder)
+    done[UPPER_BOUND, max(case.clients)] = _upper_bound(case, options, folder)
     return done
 
 
-def _limit(case: Case, options: argparse.Namespace, folder: Path) -> load.Load:
+def _upper_bound(case: Case, options: argparse.Namespace, folder: Path) -> load.LoadResult:
     body = folder / "body"
     body.write_bytes(case.body)
     command = [
         sys.executable,
         "-m",
-        "peers.limit",
+        "competitors.upper_bound",
         case.kind,
         str(case.onnx),
         str(body),
@@ -200,13 +205,13 @@ def _limit(case: Case, options: argparse.Namespace, folder: Path) -> load.Load:
         str(CORES),
     ]
     rate = float(subprocess.run(command, cwd=HERE, capture_output=True, check=True, text=True).stdout)
-    return load.Load(1.0, [1 / rate] * round(rate))
+    return load.LoadResult(1.0, [1 / rate] * round(rate))
 
 
-def _report(case: Case, runs: list[dict[tuple[str, int], load.Load]], options: argparse.Namespace) -> str:
+def _report(case: Case, runs: list[dict[tuple[str, int], load.LoadResult]], options: argparse.Namespace) -> str:
     columns = [f"{clients} at once: requests/s | ours, times | p50 | p99" for clients in case.clients]
     lines = [
-        f"## Beside its peers: {case.name}",
+        f"## Compared with competitors: {case.name}",
         "",
         f"`python benchmarks/compare.py`: {len(runs)} rounds of {options.seconds:g} s ({options.slow:g} s "
         f"for Flask) on {CORES} cores, all servers up at once and in another order each round, medians. "
@@ -223,17 +228,17 @@ def _report(case: Case, runs: list[dict[tuple[str, int], load.Load]], options: a
     return "\n".join(lines)
 
 
-def _names(runs: list[dict[tuple[str, int], load.Load]]) -> list[str]:
+def _names(runs: list[dict[tuple[str, int], load.LoadResult]]) -> list[str]:
     """All that were measured, in one order whatever order they were measured in."""
     return [name for name in ORDER if any(name == known for known, _ in runs[0])]
 
 
-def _row(name: str, case: Case, runs: list[dict[tuple[str, int], load.Load]]) -> str:
+def _row(name: str, case: Case, runs: list[dict[tuple[str, int], load.LoadResult]]) -> str:
     failed = sum(len(one.failures) for run in runs for (server, _), one in run.items() if server == name)
     return f"| {name} | {' | '.join(_cells(name, clients, runs) for clients in case.clients)} | {failed} |"
 
 
-def _cells(name: str, clients: int, runs: list[dict[tuple[str, int], load.Load]]) -> str:
+def _cells(name: str, clients: int, runs: list[dict[tuple[str, int], load.LoadResult]]) -> str:
     if (name, clients) not in runs[0]:
         return " |  |  | "
     own = [run[name, clients] for run in runs]
@@ -243,11 +248,11 @@ def _cells(name: str, clients: int, runs: list[dict[tuple[str, int], load.Load]]
     return f"{_rate(own):.1f} | {times} | {p50:.1f} ms | {p99:.1f} ms"
 
 
-def _rate(loads: list[load.Load]) -> float:
+def _rate(loads: list[load.LoadResult]) -> float:
     return statistics.median(one.rate for one in loads)
 
 
-def _chart(case: Case, runs: list[dict[tuple[str, int], load.Load]]) -> None:
+def _chart(case: Case, runs: list[dict[tuple[str, int], load.LoadResult]]) -> None:
     names = _names(runs)
     figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
     for number, clients in enumerate(case.clients):

@@ -33,7 +33,7 @@ FLASK, SERVICE, PLAIN = "Flask, gunicorn, `model.predict`", "service", "service 
 PORTS = {FLASK: 8131, SERVICE: 8132, PLAIN: 8133}
 CLIENTS = (1, 8)
 
-Loads = dict[str, load.Load]
+Loads = dict[str, load.LoadResult]
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10, help="of each server in a round")
+    parser.add_argument("--seconds", type=float, default=10, help="per server and round")
     return parser.parse_args()
 
 

@@ -62,7 +62,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=15, help="of each way in a round")
+    parser.add_argument("--seconds", type=float, default=15, help="per method and round")
     parser.add_argument("--clients", type=int, default=32)
     return parser.parse_args()
 
@@ -108,13 +108,13 @@ def _requests(name: str) -> list[load.Request]:
     return [load.Request(url, json.dumps({"text": text}).encode(), headers) for text in SENTENCES]
 
 
-def _round(options: argparse.Namespace, predict: Callable[[str], object]) -> dict[str, load.Load]:
+def _round(options: argparse.Namespace, predict: Callable[[str], object]) -> dict[str, load.LoadResult]:
     served = {name: load.run(*_requests(name), clients=options.clients, seconds=options.seconds) for name in PORTS}
     return {PREDICT: _one_at_a_time(predict, options.seconds)} | served
 
 
-def _one_at_a_time(predict: Callable[[str], object], seconds: float) -> load.Load:
-    run = load.Load(seconds)
+def _one_at_a_time(predict: Callable[[str], object], seconds: float) -> load.LoadResult:
+    run = load.LoadResult(seconds)
     began = time.perf_counter()
     for text in itertools.cycle(SENTENCES):
         started = time.perf_counter()
@@ -127,8 +127,8 @@ def _one_at_a_time(predict: Callable[[str], object], seconds: float) -> load.Loa
 
 
 def _report(
-    rounds: list[dict[str, load.Load]],
-    alone: dict[str, load.Load],
+    rounds: list[dict[str, load.LoadResult]],
+    alone: dict[str, load.LoadResult],
     starts: dict[str, float],
     options: argparse.Namespace,
 ) -> str:
@@ -146,7 +146,9 @@ def _report(
     return "\n".join(lines)
 
 
-def _row(name: str, rounds: list[dict[str, load.Load]], alone: load.Load | None, start: float | None) -> str:
+def _row(
+    name: str, rounds: list[dict[str, load.LoadResult]], alone: load.LoadResult | None, start: float | None
+) -> str:
     lone = f"{alone.percentile(0.5):.1f} ms | {alone.percentile(0.99):.0f} ms" if alone else "|"
     return f"| {name} | {results.cells(name, PREDICT, rounds)} | {lone} | {f'{start:.0f} s' if start else ''} |"
 

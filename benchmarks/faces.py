@@ -1,16 +1,15 @@
-"""Faces: detection beside the package mtcnn, and whole requests beside Flask with that package and ``model.predict``.
+"""Faces: detection against the package mtcnn, and whole requests against Flask with that package and ``model.predict``.
 
     python benchmarks/faces.py
 
-One photo of 640 x 480 pixels with one face (JPEG). Each detector has a process of its own, and a few looks in its turn;
-then there are up to 40 faces on a photo. Whole requests are those of the original emotion service, whose body and
-answer both servers have: a photo in base64, answered with its faces framed and each face alone.
+One photo of 640 x 480 pixels with one face (JPEG). Each detector has a process of its own, and a few runs in each turn;
+then there are up to 40 faces on a photo. Whole requests are those of the original emotion service, whose request and
+response both servers share: a photo in base64, answered with its faces framed and cropped.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import base64
 import io
 import json
@@ -33,12 +32,10 @@ import skimage.data
 import load
 import results
 from servers import server
+from trigger_api.evaluation.serving import serving
 from trigger_api.model_card import WEIGHTS_FILE, read_card
 from trigger_api.observability import logs
-from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import BUNDLED
-from trigger_api.service import Service
-from trigger_api.settings import Settings
 from trigger_api.tasks.faces.task import Faces
 
 CORES = len(os.sched_getaffinity(0))
@@ -46,11 +43,13 @@ PACKAGE, OURS = "package `mtcnn`", "trigger_api"
 FLASK, SERVICE, WHOLE = "Flask, gunicorn, `mtcnn`, `model.predict`", "service", "service, `yolo3`"
 PORTS = {FLASK: 8131, SERVICE: 8132}
 COUNTS = (1, 4, 12, 40)
-ROW = 5  # looks in a row, as a service looks at one photo after the other: in turn each would find a cold cache
+REPEATS = 5  # runs in a row, as a service sees one photo after the other: in turn, each would find a cold cache
 
-Look = Callable[[bytes], object]
-Loads = dict[str, load.Load]
+Detector = Callable[[bytes], object]
+Loads = dict[str, load.LoadResult]
 Times = dict[str, list[float]]
+
+_SERVING = ExitStack()  # for as long as the process lives
 
 
 def main() -> None:
@@ -71,7 +70,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=15, help="of each server in a round")
+    parser.add_argument("--seconds", type=float, default=15, help="per server and round")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--photos", type=int, default=15, help="turns of each detector")
     parser.add_argument(
@@ -96,42 +95,41 @@ def crowd(count: int) -> bytes:
 
 
 def detection(times: int) -> tuple[Times, dict[int, float]]:
-    """Seconds of each detector, each in a process of its own, in turns; and of ours by the faces on the photo."""
+    """Seconds that each detector takes, in a process of its own and in turns; and ours by the number of faces."""
     with ExitStack() as stack:
         own = partial(ProcessPoolExecutor, 1, get_context("spawn"))
         pools = {name: stack.enter_context(own()) for name in DETECTORS}
 
-        def looks(name: str, data: bytes, count: int) -> list[float]:
-            return pools[name].submit(_looks, name, data, count).result()
+        def timings(name: str, data: bytes, count: int) -> list[float]:
+            return pools[name].submit(_timings, name, data, count).result()
 
         found: Times = {name: [] for name in pools}
-        for turn in range(times + 1):
+        for name in found:
+            timings(name, photo(), 1)  # the first call compiles
+        for _ in range(times):
             for name, seconds in found.items():
-                seconds += looks(name, photo(), ROW) if turn else looks(name, photo(), 1)[1:]  # the first compiles
-        many = {n: statistics.median(looks(OURS, crowd(n), 1 + ROW * times)[1:]) for n in COUNTS}
+                seconds += timings(name, photo(), REPEATS)
+        many = {n: statistics.median(timings(OURS, crowd(n), 1 + REPEATS * times)[1:]) for n in COUNTS}
     return found, many
 
 
-def _looks(name: str, data: bytes, count: int) -> list[float]:
-    look = _detector(name)
-    return [_seconds(lambda: look(data)) for _ in range(count)]
+def _timings(name: str, data: bytes, count: int) -> list[float]:
+    detect = _detector(name)
+    return [_seconds(lambda: detect(data)) for _ in range(count)]
 
 
 @cache
-def _detector(name: str) -> Look:
+def _detector(name: str) -> Detector:
     return DETECTORS[name]()
 
 
-def _ours() -> Look:
+def _ours() -> Detector:
     logs.configure("error")
-    service, runner = Service(Settings(), Metrics()), asyncio.Runner()
-    for entry in service.registry.versions:
-        if entry.card.task == Faces.name:
-            service.registry.load(entry)
-    return lambda data: runner.run(service.task(Faces).predict(data))
+    served = _SERVING.enter_context(serving(BUNDLED / Faces.name))
+    return lambda data: served.predict(Faces, data)
 
 
-def _package() -> Look:
+def _package() -> Detector:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from mtcnn import MTCNN
 
@@ -139,7 +137,7 @@ def _package() -> Look:
     return lambda data: detector.detect_faces(np.asarray(PIL.Image.open(io.BytesIO(data)).convert("RGB")))
 
 
-DETECTORS: dict[str, Callable[[], Look]] = {PACKAGE: _package, OURS: _ours}
+DETECTORS: dict[str, Callable[[], Detector]] = {PACKAGE: _package, OURS: _ours}
 
 
 def _seconds(call: Callable[[], object]) -> float:
@@ -149,7 +147,7 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def _models(folder: Path, classifier: Path) -> Path:
-    """What the service serves: the detector, the classifier, and the model for whole photos if there is one."""
+    """Copy what the service serves: the detector, the classifier, and the model for whole photos if there is one."""
     shutil.copytree(BUNDLED / "faces", folder / "faces")
     for model in (classifier, BUNDLED / "emotions" / "yolo3" / "1"):
         if model.is_dir():
@@ -194,7 +192,7 @@ def _report(
         "## Faces and their emotions",
         "",
         f"`python benchmarks/faces.py`: one photo of 640 x 480 pixels, {options.photos} turns of each detector, "
-        f"{ROW} looks in a row, each in a process of its own, JPEG decoding included:",
+        f"{REPEATS} runs in a row, each in a process of its own, JPEG decoding included:",
         "",
         "| detector | median | least | times faster (least, most) |",
         "|---|---|---|---|",

@@ -39,8 +39,8 @@ class Request:
 
 
 @dataclass
-class Load:
-    """What a run measured: seconds of each answered request, and statuses other than 200."""
+class LoadResult:
+    """What a run measured: the seconds that each successful request took, and statuses other than 200."""
 
     seconds: float
     latencies: list[float] = field(default_factory=list)
@@ -48,11 +48,11 @@ class Load:
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Successful requests per second."""
         return len(self.latencies) / self.seconds
 
     def percentile(self, share: float) -> float:
-        """A latency in milliseconds: the share (0..1) of requests was faster."""
+        """The latency in milliseconds below which this share (0..1) of requests stayed."""
         ordered = sorted(self.latencies)
         return ordered[min(int(share * len(ordered)), len(ordered) - 1)] * 1000
 
@@ -68,9 +68,9 @@ def upload(url: str, name: str, content: bytes, field_name: str) -> Request:
     return Request(url, body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
 
 
-def run(*requests: Request, clients: int, seconds: float) -> Load:
-    """Send requests from several clients at once for some seconds; each goes round them from a place of its own."""
-    load = Load(seconds)
+def run(*requests: Request, clients: int, seconds: float) -> LoadResult:
+    """Send requests from several clients at once for some seconds; each cycles through them from its own offset."""
+    load = LoadResult(seconds)
     stop = time.perf_counter() + seconds
     rounds = [itertools.cycle(_turned(requests, client)) for client in range(clients)]
     threads = [threading.Thread(target=_client, args=(each, stop, load)) for each in rounds]
@@ -88,7 +88,7 @@ def _turned(requests: Sequence[Request], by: int) -> list[Request]:
     return [*requests[start:], *requests[:start]]
 
 
-def _client(requests: Iterator[Request], stop: float, load: Load) -> None:
+def _client(requests: Iterator[Request], stop: float, load: LoadResult) -> None:
     channel: Channel | None = None
     while time.perf_counter() < stop:
         request, started = next(requests), time.perf_counter()
@@ -105,7 +105,7 @@ def _client(requests: Iterator[Request], stop: float, load: Load) -> None:
 
 
 class Channel:
-    """A connection kept open. The standard library's client costs several times as much, of the same two cores."""
+    """A connection kept open. The standard library's client would cost several times as much on the same cores."""
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
@@ -119,7 +119,7 @@ class Channel:
         head, _, body = self._until(b"\r\n\r\n").partition(b"\r\n\r\n")
         length = _LENGTH.search(head)
         if length is None:
-            raise OSError("an answer without a length")
+            raise OSError("the response has no Content-Length")
         rest = int(length.group(1)) - len(body)
         while rest > 0:
             rest -= len(self._more())
@@ -127,10 +127,10 @@ class Channel:
         return int(head[9:12])
 
     def _until(self, mark: bytes) -> bytes:
-        heard = self._more()
-        while mark not in heard:
-            heard += self._more()
-        return heard
+        received = self._more()
+        while mark not in received:
+            received += self._more()
+        return received
 
     def _more(self) -> bytes:
         part = self._socket.recv(65_536)

@@ -28,7 +28,7 @@ def tiny(folder: Path) -> Path:
 
 
 def idle(folder: Path) -> Path:
-    """A model that costs nothing: it gives back what it gets."""
+    """A model that costs nothing: it returns its input."""
     from keras import Model, layers
 
     image = layers.Input((SIDE, SIDE, 1), name="image")
@@ -36,7 +36,7 @@ def idle(folder: Path) -> Path:
 
 
 def demo(path: Path, *, time_distributed: bool = True) -> Path:
-    """The exercise's network as a demo stores it; or with its last layer as one product over all steps."""
+    """The exercise's network as demos save it; or with its last layer as one product over all steps."""
     from keras import Model, layers
 
     model = coursera.build()

@@ -36,7 +36,7 @@ CORES = len(os.sched_getaffinity(0))
 FLASK, SERVICE, PLAIN = "Flask, gunicorn, `model.predict`", "service", "service on TensorFlow"
 PORTS = {FLASK: 8121, SERVICE: 8122, PLAIN: 8123}
 
-Loads = dict[str, load.Load]
+Loads = dict[str, load.LoadResult]
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=15, help="of each server in a round")
+    parser.add_argument("--seconds", type=float, default=15, help="per server and round")
     parser.add_argument("--clients", type=int, default=8)
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""RESULTS.md: one section a benchmark."""
+"""RESULTS.md: one section per benchmark."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from load import Load
+from load import LoadResult
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
 def write(section: str) -> None:
-    """Put a section into its old place, or at the end; its first line is its title."""
+    """Replace the section with the same title (its first line), or append it."""
     RESULTS.write_text(replaced(RESULTS.read_text() if RESULTS.exists() else "", section))
 
 
@@ -25,8 +25,8 @@ def replaced(results: str, section: str) -> str:
     return (before + "\n\n" if before else "") + section + ("\n" + rest if rest else "")
 
 
-def cells(name: str, baseline: str, rounds: Sequence[Mapping[str, Load]]) -> str:
-    """A server in a table, medians over rounds: rate, times the baseline's (least, most), p50, p99, failed."""
+def cells(name: str, baseline: str, rounds: Sequence[Mapping[str, LoadResult]]) -> str:
+    """A server's cells in a table, medians over rounds: rate, ratio to the baseline (min, max), p50, p99, failures."""
     runs = [one[name] for one in rounds]
     ratios = [one[name].rate / one[baseline].rate for one in rounds]
     p50, p99 = (statistics.median(run.percentile(share) for run in runs) for share in (0.5, 0.99))

@@ -1,9 +1,9 @@
-"""Rooms that stream live: 64 of them for five minutes, then as many as the machine sustains.
+"""Rooms that stream live audio: 64 of them for five minutes, then as many as the machine sustains.
 
     python benchmarks/rooms.py
 
-Every room plays the project's two samples in turn, in real time, in frames of 80 ms, over a WebSocket of its own,
-each from another place. The load comes from the same machine.
+Every room plays the project's two samples in turn, in real time, in frames of 80 ms, over a WebSocket of its own and
+from an offset of its own. The load comes from the same machine.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import soxr
 import uvloop
 
 import results
-from listeners import FRAME_MS, Outcome, Script, encode, stream
 from servers import server
+from stream_clients import FRAME_MS, ClientResult, Script, encode, stream
 
 HERE = Path(__file__).parent
 SAMPLES = HERE.parent / "samples"
@@ -37,12 +37,12 @@ SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What so many rooms for so long came to."""
+class Run:
+    """The results of some rooms over some time."""
 
     rooms: int
     seconds: float
-    outcomes: list[Outcome]
+    outcomes: list[ClientResult]
     cores: float
     mib: float
     load: float
@@ -54,17 +54,17 @@ class Trial:
 
     @property
     def lost(self) -> int:
-        """Rooms that were hung up on, or of whose audio something was not heard."""
+        """Rooms that were disconnected, or whose audio was not processed completely."""
         return sum(bool(room.error) or room.heard_ms < room.sent_ms for room in self.outcomes)
 
     @property
     def words(self) -> int:
-        """Words that were said whole."""
+        """Words that were played completely."""
         return sum(room.expected for room in self.outcomes)
 
     @property
     def sustained(self) -> bool:
-        """Whether all went as it should."""
+        """Whether nothing was lost or late."""
         return not self.lost and len(self.delays_ms) >= self.words and self.delay(0.95) <= DELAY_MS
 
     def delay(self, share: float) -> float:
@@ -79,10 +79,10 @@ def main() -> None:
     command = ["-m", "trigger_api", "serve", "--port", str(PORT)]
     with server(command, f"http://127.0.0.1:{PORT}/health/ready", SETTINGS) as process:
         pid = process.pid
-        alone = _try(script, pid, 1, 20)
-        long = _try(script, pid, options.rooms, options.seconds)
-        trials = _search(script, pid, options)
-    text = _report(alone, long, trials)
+        alone = _run(script, pid, 1, 20)
+        long = _run(script, pid, options.rooms, options.seconds)
+        runs = _search(script, pid, options)
+    text = _report(alone, long, runs)
     results.write(text)
     print(text)
 
@@ -91,8 +91,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rooms", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=300)
-    parser.add_argument("--step", type=int, default=100, help="rooms more in each trial of the search")
-    parser.add_argument("--trial", type=float, default=30, help="seconds of a trial")
+    parser.add_argument("--step", type=int, default=100, help="more rooms in each run of the search")
+    parser.add_argument("--run-seconds", type=float, default=30, help="seconds of each run of the search")
     parser.add_argument("--most", type=int, default=2_000)
     return parser.parse_args()
 
@@ -112,22 +112,22 @@ def _recording(name: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     return np.asarray(soxr.resample(samples, rate, RATE), np.float32)
 
 
-def _try(script: Script, pid: int, rooms: int, seconds: float) -> Trial:
+def _run(script: Script, pid: int, rooms: int, seconds: float) -> Run:
     cpu = _cpu_seconds(pid)
     outcomes = uvloop.run(stream(PORT, script, rooms=rooms, seconds=seconds))
-    trial = Trial(rooms, seconds, outcomes, (_cpu_seconds(pid) - cpu) / seconds, resident_mib(pid), os.getloadavg()[0])
-    print(_row(trial), flush=True)
-    return trial
+    run = Run(rooms, seconds, outcomes, (_cpu_seconds(pid) - cpu) / seconds, resident_mib(pid), os.getloadavg()[0])
+    print(_row(run), flush=True)
+    return run
 
 
-def _search(script: Script, pid: int, options: argparse.Namespace) -> list[Trial]:
-    """More rooms each time, until two trials in a row were not sustained: one may be the machine's other work."""
-    trials: list[Trial] = []
+def _search(script: Script, pid: int, options: argparse.Namespace) -> list[Run]:
+    """More rooms each time, until two runs in a row are not sustained: one may be other work on the machine."""
+    runs: list[Run] = []
     for rooms in range(options.step, options.most + 1, options.step):
-        trials.append(_try(script, pid, rooms, options.trial))
-        if not any(trial.sustained for trial in trials[-2:]):
+        runs.append(_run(script, pid, rooms, options.run_seconds))
+        if not any(run.sustained for run in runs[-2:]):
             break
-    return trials
+    return runs
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -140,9 +140,9 @@ def resident_mib(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
 
 
-def _report(alone: Trial, long: Trial, trials: Iterable[Trial]) -> str:
-    trials = list(trials)
-    most = max((trial.rooms for trial in trials if trial.sustained), default=0)
+def _report(alone: Run, long: Run, runs: Iterable[Run]) -> str:
+    runs = list(runs)
+    most = max((run.rooms for run in runs if run.sustained), default=0)
     more = long.mib - alone.mib
     lines = [
         "## Rooms that stream live",
@@ -157,17 +157,17 @@ def _report(alone: Trial, long: Trial, trials: Iterable[Trial]) -> str:
         "",
         "| rooms | seconds | lost | words heard, of | delay p50 | p95 | most | cores | MiB | load | sustained |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
-        *(_row(trial) for trial in (alone, long, *trials)),
+        *(_row(run) for run in (alone, long, *runs)),
         "",
     ]
     return "\n".join(lines)
 
 
-def _row(trial: Trial) -> str:
-    delays = " | ".join(f"{trial.delay(share):.0f} ms" for share in (0.5, 0.95, 1))
+def _row(run: Run) -> str:
+    delays = " | ".join(f"{run.delay(share):.0f} ms" for share in (0.5, 0.95, 1))
     return (
-        f"| {trial.rooms} | {trial.seconds:g} | {trial.lost} | {len(trial.delays_ms)}, {trial.words} | {delays} "
-        f"| {trial.cores:.2f} | {trial.mib:.0f} | {trial.load:.1f} | {'yes' if trial.sustained else 'no'} |"
+        f"| {run.rooms} | {run.seconds:g} | {run.lost} | {len(run.delays_ms)}, {run.words} | {delays} "
+        f"| {run.cores:.2f} | {run.mib:.0f} | {run.load:.1f} | {'yes' if run.sustained else 'no'} |"
     )
 
 

@@ -20,7 +20,7 @@ _PATIENCE_S = 180
 def server(
     command: Sequence[str], probe: str, environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until the block ends; the block begins when the probe answers at all, other than 503."""
+    """Run a server until the block ends; the block begins once the probe answers with anything but 503."""
     process = subprocess.Popen(
         [sys.executable, *command],
         env={**os.environ, **(environment or {})},

@@ -49,8 +49,8 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=30, help="of each server in a round")
-    parser.add_argument("--slow", type=float, default=30, help="the same, of Flask")
+    parser.add_argument("--seconds", type=float, default=30, help="per server and round")
+    parser.add_argument("--slow", type=float, default=30, help="the same, for Flask")
     parser.add_argument("--clients", type=int, default=8)
     return parser.parse_args()
 
@@ -82,7 +82,7 @@ def _request(name: str) -> load.Request:
     return load.upload(f"http://127.0.0.1:{PORTS[name]}/predict", "clip.wav", buffer.getvalue(), "audio")
 
 
-def _round(options: argparse.Namespace) -> dict[str, load.Load]:
+def _round(options: argparse.Namespace) -> dict[str, load.LoadResult]:
     seconds = {FLASK: options.slow}
     return {
         name: load.run(_request(name), clients=options.clients, seconds=seconds.get(name, options.seconds))
@@ -90,7 +90,9 @@ def _round(options: argparse.Namespace) -> dict[str, load.Load]:
     }
 
 
-def _report(rounds: list[dict[str, load.Load]], alone: dict[str, load.Load], options: argparse.Namespace) -> str:
+def _report(
+    rounds: list[dict[str, load.LoadResult]], alone: dict[str, load.LoadResult], options: argparse.Namespace
+) -> str:
     lines = [
         "## One clip of 10 s",
         "",

@@ -1,7 +1,7 @@
-"""Pictures of numbers on paper, and of nothing: composed of labelled digits, the same again for the same seed.
+"""Synthetic pages: strings of labelled digits on paper, and pages without any; reproducible for a seed.
 
-Paper has grain, fibres, shade and sometimes rules; ink has a colour and a strength of its own. Strings are turned by up
-to 10 degrees, a few are light on dark, and half of the pictures went through a JPEG.
+Paper has grain, fibres, shade and sometimes ruled lines; ink varies in colour and strength. Strings are rotated by up
+to 10 degrees, a few are light on dark, and half of the pictures are JPEG files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MNIST_HEIGHT = 20
 
 @dataclass(frozen=True)
 class Style:
-    """How strings are written: the ranges that are drawn from, lengths as shares of a digit's height.
+    """How strings are written: the ranges to sample from, lengths as shares of a digit's height.
 
     ``gap`` is between the boxes of neighbours; below 0 they overlap and many touch.
     """
@@ -36,20 +36,20 @@ class Style:
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture file, and the string on it (empty: none)."""
+    """A picture file, and the string on it; empty if there is none."""
 
     data: bytes
     text: str
 
 
-def strings(
+def digit_strings(
     count: int, digits: Digits, labels: NDArray[np.int64], seed: int, style: Style | None = None
 ) -> list[Sample]:
     """Pictures of one string each; ``digits`` are MNIST's, uint8 ``(n, 28, 28)``."""
     return [_string(np.random.default_rng((seed, number)), digits, labels, style or Style()) for number in range(count)]
 
 
-def nothing(count: int, seed: int) -> list[Sample]:
+def blank_pages(count: int, seed: int) -> list[Sample]:
     """Blank papers and textures, in turn."""
     kinds = (_blank, _grain, _clouds, _stripes, _checks, _wood, _stones, _weave, _gradient, _leaves)
     randoms = (np.random.default_rng((seed, number)) for number in range(count))

@@ -1,6 +1,6 @@
-"""Rooms that stream in real time over real sockets, cheap enough to measure a server on the same machine.
+"""Clients that stream in real time over real sockets, cheap enough to measure a server on the same machine.
 
-Frames are encoded once, with a mask of zeros; what comes back is parsed just enough to find the JSON in it.
+Frames are encoded once, with a mask of zeros; answers are parsed just enough to find the JSON in them.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ _BINARY, _TEXT, _CLOSE, _PING, _PONG = 0x2, 0x1, 0x8, 0x9, 0xA
 
 @dataclass(frozen=True)
 class Script:
-    """What every room plays, over and over: frames of 80 ms, and when in it words end (ms)."""
+    """What every client plays in a loop: frames of 80 ms, and the times at which words end (ms)."""
 
     frames: Sequence[bytes]
     words_ms: Sequence[int]
 
     @property
     def length_ms(self) -> int:
-        """How long it takes."""
+        """The duration of one loop."""
         return len(self.frames) * FRAME_MS
 
 
 @dataclass
-class Outcome:
-    """What one room was told."""
+class ClientResult:
+    """What one client sent and received."""
 
     sent_ms: int = 0
     heard_ms: int = 0
     expected: int = 0
     delays_ms: list[float] = field(default_factory=list)
-    strays: int = 0
+    false_detections: int = 0
     error: str = ""
 
 
@@ -51,11 +51,11 @@ def encode(payload: bytes, opcode: int = _BINARY) -> bytes:
     return bytes([0x80 | opcode]) + head + bytes(4) + payload
 
 
-class Room(asyncio.Protocol):
-    """One room: plays the script from its own place in it, and notes what it is told and when."""
+class StreamClient(asyncio.Protocol):
+    """One room: plays the script from an offset of its own, and records what it receives and when."""
 
     def __init__(self, script: Script, number: int, rooms: int) -> None:
-        self.outcome = Outcome()
+        self.outcome = ClientResult()
         self.open = asyncio.Event()
         self.done = asyncio.Event()
         self._script = script
@@ -75,14 +75,14 @@ class Room(asyncio.Protocol):
         )
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Note whether that was to be expected."""
+        """Record an error if the server closed early."""
         if not self.outcome.heard_ms:
             self.outcome.error = self.outcome.error or f"closed early: {error}"
         self.open.set()
         self.done.set()
 
     def data_received(self, data: bytes) -> None:
-        """Take what the server says, frame by frame."""
+        """Handle what the server sends, frame by frame."""
         self._buffer += data
         if not self.open.is_set():
             _, found, rest = self._buffer.partition(b"\r\n\r\n")
@@ -117,17 +117,17 @@ class Room(asyncio.Protocol):
             self.outcome.error = message["detail"]
 
     def _compare(self, time_ms: int) -> None:
-        """How long after the word's end, in real time, we are told of it."""
+        """Record how long after the word's end, in real time, its detection arrives."""
         place = (self._first * FRAME_MS + time_ms) % self._script.length_ms
         nearest = min(self._script.words_ms, key=lambda end: abs(end - place))
         if abs(nearest - place) > 500:
-            self.outcome.strays += 1
+            self.outcome.false_detections += 1
             return
         now_ms = (time.perf_counter() - self._started) * 1000
         self.outcome.delays_ms.append(now_ms - (time_ms + nearest - place))
 
     async def play(self, start: float, frames: int) -> None:
-        """Send so many frames, each when its last sample would have been recorded; then stop and wait."""
+        """Send frames, each when its last sample would have been recorded; then stop and wait."""
         await asyncio.wait_for(self.open.wait(), 30)
         self._started = start
         for number in range(frames):
@@ -141,17 +141,17 @@ class Room(asyncio.Protocol):
         await asyncio.wait_for(self.done.wait(), 30)
 
     def _words(self, frames: int) -> int:
-        """Words that were said whole: their first second is in what was sent, too."""
+        """Words that were played completely: with their first second, too."""
         begin, end = self._first * FRAME_MS, (self._first + frames) * FRAME_MS
         length = self._script.length_ms
         ends = (lap * length + word for lap in range(end // length + 1) for word in self._script.words_ms)
         return sum(begin + 1_000 <= place <= end for place in ends)
 
 
-async def stream(port: int, script: Script, *, rooms: int, seconds: float) -> list[Outcome]:
-    """So many rooms at once, their frames spread evenly over time."""
+async def stream(port: int, script: Script, *, rooms: int, seconds: float) -> list[ClientResult]:
+    """Stream to several rooms at once, their frames spread evenly over time."""
     loop = asyncio.get_running_loop()
-    made = [Room(script, number, rooms) for number in range(rooms)]
+    made = [StreamClient(script, number, rooms) for number in range(rooms)]
     for room in made:
         await loop.create_connection(lambda room=room: room, "127.0.0.1", port)  # type: ignore[misc]
     frames = round(seconds * 1000 / FRAME_MS)

@@ -1,4 +1,4 @@
-"""What every server under test does with a request, apart from serving it: parse, prepare, compute, answer."""
+"""What every server under test does with a request: parse, preprocess, compute, answer."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ def spectrogram(recording: bytes) -> NDArray[np.float32]:
     return _FRONT_END.features(samples)[:5511]
 
 
-def digits(scores: NDArray[np.float32]) -> dict[str, Any]:
+def classification(scores: NDArray[np.float32]) -> dict[str, Any]:
     """The answer for a picture."""
     return {"scores": scores.ravel().tolist()}
 
 
-def heard(scores: NDArray[np.float32]) -> dict[str, Any]:
+def detection(scores: NDArray[np.float32]) -> dict[str, Any]:
     """The answer for a recording."""
     return {"detected": bool((scores > 0.5).any())}
 
 
 def argument(name: str, default: str = "") -> str:
-    """An argument of a server, by environment: every framework has its own idea of a command line."""
-    return os.environ.get(f"PEER_{name}", default)
+    """An argument of a server, by environment: every framework has a command line of its own."""
+    return os.environ.get(f"COMPETITOR_{name}", default)

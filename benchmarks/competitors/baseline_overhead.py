@@ -1,4 +1,4 @@
-"""The floor: the same requests, parsed and answered, with no model. FastAPI and uvicorn by themselves."""
+"""The baseline overhead: the same requests, parsed and answered by FastAPI and uvicorn alone, without a model."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Annotated, Any
 import uvicorn
 from fastapi import Body, FastAPI, File, UploadFile
 
-from peers import work
+from competitors import workload
 
 app = FastAPI()
 
 
 @app.post("/image")
 async def image(image: Annotated[list[float], Body(embed=True)]) -> dict[str, Any]:
-    return work.digits(work.image(image)[0, :10])
+    return workload.classification(workload.image(image)[0, :10])
 
 
 @app.post("/audio")
@@ -23,5 +23,5 @@ async def audio(audio: Annotated[UploadFile, File()]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    workers = int(work.argument("WORKERS", "1"))
-    uvicorn.run("peers.floor:app", port=int(work.argument("PORT")), workers=workers, log_level="warning")
+    port, workers = int(workload.argument("PORT")), int(workload.argument("WORKERS", "1"))
+    uvicorn.run("competitors.baseline_overhead:app", port=port, workers=workers, log_level="warning")

@@ -7,21 +7,21 @@ from typing import Annotated, Any
 import uvicorn
 from fastapi import Body, FastAPI, File, UploadFile
 
-from peers import work
+from competitors import workload
 
 app = FastAPI()
-network = work.network(work.argument("MODEL"))
+network = workload.network(workload.argument("MODEL"))
 
 
 @app.post("/image")
 def image(image: Annotated[list[float], Body(embed=True)]) -> dict[str, Any]:
-    return work.digits(network(work.image(image)[None]))
+    return workload.classification(network(workload.image(image)[None]))
 
 
 @app.post("/audio")
 def audio(audio: Annotated[UploadFile, File()]) -> dict[str, Any]:
-    return work.heard(network(work.spectrogram(audio.file.read())[None]))
+    return workload.detection(network(workload.spectrogram(audio.file.read())[None]))
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, port=int(work.argument("PORT")), log_level="warning")
+    uvicorn.run(app, port=int(workload.argument("PORT")), log_level="warning")

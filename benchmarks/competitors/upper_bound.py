@@ -1,6 +1,6 @@
-"""The limit: the same work with nothing served. Each process prepares inputs and computes batches for some seconds.
+"""The upper bound: the same work with nothing served. Each process prepares inputs and computes batches for a while.
 
-Prints how many inputs a second all processes together came to.
+Prints how many inputs per second all processes together got through.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from pathlib import Path
 import numpy as np
 from pydantic_core import from_json
 
-from peers import work
+from competitors import workload
 
 _AUDIO_BATCH, _IMAGE_BATCH = 1, 32
 
 
 def inputs_done(kind: str, model: str, body: bytes, seconds: float) -> int:
     """How many inputs one process gets through."""
-    network, done = work.network(model), 0
+    network, done = workload.network(model), 0
     stop = time.perf_counter() + seconds
     while time.perf_counter() < stop:
         if kind == "audio":
-            batch = [work.spectrogram(body) for _ in range(_AUDIO_BATCH)]
+            batch = [workload.spectrogram(body) for _ in range(_AUDIO_BATCH)]
         else:
-            batch = [work.image(from_json(body)["image"]) for _ in range(_IMAGE_BATCH)]
+            batch = [workload.image(from_json(body)["image"]) for _ in range(_IMAGE_BATCH)]
         network(np.stack(batch))
         done += len(batch)
     return done
