@@ -66,7 +66,7 @@ $(VENV)/.lint: $(VENV)/.test
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.run
-	$(call install_with,tensorflow,onnx,bench,peers)
+	$(call install_with,tensorflow,onnx,bench)
 	touch $@
 
 # KServe's client has many dependencies, and pins that are not ours: it gets an environment of its own.
