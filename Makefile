@@ -46,27 +46,23 @@ $(BIN)/python:
 	  $$([ "$$(id -u)" = 0 ] || echo sudo) apt-get install -y python3-venv && $(PYTHON) -m venv $(VENV); }
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-pip := $(BIN)/python -m pip install --quiet
+PIP := $(BIN)/python -m pip install --quiet
 ifdef LOCKED
-install_with = $(pip) --require-hashes -r requirements/ci.txt && $(pip) --no-deps --no-build-isolation -e .
+INSTALL = $(PIP) --require-hashes -r requirements/ci.txt && $(PIP) --no-deps --no-build-isolation -e .
 else
-install_with = $(pip) -e '.[$(1)]'
+INSTALL = $(PIP) -e '.[$(EXTRAS)]'
 endif
 
+$(VENV)/.run: EXTRAS := tensorflow,onnx
+$(VENV)/.test: EXTRAS := tensorflow,onnx,docs,test
+$(VENV)/.lint: EXTRAS := tensorflow,onnx,bench,docs,test,train,lint
+$(VENV)/.bench: EXTRAS := tensorflow,onnx,bench,peers
+
 $(VENV)/.run: $(BIN)/python pyproject.toml
-	$(call install_with,tensorflow,onnx)
-	touch $@
-
-$(VENV)/.test: $(VENV)/.run
-	$(call install_with,tensorflow,onnx,docs,test)
-	touch $@
-
+$(VENV)/.test $(VENV)/.lint $(VENV)/.bench: $(VENV)/.run
 $(VENV)/.lint: $(VENV)/.test
-	$(call install_with,tensorflow,onnx,bench,docs,test,train,lint)
-	touch $@
-
-$(VENV)/.bench: $(VENV)/.run
-	$(call install_with,tensorflow,onnx,bench)
+$(VENV)/.run $(VENV)/.test $(VENV)/.lint $(VENV)/.bench:
+	$(INSTALL)
 	touch $@
 
 # KServe's client has many dependencies, and pins that are not ours: it gets an environment of its own.
