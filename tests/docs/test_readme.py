@@ -105,10 +105,22 @@ def test_live_audio_is_heard_and_told_to_subscribers(url: str, folder: Path) -> 
     assert json.loads(event.removeprefix("data:"))["word"] == "activate"
 
 
-def test_the_python_example_runs(url: str, folder: Path) -> None:
+def test_the_python_example_answers(url: str, folder: Path) -> None:
     (code,) = blocks("python")
-    output = subprocess.check_output([sys.executable, "-c", code.replace(SERVER, url)], cwd=folder, text=True)
-    assert output == "[2179]\n"
+    assert run_python(code, url, folder) == "[2179]\n"
+
+
+@pytest.mark.parametrize("page", ["client.md", "http-api.md", "streaming.md"])
+def test_the_python_examples_of_a_page_run(page: str, url: str, folder: Path) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    for code in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        assert run_python(code, url, folder)
+
+
+def run_python(code: str, url: str, folder: Path) -> str:
+    host = url.removeprefix("http://")
+    command = [sys.executable, "-c", code.replace("127.0.0.1:8000", host)]
+    return subprocess.check_output(command, cwd=folder, text=True, timeout=60)
 
 
 def test_every_link_to_a_file_resolves() -> None:
