@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from trigger_api.evaluation.report import Table, percent
 from trigger_api.evaluation.serving import ServedModel, score_items, serving
+from trigger_api.tasks.digits.decoding import CLASSES
 from trigger_api.tasks.digits.mnist import normalise
-from trigger_api.tasks.digits.task import KINDS, Digits, DigitsResult
+from trigger_api.tasks.digits.task import Digits, DigitsResult
 
-NONE = KINDS
+NONE = CLASSES
 _BATCH = 64
 
 
@@ -49,7 +50,7 @@ class Report:
             "accuracy": percent(correct),
             "none": percent(self.rejected),
             "strict": percent(correct & ~self.rejected),
-            "digits": {str(kind): percent(correct[self.labels == kind]) for kind in range(KINDS)},
+            "digits": {str(kind): percent(correct[self.labels == kind]) for kind in range(CLASSES)},
         }
 
     def table(self) -> Table:
@@ -81,14 +82,14 @@ def evaluate_digits(
         return Report(answers, answers == NONE, labels)
     with serving(model, batch=_BATCH // 2) as served:
         scores = _scores(images, served)
-    return Report(scores[:, :KINDS].argmax(axis=1), scores.argmax(axis=1) == NONE, labels)
+    return Report(scores[:, :CLASSES].argmax(axis=1), scores.argmax(axis=1) == NONE, labels)
 
 
 def _scores(images: Iterable[NDArray[np.uint8]], served: ServedModel) -> NDArray[np.float32]:
     digits, scores = served.card.inputs[0].name, served.card.outputs[0].name
     items = ({digits: normalise(_ink(image))[..., None]} for image in images)
     rows = [output[scores] for output in score_items(served, items, _BATCH)]
-    return np.array(rows, np.float32).reshape(-1, KINDS + 1)
+    return np.array(rows, np.float32).reshape(-1, CLASSES + 1)
 
 
 def _ink(image: NDArray[np.uint8]) -> NDArray[np.float32]:

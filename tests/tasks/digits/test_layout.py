@@ -4,14 +4,14 @@ import math
 
 import pytest
 
-from trigger_api.tasks.digits.components import Box
+from trigger_api.tasks.digits.components import BoundingBox
 from trigger_api.tasks.digits.layout import find_lines, find_numbers
 
 
-def row(top: float, count: int, climb_degrees: float = 0, left: int = 10, step: int = 40) -> list[Box]:
+def row(top: float, count: int, climb_degrees: float = 0, left: int = 10, step: int = 40) -> list[BoundingBox]:
     climb = math.tan(math.radians(climb_degrees))
     tops = [round(top + climb * step * number) for number in range(count)]
-    return [Box(y, left + step * number, y + 40, left + step * number + 28) for number, y in enumerate(tops)]
+    return [BoundingBox(y, left + step * number, y + 40, left + step * number + 28) for number, y in enumerate(tops)]
 
 
 @pytest.mark.parametrize("degrees", [-10, 0, 10])
@@ -22,8 +22,8 @@ def test_lines_may_climb_and_fall(degrees: float) -> None:
     assert [[mixed[member] for member in line] for line in lines] == [list(range(8)), list(range(8, 16))]
 
 
-def test_digits_of_unlike_height_share_a_line() -> None:
-    boxes = [Box(10, 10, 50, 40), Box(22, 50, 50, 70), Box(12, 80, 52, 84)]
+def test_digits_of_different_heights_share_a_line() -> None:
+    boxes = [BoundingBox(10, 10, 50, 40), BoundingBox(22, 50, 50, 70), BoundingBox(12, 80, 52, 84)]
     assert find_lines(boxes) == [[0, 1, 2]]
 
 
@@ -32,5 +32,5 @@ def test_a_wide_gap_ends_a_number() -> None:
     assert find_numbers(boxes, range(5)) == [[0, 1, 2], [3, 4]]
 
 
-def test_nothing_has_no_lines() -> None:
+def test_no_boxes_make_no_lines() -> None:
     assert find_lines([]) == []

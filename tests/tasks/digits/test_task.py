@@ -33,7 +33,7 @@ async def digits(tmp_path: Path) -> AsyncIterator[Digits]:
 
 
 @pytest.mark.parametrize("dark", [True, False])
-async def test_every_digit_is_read_in_order(digits: Digits, dark: bool) -> None:
+async def test_digits_are_read_in_order(digits: Digits, dark: bool) -> None:
     result = await digits.predict(png(write("90 31", "4472", dark=dark)))
     assert result.lines == ("9031", "4472")
     assert result.numbers[-1] == "4472"
@@ -43,7 +43,7 @@ async def test_every_digit_is_read_in_order(digits: Digits, dark: bool) -> None:
     assert (result.model, result.version) == ("printed", "7")
 
 
-async def test_boxes_are_in_the_pictures_own_pixels(digits: Digits) -> None:
+async def test_boxes_are_in_pixels_of_the_picture(digits: Digits) -> None:
     page = write("5", size=60, margin=40)
     rows, columns = np.nonzero(page[..., 0] < 130)
     (found,) = (await digits.predict(png(page))).digits
@@ -59,7 +59,7 @@ async def test_boxes_of_a_large_picture_are_scaled_back(digits: Digits) -> None:
     assert all(digit.box.height > 300 for digit in result.digits)
 
 
-async def test_touching_digits_are_cut(digits: Digits) -> None:
+async def test_touching_digits_are_split(digits: Digits) -> None:
     page = write("0   0", size=60)
     columns = np.flatnonzero((page[..., 0] < 130).any(axis=0))
     gap = columns[np.argmax(np.diff(columns))] + 1
@@ -68,7 +68,7 @@ async def test_touching_digits_are_cut(digits: Digits) -> None:
     assert (await digits.predict(png(touching))).lines == ("00",)
 
 
-async def test_scraps_side_by_side_do_no_harm(digits: Digits) -> None:
+async def test_a_grating_is_not_a_row_of_ones(digits: Digits) -> None:
     page = np.full((80, 200, 3), 255, np.uint8)
     for place in range(8):
         page[20:60:2, 40 + 14 * place : 50 + 14 * place] = 0
@@ -76,21 +76,23 @@ async def test_scraps_side_by_side_do_no_harm(digits: Digits) -> None:
 
 
 @pytest.mark.parametrize("page", [np.full((80, 120, 3), 250, np.uint8), write("HWM", size=60)])
-async def test_no_digit_is_guessed(digits: Digits, page: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
+async def test_letters_and_blank_paper_are_not_digits(
+    digits: Digits, page: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+) -> None:
     result = await digits.predict(png(page))
     assert (result.digits, result.numbers, result.lines) == ((), (), ())
 
 
-async def test_the_threshold_is_the_callers(digits: Digits) -> None:
+async def test_the_caller_may_set_the_threshold(digits: Digits) -> None:
     assert (await digits.predict(png(write("1")), threshold=1)).digits == ()
 
 
-async def test_many_callers_are_answered_at_once(digits: Digits) -> None:
+async def test_concurrent_requests_get_their_own_answers(digits: Digits) -> None:
     results = await asyncio.gather(*(digits.predict(png(write(str(number)))) for number in range(10, 20)))
     assert [result.lines for result in results] == [(str(number),) for number in range(10, 20)]
 
 
-async def test_limits_and_names_are_kept(digits: Digits) -> None:
+async def test_too_large_a_picture_or_an_unknown_model_is_rejected(digits: Digits) -> None:
     with pytest.raises(TooLarge):
         await digits.predict(png(np.zeros((3_001, 2_000, 3), np.uint8)))
     with pytest.raises(UnknownModel, match="printed"):
@@ -98,9 +100,9 @@ async def test_limits_and_names_are_kept(digits: Digits) -> None:
 
 
 @pytest.mark.parametrize(("lines", "thread"), [(["5"], "MainThread"), (["1234567890"] * 2, "preprocess")])
-async def test_a_full_page_is_read_beside_the_event_loop(
+async def test_a_full_page_is_postprocessed_off_the_event_loop(
     digits: Digits, monkeypatch: pytest.MonkeyPatch, lines: list[str], thread: str
 ) -> None:
-    threads = note_threads(monkeypatch, task, "_likely")
+    threads = note_threads(monkeypatch, task, "postprocess")
     assert (await digits.predict(png(write(*lines)))).lines == tuple(lines)
     assert threads == [thread]

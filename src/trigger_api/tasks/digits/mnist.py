@@ -1,4 +1,4 @@
-"""One digit the way MNIST has it: in a box of 20 x 20 pixels, whose centre of mass is the centre of 28 x 28."""
+"""One digit as in MNIST: within 20 x 20 pixels, its centre of mass at the centre of 28 x 28."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Ink = NDArray[np.float32]
 
 SIDE: Final = 28
 BOX: Final = 20
-_FAINT = 0.2  # of the darkest: less is the edge of a stroke, or paper
-_THINNEST = 1.8  # pixels of the box; MNIST's strokes are 2 to 4 wide, and thinner ones are drawn with a broader pen
-_FINE = 3  # steps in which pens get broader, a pixel
+_FAINT = 0.2  # of the darkest pixel: fainter ones are the edge of a stroke, or paper
+_MIN_STROKE_WIDTH = 1.8  # pixels of the box: MNIST's strokes are 2 to 4 wide, and thinner ones are thickened
+_OVERSAMPLING = 3  # strokes are thickened in steps of a third of a pixel
 
 
 def normalise(ink: Ink) -> Ink:
-    """Bring the ink of one digit, of any size, into shape ``(28, 28)``; its darkest pixel becomes 1."""
-    ink = _cropped(ink)
-    fine = _resized(ink, BOX * _FINE)
-    missing = _THINNEST - _stroke_width(fine) / _FINE
-    boxed = _broadened(fine, missing) if missing > 0 else _resized(ink, BOX)
+    """Scale the ink of one digit, of any size, to shape ``(28, 28)``; its darkest pixel becomes 1."""
+    ink = _crop(ink)
+    fine = _resize(ink, BOX * _OVERSAMPLING)
+    missing = _MIN_STROKE_WIDTH - _stroke_width(fine) / _OVERSAMPLING
+    boxed = _thicken(fine, missing) if missing > 0 else _resize(ink, BOX)
     darkest = np.float32(max(float(boxed.max()), 1e-6))
-    return _centred((boxed / darkest).clip(0, 1))
+    return _center((boxed / darkest).clip(0, 1))
 
 
 def _stroke_width(ink: Ink) -> float:
@@ -36,7 +36,7 @@ def _stroke_width(ink: Ink) -> float:
     return 2 * int(np.count_nonzero(mask)) / max(int(outline), 1)
 
 
-def _cropped(ink: Ink) -> Ink:
+def _crop(ink: Ink) -> Ink:
     mask = ink > _FAINT * ink.max()
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
@@ -44,15 +44,15 @@ def _cropped(ink: Ink) -> Ink:
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _broadened(fine: Ink, missing: float) -> Ink:
-    radius = max(1, round(missing * _FINE / 2))
-    disc = np.hypot(*np.mgrid[-radius : radius + 1, -radius : radius + 1]) <= radius + 0.3
-    broad = ndimage.grey_dilation(np.pad(fine, radius), footprint=disc)
-    return _resized(broad, BOX)
+def _thicken(fine: Ink, missing: float) -> Ink:
+    radius = max(1, round(missing * _OVERSAMPLING / 2))
+    disk = np.hypot(*np.mgrid[-radius : radius + 1, -radius : radius + 1]) <= radius + 0.3
+    thick = ndimage.grey_dilation(np.pad(fine, radius), footprint=disk)
+    return _resize(thick, BOX)
 
 
-def _resized(ink: Ink, box: int) -> Ink:
-    """To fit a square box, by averaging where it gets smaller."""
+def _resize(ink: Ink, box: int) -> Ink:
+    """Scale to fit a square of ``box`` pixels."""
     height, width = ink.shape
     scale = box / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -61,14 +61,14 @@ def _resized(ink: Ink, box: int) -> Ink:
     return np.asarray(PIL.Image.fromarray(ink).resize(size, PIL.Image.Resampling.BICUBIC), np.float32)
 
 
-def _centred(boxed: Ink) -> Ink:
+def _center(boxed: Ink) -> Ink:
     height, width = boxed.shape
     total = max(float(boxed.sum()), 1e-6)
     row = float(boxed.sum(axis=1) @ np.arange(height)) / total
     column = float(boxed.sum(axis=0) @ np.arange(width)) / total
-    middle = (SIDE - 1) / 2 + 0.5
-    top = min(max(round(middle - row), 0), SIDE - height)
-    left = min(max(round(middle - column), 0), SIDE - width)
+    center = (SIDE - 1) / 2 + 0.5
+    top = min(max(round(center - row), 0), SIDE - height)
+    left = min(max(round(center - column), 0), SIDE - width)
     whole = np.zeros((SIDE, SIDE), np.float32)
     whole[top : top + height, left : left + width] = boxed
     return whole

@@ -1,1 +1,0 @@
-"""How faces are found (MTCNN), cut out and drawn: arrays in, arrays out."""

@@ -1,1 +1,0 @@
-"""From a picture to what is on it: ink, strokes, boxes; no network."""

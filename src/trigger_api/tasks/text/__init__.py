@@ -1,1 +1,0 @@
-"""Text for named entities: words with offsets, word pieces, tags, spans."""
