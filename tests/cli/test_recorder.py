@@ -41,7 +41,7 @@ def test_what_is_no_good_is_said_again(tmp_path: Path) -> None:
     record("hey you", tmp_path, 2, heard(SILENCE, voiced(0.7), voiced(0.6)), cli_errors.append)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hey-you-001.wav", "hey-you-002.wav"]
     assert cli_errors[0] == "say 'hey you' (1 of 2)"
-    assert cli_errors[1] == "once more: nobody speaks"
+    assert cli_errors[1] == "once more: no speech"
     assert cli_errors[2].startswith("good: 0.7 s")
     assert len(read(tmp_path / "hey-you-001.wav")) == len(SILENCE)
 

@@ -21,7 +21,7 @@ def cli_errors(tmp_path: Path, word: str) -> str:
 
 
 def test_names_of_files_are_said_as_they_are(tmp_path: Path) -> None:
-    assert "[bold]silent.wav: nobody speaks; left out" in cli_errors(tmp_path, "activate")
+    assert "[bold]silent.wav: no speech; left out" in cli_errors(tmp_path, "activate")
 
 
 def test_a_word_without_confusables_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ def test_a_good_recording_has_no_faults() -> None:
     [
         (voiced(0.7, peak=0.003), "very quiet"),
         (np.clip(voiced(0.7, peak=4.0), -1, 1), "clipped"),
-        (voiced(0.1), "word whole"),
+        (voiced(0.1), "word complete"),
         (voiced(3.5), "nothing but the word"),
     ],
 )
@@ -36,7 +36,7 @@ def test_faults_are_told_apart(samples: Samples, fault: str) -> None:
 @pytest.mark.parametrize("samples", [np.zeros(2 * RATE), np.zeros(0), np.full(9, np.nan), voiced(0.7, peak=3e-4)])
 def test_silence_is_of_no_use(samples: np.ndarray) -> None:
     assert speech_span(samples.astype(np.float32)) is None  # nor is it trained on
-    assert check(samples.astype(np.float32)).faults == ("nobody speaks",)
+    assert check(samples.astype(np.float32)).faults == ("no speech",)
     assert not check(samples.astype(np.float32)).usable
 
 
@@ -50,12 +50,12 @@ def test_a_folder_is_told_about(tmp_path: Path) -> None:
         soundfile.write(tmp_path / f"{name}.wav", samples, RATE)
     (tmp_path / "lies.wav").write_text("no audio")
     told = advice(tmp_path)
-    assert "silent.wav: nobody speaks; left out" in told
+    assert "silent.wav: no speech; left out" in told
     assert "lies.wav: not audio that can be read; left out" in told
-    assert told[-1] == "1 of 3 recordings are of use; 10, of different people, would help much"
+    assert told[-1] == "1 of 3 recordings are usable; 10, by different people, would help a lot"
 
 
 def test_enough_is_enough(tmp_path: Path) -> None:
     for number in range(30):
         soundfile.write(tmp_path / f"{number}.wav", voiced(0.5), RATE)
-    assert advice(tmp_path) == ["30 of 30 recordings are of use"]
+    assert advice(tmp_path) == ["30 of 30 recordings are usable"]

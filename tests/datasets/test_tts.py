@@ -30,12 +30,12 @@ def test_a_command_of_ones_own_is_filled_in() -> None:
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("echo {text}", "writes {out}"),
-        ("echo {out}", "takes {text}"),
+        ("echo {text}", "write {out}"),
+        ("echo {out}", "take {text}"),
         ("not-a-program {text} {out}", "not installed"),
-        ("espeak-ng {text} {out} {rate}", "is no synthesiser"),
-        ("echo {text} {out} {}", "is no synthesiser"),
-        ("echo {text} {out} {", "is no synthesiser"),
+        ("espeak-ng {text} {out} {rate}", "is not a synthesiser"),
+        ("echo {text} {out} {}", "is not a synthesiser"),
+        ("echo {text} {out} {", "is not a synthesiser"),
     ],
 )
 def test_a_command_that_cannot_speak_is_refused(command: str, words: str) -> None:

@@ -18,7 +18,7 @@ def test_a_manifest_lists_utterances(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("file,speaker\na,b\n", "no column transcript, word_start_s"),
+        ("file,speaker\na,b\n", "missing column: transcript, word_start_s"),
         (HEADER + "a,b,c,0,0,x\na,b,c,soon,0,x\n", "line 3: could not convert"),
         (HEADER + "a,b\n", "line 2: "),
     ],

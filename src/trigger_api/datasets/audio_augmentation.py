@@ -1,7 +1,7 @@
-"""What happens to a voice between a mouth and a file: another throat, a hurry, a room, a microphone, noise, a codec.
+"""Augmentation of recorded speech: pitch, tempo, rooms, microphones, noise, levels.
 
-Every function takes 16 kHz samples and a generator, returns new samples, and keeps the moment at which a word ends
-where it was, unless it says how it moved.
+Functions take 16 kHz samples and return new ones. A word ends at the same sample as before, unless a function says how
+it moves.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from trigger_api.datasets.speech import RATE, Samples
 
 Spectrum = NDArray[np.complex64]
 
-_WSOLA = 480  # samples in one segment: 30 ms, two periods of a low voice
+_WSOLA = 480  # samples per segment: 30 ms, two periods of a low voice
 _SEARCH = 120
 
 
 def change_tempo(samples: Samples, factor: float) -> Samples:
-    """Faster (above 1) or slower at the same pitch: overlapping pieces, each moved to where it fits best (WSOLA)."""
+    """Change the tempo (faster above 1) but not the pitch, by overlapping segments where they fit best (WSOLA)."""
     half = _WSOLA // 2
     window = np.hanning(_WSOLA).astype(np.float32)
     padded = np.concatenate([np.zeros(half + _SEARCH, np.float32), samples, np.zeros(_WSOLA * 2, np.float32)])
@@ -39,7 +39,7 @@ def change_tempo(samples: Samples, factor: float) -> Samples:
 
 
 def _best_fit(padded: Samples, natural: int, wanted: int) -> int:
-    """Near `wanted`, the place whose segment looks most like what would naturally follow."""
+    """The position near `wanted` whose segment best continues the previous one."""
     target = padded[natural : natural + _WSOLA]
     if len(target) < _WSOLA:
         return wanted
@@ -48,19 +48,19 @@ def _best_fit(padded: Samples, natural: int, wanted: int) -> int:
 
 
 def change_speed(samples: Samples, factor: float) -> Samples:
-    """Faster (above 1) with pitch and throat: what a tape does."""
+    """Change the speed (faster above 1) with pitch and formants, as a tape does."""
     return np.asarray(soxr.resample(samples, RATE * factor, RATE, quality="MQ"), np.float32)
 
 
 def another_voice(samples: Samples, rng: np.random.Generator, *, strength: float = 1.0) -> Samples:
-    """Throat and pitch by up to 18 %, and independently the tempo by up to 25 %."""
+    """Change formants and pitch by up to 18 %, and independently the tempo by up to 25 %."""
     throat = float(np.exp(rng.uniform(-0.17, 0.17) * strength))
     tempo = float(np.exp(rng.uniform(-0.25, 0.25) * strength))
     return change_tempo(change_speed(samples, throat), tempo / throat)
 
 
 def microphone(size: int, rng: np.random.Generator) -> Spectrum:
-    """A frequency response for ``rfft`` of `size` samples: tilt, a few resonances, sometimes a narrow band."""
+    """A random frequency response for the ``rfft`` of `size` samples: tilt, resonances, at times a narrow band."""
     hertz = np.maximum(np.arange(size // 2 + 1) * RATE / size, 20.0)
     octaves = np.log2(hertz / 1_000)
     gain_db = rng.normal(0, 2.0) * octaves
@@ -74,7 +74,7 @@ def microphone(size: int, rng: np.random.Generator) -> Spectrum:
 
 
 def room(rng: np.random.Generator) -> Samples:
-    """An impulse response: the direct sound at 0, a few early echoes, and a tail that falls 60 dB in 0.1 to 0.8 s."""
+    """A random impulse response: direct sound at 0, early echoes, and a tail that decays by 60 dB in 0.1 to 0.8 s."""
     seconds = float(rng.uniform(0.1, 0.8))
     times = np.arange(int(min(seconds, 0.5) * RATE)) / RATE
     tail = rng.standard_normal(len(times)) * 10 ** (-3 * times / seconds)
@@ -87,7 +87,7 @@ def room(rng: np.random.Generator) -> Samples:
 
 
 def filtered(samples: Samples, response: Spectrum | None, impulse: Samples | None) -> Samples:
-    """Through a room and a microphone, cut to the same length. `response` is for ``spectrum_size(len(samples))``."""
+    """Apply a room and a microphone; the length stays. `response` is for ``spectrum_size(len(samples))``."""
     size = spectrum_size(len(samples))
     spectrum = rfft(samples, size)
     if impulse is not None:
@@ -98,12 +98,12 @@ def filtered(samples: Samples, response: Spectrum | None, impulse: Samples | Non
 
 
 def spectrum_size(samples: int) -> int:
-    """The transform length that filters so many samples without wrapping a room's tail round."""
+    """The transform length that filters this many samples without wrapping the room's tail around."""
     return int(next_fast_len(samples + RATE // 2, real=True))
 
 
 def noise(length: int, rng: np.random.Generator, clips: Sequence[Samples]) -> Samples:
-    """`length` samples of a recorded noise, or of coloured noise: white to brown, steady."""
+    """`length` samples of recorded noise, or of stationary coloured noise from white to brown."""
     if clips and rng.random() < 0.6:
         clip = clips[int(rng.integers(len(clips)))]
         return np.resize(np.roll(clip, int(rng.integers(len(clip)))), length)
@@ -114,25 +114,25 @@ def noise(length: int, rng: np.random.Generator, clips: Sequence[Samples]) -> Sa
 
 
 def mixed(speech: Samples, background: Samples, snr_db: float) -> Samples:
-    """Speech over a background at a ratio of mean powers, the speech's taken where it is loud."""
+    """Mix speech with a background at a signal-to-noise ratio, measured in the louder half of each."""
     gain = _loudness(speech) / (_loudness(background) + 1e-12) * 10 ** (-snr_db / 20)
     return np.asarray(speech + np.float32(gain) * background, np.float32)
 
 
 def at_level(samples: Samples, dbfs: float) -> Samples:
-    """Brought to a peak of `dbfs`, and stored as 16 bits would."""
+    """Scale to a peak of `dbfs`, and round as 16-bit samples do."""
     scaled = samples * np.float32(10 ** (dbfs / 20) / (np.abs(samples).max() + 1e-9))
     return np.asarray(np.round(scaled * 32_768) / 32_768, np.float32)
 
 
 def overdriven(samples: Samples, rng: np.random.Generator) -> Samples:
-    """Too loud for the microphone: the peaks are flattened."""
+    """Overdrive the microphone: the peaks are flattened."""
     drive = float(np.exp(rng.uniform(0, 2.0))) / (np.abs(samples).max() + 1e-9)
     return np.asarray(np.tanh(samples * drive), np.float32)
 
 
 def _loudness(samples: Samples) -> float:
-    """Root mean square of the louder 100 ms stretches: pauses do not count."""
+    """Root mean square of the louder half of 100 ms frames, so that pauses do not count."""
     frames = samples[: len(samples) // 1_600 * 1_600].reshape(-1, 1_600)
     powers = np.sort((frames.astype(np.float64) ** 2).mean(axis=1)) if len(frames) else np.zeros(1)
     return float(np.sqrt(powers[len(powers) // 2 :].mean()))

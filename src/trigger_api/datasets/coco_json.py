@@ -1,7 +1,7 @@
-"""Labelled photos: a folder, and a JSON file that says what is on each.
+"""Labelled photos: a folder, and a JSON file of the objects on each.
 
 ``{"images": {"NAME.jpg": {"width", "height", "objects": [{"label", "box": [x, y, w, h], "iscrowd"}]}}}``; boxes are in
-pixels of the photo as it lies in the folder.
+pixels of the photo as stored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FOLDS: tuple[Part, ...] = ("held-out", "held-out", "validation", "train", "trai
 
 
 class Labelled(BaseModel):
-    """One object; ``iscrowd`` marks a group that nobody drew the members of."""
+    """One object; ``iscrowd`` marks a group whose members have no boxes of their own."""
 
     label: str
     box: tuple[float, float, float, float] = Field(description="x, y, width, height; pixels")
@@ -30,7 +30,7 @@ class Labelled(BaseModel):
 
 
 class Photo(BaseModel):
-    """What is on one photo."""
+    """One photo's size in pixels, and its objects."""
 
     width: int = Field(gt=0)
     height: int = Field(gt=0)
@@ -42,30 +42,30 @@ class _File(BaseModel):
 
 
 def read_labels(path: Path) -> dict[str, Photo]:
-    """What is on each photo, by its name.
+    """Read the labels of each photo, by its name.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is of another form.
+        ValueError: it has another form.
     """
     return _File.model_validate_json(path.read_bytes()).images
 
 
 def part(name: str) -> Part:
-    """What a photo is for, by its name alone: half is trained on, a sixth chooses, a third is held out."""
+    """What a photo is for, by a hash of its name: half for training, a sixth for validation, a third held out."""
     return _FOLDS[int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % len(_FOLDS)]
 
 
 def select(photos: dict[str, Photo], parts: Sequence[str]) -> dict[str, Photo]:
-    """The photos of some parts."""
+    """The photos of some parts, sorted by name."""
     return {name: photo for name, photo in sorted(photos.items()) if part(name) in parts}
 
 
 def read_pixels(path: Path) -> Pixels:
-    """A photo's pixels, ``(height, width, 3)``, upright.
+    """Read a photo's pixels, ``(height, width, 3)``, upright.
 
     Raises:
         OSError: the file cannot be read.
-        ServiceError: it is no picture.
+        ServiceError: it cannot be decoded.
     """
     return decode(path.read_bytes(), ImageLimits()).pixels

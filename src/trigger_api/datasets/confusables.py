@@ -1,7 +1,7 @@
 """Confusables: words, and pairs of words, that sound like a phrase without being it.
 
-The words are those of PocketSphinx's pronouncing dictionary, where that is installed. What the dictionary does not
-know, names or "R2 D2", is pronounced by espeak-ng.
+The words are those of PocketSphinx's pronouncing dictionary, if it is installed. What the dictionary lacks, names or
+"R2 D2", is pronounced by espeak-ng.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from trigger_api.datasets import pronunciation
 
 _DICTIONARY = "model/en-us/cmudict-en-us.dict"
 NEAREST = 24
-"""Of the words near in sound, those that a model is measured with."""
+"""How many of the words that sound alike a model is measured with."""
 Sounds = tuple[str, ...]
 
-_LONGER = 3  # sounds that a confusable may have more or less than the phrase
-_PAIRS, _HALF = 12, 2  # pairs of words, and sounds that either of them has at least
-# The dictionary's alphabet (ARPAbet) for espeak-ng's; longer symbols stand first.
+_LONGER = 3  # more or fewer sounds that a confusable may have than the phrase
+_PAIRS, _HALF = 12, 2  # pairs of words, and the minimum of sounds in either
+# From espeak-ng's alphabet to the dictionary's (ARPAbet); longer symbols first.
 _ARPABET = {
     "eɪ": "EY",
     "aɪ": "AY",
@@ -70,13 +70,13 @@ _SYMBOL = re.compile("|".join(sorted(_ARPABET, key=len, reverse=True)))
 
 @cache
 def dictionary() -> dict[str, Sounds]:
-    """The sounds of each word that is nothing but letters; empty where there is no dictionary."""
+    """The sounds of each word that consists of letters only; empty if there is no dictionary."""
     return {word: sounds for word, sounds in _entries().items() if word.isalpha()}
 
 
 @cache
 def _entries() -> dict[str, Sounds]:
-    """Words with an apostrophe or a hyphen (o'clock, wake-up), too."""
+    """All words, including those with an apostrophe or a hyphen (o'clock, wake-up)."""
     if not find_spec("pocketsphinx"):
         return {}
     lines = (files("pocketsphinx") / _DICTIONARY).read_text(encoding="utf-8").splitlines()
@@ -85,7 +85,7 @@ def _entries() -> dict[str, Sounds]:
 
 @cache
 def sounds_of(phrase: str) -> Sounds:
-    """The sounds of a phrase, by the dictionary or else by espeak-ng; none where neither knows them."""
+    """The sounds of a phrase, from the dictionary or else from espeak-ng; none if neither knows them."""
     known = _entries()
     if all(word in known for word in phrase.split()):
         return tuple(sound for word in phrase.split() for sound in known[word])
@@ -96,9 +96,9 @@ def sounds_of(phrase: str) -> Sounds:
 
 
 def confusables(phrase: str, count: int = 60) -> list[str]:
-    """What is nearest in sound to a phrase, nearest first, but what begins with it.
+    """What sounds most like a phrase without starting with it, nearest first.
 
-    Pairs of words that make it up together ("active eight") and the words of a phrase by themselves are among them.
+    This includes pairs of words that together sound like it ("active eight"), and the single words of a phrase.
     """
     known, wanted = dictionary(), sounds_of(phrase)
     if not (known and wanted):
@@ -110,7 +110,7 @@ def confusables(phrase: str, count: int = 60) -> list[str]:
 
 
 def _partly(words: Sequence[str]) -> list[str]:
-    """Of a phrase of several words: each by itself, and the phrase with one of them replaced by what sounds like it."""
+    """Each word of a longer phrase by itself, and the phrase with one word replaced by one that sounds like it."""
     if len(words) < 2:
         return []
     changed = [
@@ -123,7 +123,7 @@ def _partly(words: Sequence[str]) -> list[str]:
 
 
 def _pairs(wanted: Sounds) -> list[str]:
-    """Two words whose sounds, one after the other, are nearly those wanted."""
+    """Pairs of words that together sound nearly as wanted."""
     found: dict[str, float] = {}
     for split in range(_HALF, len(wanted) - _HALF + 1):
         for first, second in product(_nearest(wanted[:split]), _nearest(wanted[split:])):
@@ -151,7 +151,7 @@ def _unlike(wanted: Sounds, sounds: Sounds) -> float:
 
 
 def distance(one: Sounds, other: Sounds) -> int:
-    """How many sounds must be put in, taken out or changed (Levenshtein)."""
+    """How many sounds must be inserted, deleted or changed (Levenshtein distance)."""
     row = list(range(len(other) + 1))
     for left, a in enumerate(one, 1):
         before, row[0] = row[0], left

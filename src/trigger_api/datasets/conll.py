@@ -1,4 +1,4 @@
-"""Two-column files of words and BIO tags, a blank line between sentences."""
+"""Two-column files of words and BIO tags, with a blank line between sentences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DOCUMENT = "-DOCSTART-"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sentence as others tagged it, and the number of the part of the file that it came from."""
+    """One tagged sentence, and the number of the part of the file that it belongs to."""
 
     words: tuple[str, ...]
     tags: tuple[str, ...]
@@ -19,7 +19,7 @@ class Sample:
 
 
 def read_conll(path: Path) -> list[Sample]:
-    """Read a file, plain or ``.xz``; ``-DOCSTART-`` lines begin a new part.
+    """Read a file, plain or ``.xz``; ``-DOCSTART-`` lines start a new part.
 
     Raises:
         OSError: the file cannot be read.

@@ -1,8 +1,8 @@
-"""Labelled faces on disk: a sheet of grey pictures side by side, and arrays that say what each shows.
+"""Labelled faces on disk: a sheet of greyscale pictures side by side, and arrays of their labels.
 
-A sheet is a grey picture of faces of 48 x 48 pixels, row by row; what is left of it behind the last face is ignored.
-The npz file has ``classes``, the names that ``y_SPLIT`` numbers, and may have ``ferplus_SPLIT``: how many people voted
-for each of ``ferplus_columns``, of which only the rows count for which ``exact_SPLIT`` is true.
+A sheet is a greyscale picture of faces of 48 x 48 pixels, row by row; the rest after the last face is ignored. The npz
+file has ``classes``, the names that ``y_SPLIT`` indexes, and may have ``ferplus_SPLIT``: how many people voted for each
+of ``ferplus_columns``, in rows that only count where ``exact_SPLIT`` is true.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ Faces = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Split:
-    """Faces and what they show.
+    """Faces and their labels.
 
     Attributes:
-        labels: numbers of ``LABELS``, ``(n,)``.
-        votes: shares of people's votes, ``(n, columns)``, rows of zeros where nobody voted; no columns if unknown.
+        labels: indices into ``LABELS``, ``(n,)``.
+        votes: shares of people's votes, ``(n, columns)``, zeros where nobody voted; no columns if unknown.
     """
 
     faces: Faces
@@ -51,7 +51,7 @@ def read_split(sheet: Path, labels: Path, name: str) -> Split:
 
     Raises:
         OSError: a file cannot be read.
-        ValueError: it is of another form, or the sheet has fewer faces than there are labels.
+        ValueError: it has another form, or the sheet has fewer faces than labels.
     """
     with np.load(labels, allow_pickle=False) as arrays:
         if missing := [key for key in ("classes", f"y_{name}") if key not in arrays]:
@@ -62,32 +62,32 @@ def read_split(sheet: Path, labels: Path, name: str) -> Split:
         columns = tuple(arrays.get("ferplus_columns", np.array(VOTED))[: len(VOTED)].tolist())
     faces = read_sheet(sheet)
     if len(faces) < len(numbers):
-        raise ValueError(f"{sheet.name} has {len(faces)} faces, {labels.name} {len(numbers)} labels for {name}")
+        raise ValueError(f"{sheet.name} has {len(faces)} faces, but {labels.name} has {len(numbers)} labels for {name}")
     if not len(votes) == len(exact) == len(numbers) or columns != VOTED:
-        raise ValueError(f"{labels.name} has other votes for {name} than FER+ has, or of other faces")
+        raise ValueError(f"{labels.name} has votes for {name} that are not FER+'s, or of other faces")
     return Split(faces[: len(numbers)], numbers, _shares(votes * exact[:, None]))
 
 
 def read_sheet(path: Path) -> Faces:
-    """All pictures of a sheet, also those of its last row that nobody drew.
+    """Read all pictures of a sheet, including the empty ones of its last row.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no grey picture of whole faces.
+        ValueError: it is not a greyscale picture of complete faces.
     """
     with PIL.Image.open(path) as image:
         width, height = image.size
         if image.mode != "L" or width % SIDE or height % SIDE or width * height > _PIXELS:
-            raise ValueError(f"{path.name} is no grey sheet of faces of {SIDE} x {SIDE} pixels")
+            raise ValueError(f"{path.name} is not a greyscale sheet of faces of {SIDE} x {SIDE} pixels")
         tall = np.asarray(image).reshape(height // SIDE, SIDE, width // SIDE, SIDE)
     return tall.transpose(0, 2, 1, 3).reshape(-1, SIDE, SIDE)
 
 
 def _renumbered(classes: Sequence[str], numbers: NDArray[np.uint8], file: str) -> NDArray[np.int64]:
-    """From the file's numbers of classes to ours."""
+    """From the file's class numbers to ours."""
     names = [SYNONYMS.get(name, name) for name in classes]
     if set(names) - set(LABELS) or numbers.ndim != 1 or (len(numbers) and numbers.max() >= len(names)):
-        raise ValueError(f"{file} has other classes than {', '.join(LABELS)}")
+        raise ValueError(f"{file} has classes other than {', '.join(LABELS)}")
     return np.array([LABELS.index(name) for name in names], np.int64)[numbers]
 
 

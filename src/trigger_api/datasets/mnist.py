@@ -1,4 +1,4 @@
-"""Labelled digits on disk: idx and idx.gz, as MNIST comes, and npz."""
+"""Labelled digits on disk: idx and idx.gz, MNIST's formats, and npz."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def read_images(path: Path) -> NDArray[np.uint8]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it holds something else.
+        ValueError: it has other contents.
     """
     images = _read(path, _IMAGES)
     if images.ndim != 3 or images.dtype != np.uint8:
-        raise ValueError(f"{path.name} holds no grey pictures of 8 bits")
+        raise ValueError(f"{path.name} does not contain 8-bit greyscale pictures")
     return images
 
 
@@ -32,7 +32,7 @@ def read_labels(path: Path) -> NDArray[np.int64]:
     """Read labels ``(n,)``, 0..9. Errors as ``read_images``."""
     labels = _read(path, _LABELS)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or not ((labels >= 0) & (labels <= 9)).all():
-        raise ValueError(f"{path.name} holds no labels from 0 to 9")
+        raise ValueError(f"{path.name} does not contain labels from 0 to 9")
     return labels.astype(np.int64)
 
 
@@ -46,12 +46,12 @@ def _read(path: Path, names: tuple[str, ...]) -> NDArray[Any]:
     try:
         return _idx(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())
     except (struct.error, EOFError, zlib.error, gzip.BadGzipFile):
-        raise ValueError(f"{path.name} is no idx file") from None
+        raise ValueError(f"{path.name} is not an idx file") from None
 
 
 def _idx(data: bytes) -> NDArray[np.uint8]:
     zero, kind, dimensions = struct.unpack_from(">HBB", data)
     if zero or kind != _UNSIGNED_BYTE:
-        raise ValueError("an idx file of bytes begins with 0, 0, 8")
+        raise ValueError("an idx file of unsigned bytes starts with 0, 0, 8")
     shape = struct.unpack_from(f">{dimensions}I", data, 4)
     return np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions).reshape(shape)

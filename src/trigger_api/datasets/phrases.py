@@ -1,4 +1,4 @@
-"""What synthetic speakers say besides the word: ordinary words and sentences, none of them special."""
+"""What synthetic speakers say apart from the word: ordinary words and sentences."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ SENTENCES = (
     "the lake freezes over in january and thaws in april",
 )
 
-# Python carries some 100 000 words of English prose with it: running speech on any machine, with no network.
+# Python ships some 100 000 words of English prose: running text on any machine, without a network.
 _SENTENCE_END = re.compile(r"[.:;]\s|\n\n")
 _MARKUP = re.compile(r"[`*\"()]|\[\d+\]")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z ,'-]+")
@@ -76,10 +76,10 @@ class PhraseError(ValueError):
 
 
 def checked(word: str) -> str:
-    """The phrase in lower case with single spaces and without punctuation: "Hey, Jarvis!" is "hey jarvis".
+    """The phrase in lower case, with single spaces and without punctuation: "Hey, Jarvis!" is "hey jarvis".
 
     Raises:
-        PhraseError: it is empty, longer than 40 characters, not in Latin letters, or too short to be told from others.
+        PhraseError: it is empty, longer than 40 characters, not in Latin letters, or too short to be distinctive.
     """
     parts = (part.strip("'-") for part in _PUNCTUATION.sub(" ", word.lower().replace("\u2019", "'")).split())
     phrase = " ".join(part for part in parts if part)
@@ -91,7 +91,7 @@ def checked(word: str) -> str:
     if not all(letter.isdigit() or name(letter, "").startswith("LATIN ") for letter in letters):
         raise PhraseError(f"{phrase!r} is not in Latin letters: write it as an English speaker would")
     if len(letters) < _FEWEST:
-        raise PhraseError(f"{phrase!r} is too short: a trigger has three letters or digits at least")
+        raise PhraseError(f"{phrase!r} is too short: a trigger has at least three letters or digits")
     return phrase
 
 
@@ -107,7 +107,7 @@ def others(word: str) -> list[str]:
 
 
 def prose(word: str) -> list[str]:
-    """Some thousand sentences of running text that do not contain the phrase."""
+    """A few thousand sentences of running text that do not contain the phrase."""
     return _without(word, _prose())
 
 

@@ -13,7 +13,7 @@ import soxr
 from trigger_api.datasets.speech import RATE, Samples
 
 VOICE = "joe"
-# Both kinds of random noise are left out: the same phonemes sound the same each time.
+# Both kinds of random noise are off, so the same phonemes always sound the same.
 _NOISE = 0.0
 
 
@@ -23,7 +23,7 @@ def available() -> bool:
 
 
 def speak(phonemes: str, speed: float = 1.0) -> Samples:
-    """Phonemes as espeak-ng gives them, spoken at 16 kHz. A `speed` above 1 is faster.
+    """Speak phonemes in espeak-ng's notation, at 16 kHz. A `speed` above 1 is faster.
 
     Raises:
         ValueError: none of the phonemes is known.
@@ -33,7 +33,7 @@ def speak(phonemes: str, speed: float = 1.0) -> Samples:
     sounds = [known[sound][0] for sound in phonemes if sound in known]
     if not sounds:
         raise ValueError(f"none of these phonemes is known: {phonemes}")
-    pad = known["_"][0]  # stands between any two sounds
+    pad = known["_"][0]  # separates every two sounds
     ids = [known["^"][0], *(number for sound in sounds for number in (pad, sound)), pad, known["$"][0]]
     inputs = {
         "input": np.array([ids], np.int64),

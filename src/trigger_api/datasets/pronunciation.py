@@ -1,7 +1,7 @@
-"""How a phrase is pronounced, and how else people with other mother tongues pronounce it.
+"""How a phrase is pronounced, also by people with other mother tongues.
 
-Phonemes are those of espeak-ng, in the International Phonetic Alphabet; it knows how to read any spelling, names and
-numbers included.
+Phonemes are those of espeak-ng, in the International Phonetic Alphabet; it can read any spelling, including names and
+numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SECONDARY, _PRIMARY = "ˌ", "ˈ"
 _STRESS = re.compile(f"[{_PRIMARY}{_SECONDARY}]")
 _VOWEL = re.compile("[aeiouæɑɒɔəɛɜɪʊʌɐᵻɚɝ]")
 
-# What a sound of English often becomes in other mouths. Diphthongs and affricates stand before their parts.
+# How non-native speakers often pronounce a sound of English. Diphthongs and affricates come before their parts.
 _SUBSTITUTES: dict[str, tuple[str, ...]] = {
     "eɪ": ("eː", "e", "ɛ", "ɛɪ", "aɪ"),
     "aɪ": ("a", "ɑɪ", "ɔɪ"),
@@ -68,7 +68,7 @@ _UNITS = re.compile("|".join(sorted(map(re.escape, _SUBSTITUTES), key=len, rever
 
 @cache
 def phonemes(text: str, accent: str = "en-us") -> str:
-    """The phonemes of a text, as espeak-ng reads it: ``ˈæktᵻvˌeɪt`` for "activate".
+    """The phonemes of a text according to espeak-ng: ``ˈæktᵻvˌeɪt`` for "activate".
 
     Raises:
         OSError: espeak-ng is not installed.
@@ -80,9 +80,9 @@ def phonemes(text: str, accent: str = "en-us") -> str:
 
 
 def variants(spoken: str, count: int, rng: np.random.Generator) -> list[str]:
-    """So many ways of saying the same phonemes, no two alike: sounds replaced, the stress moved.
+    """Up to ``count`` different pronunciations of the same phonemes: sounds replaced, the stress moved.
 
-    Fewer where a phrase is too short for so many.
+    There are fewer if the phrase is too short.
     """
     found = dict.fromkeys(_variant(spoken, rng) for _ in range(6 * count))
     found.pop(spoken, None)
@@ -101,7 +101,7 @@ def _variant(spoken: str, rng: np.random.Generator) -> str:
 
 
 def _stress_moved(spoken: str, rng: np.random.Generator) -> str:
-    """One syllable carries the main stress, any of them; the mark stands before the vowel."""
+    """Put the main stress on a random syllable; the mark precedes its vowel."""
     plain = _STRESS.sub("", spoken)
     vowels = list(_starts_of_vowels(plain))
     if not vowels:
@@ -116,7 +116,7 @@ def _starts_of_vowels(plain: str) -> Iterator[int]:
             yield found.start()
 
 
-# A spelling that languages with regular spelling read about as English sounds.
+# Spellings that languages with regular spelling read roughly like the English sound.
 _SPELLINGS: dict[str, tuple[str, ...]] = {
     "eɪ": ("ei", "ey", "e"),
     "aɪ": ("ai", "ay"),
@@ -159,7 +159,7 @@ _SPELLED = re.compile("|".join(sorted(map(re.escape, _SPELLINGS), key=len, rever
 
 
 def respelled(spoken: str, rng: np.random.Generator) -> str:
-    """Phonemes in letters that voices of other languages read with their own sounds: "aktiveit"."""
+    """Phonemes spelled for voices of other languages, which read them with their own sounds: "aktiveit"."""
     return "".join(
         choices[int(rng.integers(len(choices)))]
         for choices in (_SPELLINGS.get(u, (u,)) for u in _SPELLED.findall(spoken))

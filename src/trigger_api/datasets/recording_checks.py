@@ -1,4 +1,4 @@
-"""Whether a recording of a word is of use: loud enough, not clipped, somebody speaking, for about as long as a word."""
+"""Whether a recording of a word is usable: loud enough, not clipped, with speech about as long as a word."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from trigger_api.datasets.speech import RATE, Samples, audio_files, peak_dbfs, r
 
 _QUIET_DBFS = -45.0
 _FULL_SCALE = 0.999
-_CLIPPED = 0.002  # of the samples: a few at full scale are a loud syllable, more are a flattened one
+_CLIPPED = 0.002  # of the samples: a few at full scale are a loud syllable, more mean clipping
 _SHORTEST_S, LONGEST_S = 0.15, 2.5  # of a word
 _FEW, _MANY = 10, 30
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was found in one recording.
+    """The result for one recording.
 
     Attributes:
         faults: what is wrong with it, in words.
-        usable: whether training can take it all the same.
-        seconds: of speech, trimmed; 0 where nobody speaks.
-        peak_dbfs: the loudest sample.
+        usable: whether it can be trained on nevertheless.
+        seconds: duration of the speech; 0 if there is none.
+        peak_dbfs: level of the loudest sample.
     """
 
     faults: tuple[str, ...]
@@ -35,10 +35,10 @@ class Check:
 
 
 def check(samples: Samples) -> Check:
-    """Look at 16 kHz mono samples that should hold the word once."""
+    """Check 16 kHz mono samples that should contain the word once."""
     peak, span = peak_dbfs(samples), speech_span(samples)
     if span is None:
-        return Check(("nobody speaks",), usable=False)
+        return Check(("no speech",), usable=False)
     seconds = (span[1] - span[0]) / RATE
     return Check(tuple(_faults(samples, seconds, peak)), usable=True, seconds=seconds, peak_dbfs=peak)
 
@@ -49,19 +49,19 @@ def _faults(samples: Samples, seconds: float, peak: float) -> Iterator[str]:
     if (np.abs(samples) >= _FULL_SCALE).mean() > _CLIPPED:
         yield "clipped: too loud for the microphone"
     if seconds < _SHORTEST_S:
-        yield f"only {seconds:.2f} s of speech: is the word whole?"
+        yield f"only {seconds:.2f} s of speech: is the word complete?"
     if seconds > LONGEST_S:
         yield f"{seconds:.1f} s of speech: is it nothing but the word?"
 
 
 def check_file(path: Path) -> Check:
-    """Look at a file; one that is no audio is of no use."""
+    """Check a file; one that is not audio is not usable."""
     samples = readable(path)
     return Check(("not audio that can be read",), usable=False) if samples is None else check(samples)
 
 
 def advice(folder: Path) -> list[str]:
-    """What to tell somebody about a folder of recordings before they are trained on, a line each."""
+    """Advice on a folder of recordings before training on them, one line each."""
     checks = {path: check_file(path) for path in audio_files([folder])}
     usable = sum(one.usable for one in checks.values())
     faults = [
@@ -69,10 +69,10 @@ def advice(folder: Path) -> list[str]:
         for path, one in checks.items()
         for fault in one.faults
     ]
-    return [*faults, f"{usable} of {len(checks)} recordings are of use{_more(usable)}"]
+    return [*faults, f"{usable} of {len(checks)} recordings are usable{_more(usable)}"]
 
 
 def _more(usable: int) -> str:
     if usable < _FEW:
-        return f"; {_FEW}, of different people, would help much"
-    return f"; {_MANY}, of different people, would help more" if usable < _MANY else ""
+        return f"; {_FEW}, by different people, would help a lot"
+    return f"; {_MANY}, by different people, would help more" if usable < _MANY else ""

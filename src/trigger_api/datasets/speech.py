@@ -1,4 +1,4 @@
-"""Recordings from disk: read at 16 kHz, and found where in them somebody speaks."""
+"""Recordings from disk: read at 16 kHz, and searched for speech."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CLICK_FRAMES = 2
 
 @dataclass(frozen=True)
 class Spoken:
-    """A word with whatever else the recording holds; it has ended after the first `end` samples."""
+    """A recording of a word, which ends after the first `end` samples."""
 
     samples: Samples
     end: int
@@ -38,7 +38,7 @@ def read(path: Path) -> Samples:
     """Samples of any file that libsndfile knows, mixed to mono, at 16 kHz.
 
     Raises:
-        RuntimeError: it is not audio (soundfile's LibsndfileError is one), or holds what is no number.
+        RuntimeError: it is not audio (soundfile's LibsndfileError is one), or contains values that are not finite.
     """
     import soundfile
     import soxr
@@ -46,7 +46,7 @@ def read(path: Path) -> Samples:
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     mono = samples.mean(axis=1)
     if not np.isfinite(mono).all():
-        raise RuntimeError(f"{path} holds values that are infinite or no numbers")
+        raise RuntimeError(f"{path} contains infinite values or NaN")
     return np.asarray(mono if rate == RATE else soxr.resample(mono, rate, RATE), np.float32)
 
 
@@ -59,7 +59,7 @@ def readable(path: Path) -> Samples | None:
 
 
 def seconds(path: Path) -> float:
-    """How long a file says that it is; 0 if it is not audio."""
+    """The duration that a file claims; 0 if it is not audio."""
     import soundfile
 
     try:
@@ -69,7 +69,7 @@ def seconds(path: Path) -> float:
 
 
 def keep(path: Path, array: NDArray[Any]) -> None:
-    """Write an array to a file that is either whole or not there, whenever the run is killed."""
+    """Write an array atomically: the file is complete or absent, even if the run is killed."""
     with NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
         np.save(part, array)
     Path(part.name).replace(path)
@@ -85,15 +85,15 @@ def audio_files(folders: Iterable[Path]) -> list[Path]:
 
 
 def peak_dbfs(samples: Samples) -> float:
-    """The loudest sample."""
+    """The level of the loudest sample."""
     return 20 * float(np.log10(np.abs(samples).max(initial=0.0) + 1e-9))
 
 
 def speech_span(samples: Samples) -> tuple[int, int] | None:
-    """Where the loudest stretch of speech begins and ends, in samples; None in silence or where nothing stands out.
+    """The start and end of the loudest stretch of speech, in samples; None if nothing stands out from the noise.
 
     Frames count as speech when they are within 32 dB of the loudest and 9 dB above the noise; stretches closer than
-    200 ms are one, so that the closures inside a word do not cut it. High frequencies weigh more than low ones: a
+    200 ms count as one, so that closures do not split a word. High frequencies weigh more than low ones: a
     final "t" or "s" belongs to the word, hum does not.
     """
     energies = _frame_db(samples)
@@ -114,7 +114,7 @@ def _threshold_db(energies: NDArray[np.float64]) -> float:
 
 
 def _lasting(active: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Without the clicks: only what stays active for 20 ms."""
+    """Only what stays active for 20 ms: clicks do not."""
     return np.asarray(binary_opening(active, np.ones(_CLICK_FRAMES, np.bool_)))
 
 

@@ -1,7 +1,7 @@
-"""Speech synthesis: programs and networks on this machine that turn a text, or phonemes, into a recording.
+"""Speech synthesis: local programs and networks that turn a text, or phonemes, into a recording.
 
-Every synthesiser is optional; what is installed is used. Each utterance is kept in a cache folder, so that a run which
-was stopped does not say anything twice.
+Every synthesiser is optional; those installed are used. Each utterance is kept in a cache folder, so an interrupted run
+does not synthesise anything twice.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SAY_SECONDS = 60
 _FLITE = ("kal", "kal16", "rms", "slt", "awb")
 _FESTIVAL = ("kal_diphone", "ked_diphone", "cmu_us_slt_arctic_hts")
 _ESPEAK_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-029", "en-us-nyc")
-# Whispers, robots and effects among espeak-ng's variants teach a network nothing about people.
+# Without whispers, robots and effects, which teach a network nothing about people.
 _ESPEAK_VARIANTS = (
     "",
     *(f"+m{n}" for n in range(1, 9)),
@@ -39,7 +39,7 @@ _ESPEAK_VARIANTS = (
 )
 
 
-# Of the languages that espeak-ng speaks, those that read Latin letters as they are written: English with their accents.
+# Languages of espeak-ng that read Latin letters as they are written: they speak English with an accent.
 _ESPEAK_LANGUAGES = (
     *("af", "az", "bs", "ca", "cs", "cy", "da", "de", "eo", "es", "es-419", "et", "eu", "fi", "fr-fr", "fr-be"),
     *("hr", "hu", "id", "is", "it", "ku", "la", "lt", "lv", "mi", "ms", "mt", "nb", "nl", "pap", "pl", "pt", "pt-br"),
@@ -52,9 +52,9 @@ class Voice:
     """One voice of one synthesiser.
 
     Attributes:
-        program: what speaks: ``flite``, ``festival``, ``espeak-ng``, ``kokoro``, ``piper``, or a command line.
-        name: the voice; of Kokoro's also a blend of two, ``af_heart+bm_lewis``.
-        accent: whether it speaks another language, and reads English respelled.
+        program: the synthesiser: ``flite``, ``festival``, ``espeak-ng``, ``kokoro``, ``piper``, or a command line.
+        name: the voice; for Kokoro possibly a blend of two, ``af_heart+bm_lewis``.
+        accent: whether it is a voice of another language, which reads respelled English.
     """
 
     program: str
@@ -63,11 +63,11 @@ class Voice:
 
     @property
     def takes_phonemes(self) -> bool:
-        """Whether it is given phonemes instead of a text."""
+        """Whether it takes phonemes instead of a text."""
         return self.program in ("kokoro", "piper")
 
     def command(self, text: str, out: Path, *, tempo: float, pitch: float) -> list[str]:
-        """The command line that writes `text`, spoken, to the wav file `out`."""
+        """The command line that speaks `text` into the wav file `out`."""
         if self.program == "flite":
             stretch = f"duration_stretch={1 / tempo:.3f}"
             return ["flite", "-voice", self.name, "--setf", stretch, "-t", text, "-o", str(out)]
@@ -82,7 +82,7 @@ class Voice:
 
 @dataclass(frozen=True)
 class Line:
-    """Something for a voice to say. `tempo` of 1 is its natural pace, larger is faster; `pitch` of 0.5 is natural."""
+    """A text for a voice to say. A `tempo` of 1 is its natural pace, larger is faster; a `pitch` of 0.5 is natural."""
 
     voice: Voice
     text: str
@@ -94,7 +94,7 @@ def voices(command: str | None = None) -> list[Voice]:
     """Every voice of the programs that are installed, and of `command` with ``{text}`` and ``{out}``, if given.
 
     Raises:
-        ValueError: the command lacks one of them or wants something else, or its program is not there.
+        ValueError: the command lacks one of them or has another placeholder, or its program is not installed.
     """
     if command:
         _check(command)
@@ -114,14 +114,14 @@ def voices(command: str | None = None) -> list[Voice]:
 
 def _check(command: str) -> None:
     if _blanks(command) != {"text", "out"}:
-        raise ValueError(f"{command!r} is no synthesiser: it takes {{text}} and writes {{out}}")
+        raise ValueError(f"{command!r} is not a synthesiser: it must take {{text}} and write {{out}}")
     program = shlex.split(command)[0]
     if not shutil.which(program):
         raise ValueError(f"the synthesiser {program!r} is not installed")
 
 
 def _blanks(command: str) -> set[str]:
-    """What a command wants to be told; nothing if its braces do not match."""
+    """The placeholders of a command; none if its braces do not match."""
     try:
         return {name for _, name, _, _ in Formatter().parse(command) if name is not None}
     except ValueError:
@@ -129,7 +129,7 @@ def _blanks(command: str) -> set[str]:
 
 
 def say(lines: Sequence[Line], cache: Path) -> list[Samples | None]:
-    """Speak every line; None where the voice failed or said nothing. Samples are 16 kHz mono."""
+    """Speak every line; None where the voice failed or produced nothing. Samples are 16 kHz mono."""
     cache.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(lambda line: _say(line, cache), lines))
@@ -142,7 +142,7 @@ def _say(line: Line, cache: Path) -> Samples | None:
         spoken: Samples = np.load(target)
     else:
         spoken = _run(line, target.with_suffix(".wav"))
-        if len(spoken):  # a failure is not kept: the program may be mended before the next run
+        if len(spoken):  # failures are not cached: the program may be fixed before the next run
             keep(target, spoken)
     return spoken if len(spoken) else None
 

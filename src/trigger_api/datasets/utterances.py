@@ -1,11 +1,11 @@
-"""Utterances with transcripts, and whether a transcript says a word.
+"""Utterances with transcripts, and whether a transcript contains a word.
 
 The manifest is a CSV file with the columns ``file``, ``speaker``, ``transcript``, ``word_start_s``, ``word_end_s`` and
-``phone``; files lie beside it. Both times are 0 where nobody knows when the word is said.
+``phone``; file names are relative to it. Both times are 0 if it is unknown when the word is spoken.
 
-Transcripts are marked up as those of the WUW Corpus II: ``[noise]``, ``{breath}`` and ``<as>`` are not speech,
-``((...))`` was not understood for certain, ``_..._`` and the prefixes ``* + ^ ~`` mark what is said in a special way,
-and ``-`` stands where a word was cut.
+Transcripts are marked up as in the WUW Corpus II: ``[noise]``, ``{breath}`` and ``<as>`` are not speech, ``((...))``
+was not understood with certainty, ``_..._`` and the prefixes ``* + ^ ~`` mark unusual pronunciations, and ``-`` marks
+where a word was cut off.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ COLUMNS = ("file", "speaker", "transcript", "word_start_s", "word_end_s", "phone
 _SOUNDS = re.compile(r"\[[^\]]*\]+|\{[^}]*\}|<[^>]*>")
 _MARKED = re.compile(r"\(\(.*?\)\)|_[^_]*_")
 _CUT = re.compile(r"([^\W_]*)-([^\W_]*)")
-_FRAGMENT = 3  # letters from which on a part of a word stands for it
+_FRAGMENT = 3  # letters from which a part of a word counts as an attempt
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """A recording of one speaker. `span` is where the word is said, in seconds; None where that is not known."""
+    """A recording of one speaker. `span` is when the word is spoken, in seconds; None if unknown."""
 
     path: Path
     speaker: str
@@ -36,7 +36,7 @@ class Utterance:
 
 
 class Mention(Enum):
-    """How a transcript has a word: as it is; only marked or damaged; only within another word; not at all."""
+    """How a transcript contains a word: as it is; only marked or damaged; only within another word; not at all."""
 
     SAID = "said"
     ATTEMPT = "attempt"
@@ -45,7 +45,7 @@ class Mention(Enum):
 
 
 def read_manifest(manifest: Path) -> list[Utterance]:
-    """The utterances of a manifest.
+    """Read the utterances of a manifest.
 
     Raises:
         OSError: it cannot be read.
@@ -55,7 +55,7 @@ def read_manifest(manifest: Path) -> list[Utterance]:
         reader = csv.DictReader(file)
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
         if missing:
-            raise ValueError(f"{manifest}: there is no column {', '.join(missing)}")
+            raise ValueError(f"{manifest}: missing column: {', '.join(missing)}")
         try:
             return [_utterance(manifest.parent, row) for row in reader]
         except (TypeError, ValueError) as error:
@@ -69,11 +69,11 @@ def _utterance(folder: Path, row: dict[str, str]) -> Utterance:
 
 
 def mention(transcript: str, word: str) -> Mention:
-    """How a transcript has a word or phrase; capitals do not count.
+    """How a transcript contains a word or phrase, regardless of case.
 
-    It is said where it stands unmarked, a word by itself. It was attempted where it stands marked alone: within
-    ``_..._`` or ``((...))``, touching ``* + ^ ~ _ -``, cut, a fragment of three letters or more beside a hyphen
-    (``oper-``, ``-perator``), or with a sound within it (``ope{breath}rator``). In a longer word (``operators``,
+    It is said if it occurs unmarked and as a word of its own. It is attempted if it occurs only marked: within
+    ``_..._`` or ``((...))``, next to one of ``* + ^ ~ _ -``, cut off, as a fragment of at least three letters beside a
+    hyphen (``oper-``, ``-perator``), or interrupted by a sound (``ope{breath}rator``). In a longer word (``operators``,
     ``theoperator``) it is derived.
     """
     text, phrase = transcript.casefold(), _phrase(word)
@@ -88,19 +88,19 @@ def mention(transcript: str, word: str) -> Mention:
 
 
 def is_alone(transcript: str, word: str) -> bool:
-    """Whether the word is said, and nothing else that was understood."""
+    """Whether the word is said, and nothing else intelligible."""
     rest = _plain(_phrase(word)).sub(" ", _spoken(transcript))
     return mention(transcript, word) is Mention.SAID and not re.search(r"\w", rest)
 
 
 def is_said_once(transcript: str, word: str) -> bool:
-    """Whether the word is said, and neither again nor in any other form."""
+    """Whether the word is said exactly once, and in no other form."""
     rest = _plain(_phrase(word)).sub(" ", _spoken(transcript), count=1)
     return mention(transcript, word) is Mention.SAID and mention(rest, word) is Mention.NONE
 
 
 def _spoken(transcript: str) -> str:
-    """A transcript in small letters, without what is not speech."""
+    """A transcript in lower case, without what is not speech."""
     return _SOUNDS.sub(" ", transcript.casefold())
 
 
@@ -113,6 +113,6 @@ def _plain(phrase: str) -> re.Pattern[str]:
 
 
 def _cut(text: str, word: str) -> bool:
-    """Whether a fragment of the word stands beside a hyphen: its beginning or its end."""
+    """Whether the word's beginning or end occurs beside a hyphen."""
     fragments = [part for pair in _CUT.findall(text) for part in pair if len(part) >= _FRAGMENT]
     return any(word.startswith(part) or word.endswith(part) for part in fragments)

@@ -36,7 +36,9 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Path:
     embeddings = keras.Input((None, 96), name="embeddings")
     scores = keras.layers.Conv1D(1, STEPS, activation="sigmoid")(embeddings)
     keras.Model({"embeddings": embeddings}, {"scores": keras.layers.Reshape((-1,))(scores)}).save(folder / WEIGHTS_FILE)
-    described = card().model_copy(update={"sequence_lengths": (4, 20, 400), "context": STEPS - 1, "sha256": digest(folder)})
+    described = card().model_copy(
+        update={"sequence_lengths": (4, 20, 400), "context": STEPS - 1, "sha256": digest(folder)}
+    )
     write_card(folder, described)
     onnx_export.convert(folder, described, digest(folder), folder)
     return folder
