@@ -69,6 +69,8 @@ def _rows(command: Any) -> Iterator[str]:
 def _option_default(parameter: Any) -> str:
     if parameter.required:
         return "required"
+    if isinstance(parameter.show_default, str):
+        return parameter.show_default
     return "" if parameter.default in (None, False, ()) else f"`{parameter.default}`"
 
 

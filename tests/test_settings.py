@@ -54,9 +54,3 @@ def test_is_frozen_and_shows_no_secret() -> None:
     assert "secret-token" not in repr(settings)
     with pytest.raises(ValidationError, match="frozen"):
         settings.port = 1  # type: ignore[misc]
-
-
-def test_every_setting_stands_in_the_readme() -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
-    for name in Settings.model_fields:
-        assert f"`{name.upper()}`" in readme, name

@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 import re
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from trigger_api.app import create_app
+from trigger_api.cli.main import app
 from trigger_api.client import AsyncClient, Client
 from trigger_api.settings import Settings
 
@@ -67,3 +70,40 @@ def test_every_module_that_the_architecture_names_exists() -> None:
     named = set(re.findall(r"`([a-z_0-9]+(?:/[a-z_0-9]+)*\.py)`", text))
     assert "tasks/base.py" in named
     assert not [name for name in named if not (package / name).exists()]
+
+
+def command_lines() -> Iterator[tuple[str, list[str]]]:
+    """Every ``trigger-api`` command in a code block, with its page; continued lines are put together."""
+    pages = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "examples").rglob("*.md")]
+    for each in pages:
+        text = re.sub(r" *\\\n *", " ", each.read_text(encoding="utf-8"))
+        for line in re.findall(r"^(?: {4}.*|\.venv/bin/)\btrigger-api ([a-z].*)$", text, re.MULTILINE):
+            yield each.name, re.split(r"\s+#|\s[|&]|\s\[|\s\.\.\.|`", line)[0].split()
+
+
+def test_every_command_that_a_page_shows_exists() -> None:
+    root = typer.main.get_command(app)
+    lines = [(name, words) for name, words in command_lines() if "voice-activity" not in words]
+    assert len(lines) > 40
+    assert not [f"{name}: {' '.join(words)}" for name, words in lines if unknown(root, words)]
+
+
+def unknown(command: Any, words: list[str]) -> list[str]:
+    """The first of a command line's words that are not commands, or its options that do not exist."""
+    while subcommands := getattr(command, "commands", None):
+        if not words or words[0] not in subcommands:
+            return words[:1] or ["nothing"]
+        command, words = subcommands[words[0]], words[1:]
+    known = {name for parameter in command.params for name in parameter.opts + parameter.secondary_opts}
+    return [word for word in words if word.startswith("--") and word.partition("=")[0] not in known]
+
+
+def test_every_option_that_a_page_mentions_exists() -> None:
+    known = set(re.findall(r"--[a-z][a-z-]+", page("command-line.md").partition("commands: begin")[2]))
+    others = {"--help"}
+    named = {
+        (each.name, option)
+        for each in DOCS.rglob("*.md")
+        for option in re.findall(r"`(--[a-z][a-z-]+)", each.read_text(encoding="utf-8"))
+    }
+    assert not [(name, option) for name, option in named if option not in known | others]
