@@ -46,5 +46,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert (figures["photos"], figures["faces"], figures["found"], figures["false positives"]) == (2, 2, 1, 0)
     assert (figures["recall"], figures["precision"]) == (0.5, 1)
     assert "recall" in CliRunner().invoke(app, arguments).stdout
+    bundled = CliRunner().invoke(app, [*arguments[:-2], "--json"])
+    assert json.loads(bundled.stdout) == figures
     (photos / "b.png").unlink()
     assert CliRunner().invoke(app, arguments).exit_code == 2

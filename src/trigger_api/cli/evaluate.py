@@ -38,7 +38,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Noise = Annotated[list[Path] | None, typer.Option(help="Noise to mix in; may be repeated.", exists=True)]
 _Snr = Annotated[float, typer.Option(help="Signal-to-noise ratio, dB.")]
 _TriggerModel = Annotated[
-    Path, typer.Argument(help="Folder of a trigger word's model, or an openWakeWord file.", exists=True)
+    Path, typer.Argument(help="Model folder, or an openWakeWord file.", exists=True, show_default="bundled `activate`")
 ]
 
 
@@ -132,7 +132,9 @@ def confusables(
 @app.command()
 def entities(
     file: Annotated[Path, typer.Argument(help="CoNLL file of two columns, plain or .xz.", exists=True, dir_okay=False)],
-    model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _MINILM,
+    model: Annotated[
+        Path, typer.Option(help="Model folder.", exists=True, file_okay=False, show_default="bundled `minilm`")
+    ] = _MINILM,
     types: Annotated[str, typer.Option(help="Types that count, separated by commas.")] = "PER,ORG,LOC,MISC",
     part: Annotated[int | None, typer.Option(help="Only this part of the file, from 1.", min=1)] = None,
     lowercase: Annotated[bool, typer.Option("--lowercase", help="Lower-case the words first.")] = False,
@@ -151,7 +153,9 @@ def entities(
 def digits(
     images: Annotated[Path, typer.Option(help="Pictures: idx, idx.gz, or npz (`x`).", exists=True, dir_okay=False)],
     labels: Annotated[Path, typer.Option(help="Labels: idx, idx.gz, or npz (`y`).", exists=True, dir_okay=False)],
-    model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _MNIST,
+    model: Annotated[
+        Path, typer.Option(help="Model folder.", exists=True, file_okay=False, show_default="bundled `mnist`")
+    ] = _MNIST,
     full_pipeline: Annotated[
         bool, typer.Option("--full-pipeline", help="Find the digit on its picture first, as the service does.")
     ] = False,
@@ -170,7 +174,9 @@ def digits(
 def objects(
     photos: Annotated[Path, typer.Option(help="Folder of photos.", exists=True, file_okay=False)],
     labels: Annotated[Path, typer.Option(help="What is on them (JSON).", exists=True, dir_okay=False)],
-    model: Annotated[Path, typer.Option(help="Model folder.", exists=True, file_okay=False)] = _YOLOX,
+    model: Annotated[
+        Path, typer.Option(help="Model folder.", exists=True, file_okay=False, show_default="bundled `yolox-nano`")
+    ] = _YOLOX,
     part: Annotated[
         list[str] | None, typer.Option(help="Only photos for train, validation or held-out; may be repeated.")
     ] = None,
@@ -231,7 +237,9 @@ def _emotion_model(name: str) -> Path:
 def faces(
     photos: Annotated[Path, typer.Option(help="Folder of photos.", exists=True, file_okay=False)],
     boxes: Annotated[Path, typer.Option(help="The faces on them (JSON): NAME to [[x, y, w, h]].", exists=True)],
-    models: Annotated[Path, typer.Option(help="Folder of the detector's models.", exists=True)] = _MTCNN,
+    models: Annotated[
+        Path, typer.Option(help="Folder of the detector's models.", exists=True, show_default="bundled MTCNN")
+    ] = _MTCNN,
     as_json: _Json = False,
 ) -> None:
     """Measure face detection: how many faces on labelled photos are found, and how many detections are wrong."""
