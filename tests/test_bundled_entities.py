@@ -15,6 +15,8 @@ from trigger_api.service import Service
 from trigger_api.settings import Settings
 from trigger_api.tasks.entities.task import Entities
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:

@@ -20,6 +20,8 @@ from trigger_api.registry import BUNDLED
 from trigger_api.routers.v2_codec import DATATYPES
 from trigger_api.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 NAMES = sorted(read_card(path.parent).name for path in BUNDLED.rglob("card.json"))
 DTYPES = {datatype: dtype for dtype, datatype in DATATYPES.items()}
 PYTHON = os.environ.get("KSERVE_PYTHON")

@@ -20,6 +20,8 @@ from trigger_api.app import create_app
 from trigger_api.runtimes import LoadedModel
 from trigger_api.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def operations(settings: Settings, network: BeepNetwork, models: Path) -> Iterator[list[Any]]:

@@ -19,6 +19,8 @@ import pytest
 
 from trigger_api.registry import BUNDLED
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = Path(__file__).parent.parent / "samples" / "activate.wav"
 
 

@@ -244,6 +244,7 @@ class TestServe:
 class TestWakeWords:
     """Files of openWakeWord's on the command line."""
 
+    @pytest.mark.slow
     def test_there_is_nothing_to_convert(self, tmp_path: Path) -> None:
         pytest.importorskip("tf2onnx")
         path = wake_words.write(tmp_path / "alexa.onnx")

@@ -20,6 +20,7 @@ def cli_errors(tmp_path: Path, word: str) -> str:
     return " ".join(result.stderr.split())
 
 
+@pytest.mark.slow
 def test_names_of_files_are_said_as_they_are(tmp_path: Path) -> None:
     assert "[bold]silent.wav: no speech; left out" in cli_errors(tmp_path, "activate")
 

@@ -66,6 +66,7 @@ def test_detect_with_httpx(address: str) -> None:
     assert [bool(re.search(r"\[\d+\]$", line)) for line in lines] == [True, False]
 
 
+@pytest.mark.slow
 def test_stream(address: str) -> None:
     messages = python(address, "stream.py")
     assert messages.count("'type': 'detection'") == 1

@@ -84,6 +84,7 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 async def test_what_one_node_hears_followers_of_another_are_told(settings: Settings, database: Database) -> None:
     async with node(settings, database.url) as here, node(settings, database.url) as there:
         followers = [asyncio.ensure_future(anext(one.rooms.events.follow("hall"))) for one in (here, there)]

@@ -16,6 +16,8 @@ import websockets
 from helpers.live_server import answer, everything, say, silence
 from test_process import serving
 
+pytestmark = pytest.mark.slow
+
 Running = tuple[subprocess.Popen[bytes], httpx.Client]
 
 

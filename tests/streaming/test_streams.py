@@ -86,6 +86,7 @@ async def whole(service: Service, audio: NDArray[np.int16], monkeypatch: pytest.
     return found[0]
 
 
+@pytest.mark.slow
 async def test_scores_are_the_same_alone_among_64_and_of_the_whole_clip_at_every_hop(
     service: Service, scores: dict[Session, list[float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +116,7 @@ async def test_scores_are_the_same_alone_among_64_and_of_the_whole_clip_at_every
     np.testing.assert_allclose(lone[:length], clip[:length], rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 async def test_no_ghost_after_a_reconnect(service: Service) -> None:
     said = recording("activate.wav")
     ends = round(2.2 * 16_000)

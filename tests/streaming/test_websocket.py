@@ -320,6 +320,7 @@ class TestLettingIn:
 
 
 class TestHostility:
+    @pytest.mark.slow
     async def test_a_thousand_connects_and_drops(self, server: Server) -> None:
         async with server.stream("room=calm&scores=true") as calm:
             await answer(calm)

@@ -92,6 +92,7 @@ async def test_every_word_or_those_that_are_named_as_they_are_named(
     assert found == told
 
 
+@pytest.mark.slow
 async def test_a_word_and_then_no_word_on_one_connection(client: AsyncTcpClient) -> None:
     await say(client, Detect(names=["beep"]), AudioStart(16_000, 2, 1), *chunks(word(8)), AudioStop())
     event = await next_event(client)
@@ -164,6 +165,7 @@ async def test_nonsense_and_silence_are_hung_up_on(service: Service, nonsense: b
     assert service.rooms.rooms() == []
 
 
+@pytest.mark.slow
 async def test_a_satellite_that_is_quiet_between_words_is_kept(client: AsyncTcpClient) -> None:
     await say(client, Describe())
     assert await next_event(client) is not None
@@ -249,6 +251,7 @@ async def test_serve_speaks_it_too(settings: Settings, network: BeepNetwork, tmp
         assert Detection.is_type(event.type)
 
 
+@pytest.mark.slow
 def test_the_command_answers_and_ends_when_told(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "trigger_api", "wyoming", "--uri", f"unix://{tmp_path}/w"]
     environment = {**os.environ, "TRIGGER_API_MAX_BATCH": "1"}

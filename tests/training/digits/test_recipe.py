@@ -46,6 +46,7 @@ def test_printed_digits_have_their_labels() -> None:
     assert set(labels) <= set(range(10))
 
 
+@pytest.mark.slow
 def test_the_whole_recipe_learns_resumes_and_is_measured(material: dict[str, Path], tmp_path: Path) -> None:
     output, said = tmp_path / "tiny" / "3", list[str]()
     files = partial(train_digits, images=material["images"], labels=material["labels"])

@@ -23,6 +23,7 @@ from trigger_api.training.emotions.targets import Teaching, loss
 from trigger_api.training.loop import Course
 
 
+@pytest.mark.slow
 def test_the_recipe_learns_and_resumes(tmp_path: Path) -> None:
     output, said = tmp_path / "small" / "2", list[str]()
     course = Course(size=32, epochs=8, rate=0.02, average=0.5, save_every=10, say_every=5)

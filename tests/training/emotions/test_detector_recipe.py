@@ -94,6 +94,7 @@ def test_being_right_costs_least() -> None:
         assert float(finding_loss(tf.constant(wrong), tf.constant(faces), None, side=128)) > best + 0.1
 
 
+@pytest.mark.slow
 def test_the_recipe_goes_from_faces_and_photos_to_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detector_recipe, "CANVAS", 64)
     monkeypatch.setattr(detector_recipe, "MOST", 5)

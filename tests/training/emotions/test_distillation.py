@@ -23,6 +23,7 @@ COURSE = Course(size=32, epochs=6, rate=0.02)
 TERM = Term(teachers=1, taught=COURSE, learned=COURSE, teaching=EASY)
 
 
+@pytest.mark.slow
 def test_a_pupil_learns_from_its_teachers_and_a_school_resumes(tmp_path: Path) -> None:
     output, said = tmp_path / "small" / "1", list[str]()
     start = stored(learner(PLAN, votes=10), PLAN, temperature=1.0, mirrored=False)

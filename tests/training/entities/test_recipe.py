@@ -163,6 +163,7 @@ def test_lists_are_merged(data: Path) -> None:
     assert read_lists(data / "gazetteers") == {"paris": "cfgnoy", "new york": "cfgnoy", "bob": "prs"}
 
 
+@pytest.mark.slow
 def test_the_whole_recipe_learns_a_few_sentences_resumes_and_describes_itself(
     data: Path, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
+import pytest
+
 from trigger_api.cli.main import app
 from trigger_api.model_card import read_card
 from trigger_api.registry import BUNDLED
@@ -11,6 +13,7 @@ from trigger_api.repository import discover
 from trigger_api.runtimes import digest, onnx_runtime
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_is_bundled(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["train", "faces", "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output

@@ -43,6 +43,7 @@ def test_what_is_left_out_is_not_read(folders: dict[str, Path]) -> None:
     assert [path.name for path in found] == ["0_word.wav", "1_word.wav", "3_word.wav"]
 
 
+@pytest.mark.slow
 def test_words_near_in_sound_may_be_left_out() -> None:
     pytest.importorskip("pocketsphinx")
     assert "captivate" in Sources("activate").near()

@@ -39,6 +39,7 @@ def test_silence_precedes_a_scene() -> None:
     np.testing.assert_array_equal(taken[0, :3], -1)
 
 
+@pytest.mark.slow
 def test_what_is_said_is_learned(tmp_path: Path) -> None:
     made = data()
     network, losses = fit(made, SHAPE, Schedule(epochs=4, steps=40, rate=3e-3), 0, tmp_path, lambda part: None)
@@ -47,6 +48,7 @@ def test_what_is_said_is_learned(tmp_path: Path) -> None:
     assert heard > 0 > rest
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made, done = data(), list[float]()
     whole, _ = fit(made, SHAPE, SCHEDULE, 0, tmp_path / "whole", done.append)

@@ -27,6 +27,7 @@ def scores(folder: Path) -> np.ndarray:
     return np.asarray(network({"embeddings": sound})["scores"])
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_head(tmp_path: Path, folders: dict[str, Path], recipe: Recipe) -> None:
     out = tmp_path / "model"
     train(out, folders, recipe)
@@ -40,12 +41,14 @@ def test_a_run_leaves_a_head(tmp_path: Path, folders: dict[str, Path], recipe: R
     assert scores(out).shape == (1, 40 - card.context)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_model(tmp_path: Path, folders: dict[str, Path], recipe: Recipe) -> None:
     cards = [train(tmp_path / name, folders, recipe) for name in ("first", "again")]
     np.testing.assert_allclose(scores(tmp_path / "first"), scores(tmp_path / "again"), rtol=1e-4, atol=1e-5)
     assert cards[0].decision == cards[1].decision
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_for_the_same_word_only(
     tmp_path: Path, folders: dict[str, Path], recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
