@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from typer.testing import CliRunner
-
 import pytest
+from typer.testing import CliRunner
 
 from trigger_api.cli.main import app
 from trigger_api.model_card import read_card
