@@ -30,7 +30,7 @@ def doubler(tmp_path_factory: pytest.TempPathFactory) -> Path:
             version="1",
             inputs=(TensorSpec(name="numbers", shape=(2,)),),
             outputs=(TensorSpec(name="doubled", shape=(2,)),),
-            limits=Limits(batch_sizes=(1, 2)),
+            limits=Limits(batch_sizes=(1, 2), queue=1, deadline_s=1e-6),
         ),
     )
     return folder

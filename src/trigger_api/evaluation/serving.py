@@ -24,6 +24,7 @@ from trigger_api.tasks.raw import Raw
 T = TypeVar("T")
 
 _CONCURRENCY = 8  # requests in flight
+_QUEUE, _DEADLINE_S = 4_096, 3_600  # a busy machine makes a measurement slower, but must not end it
 
 
 class ServedModel:
@@ -103,9 +104,11 @@ def score_items(score: CompiledFunction, items: Iterable[Tensors], batch: int) -
 
 
 def _settings(models: Path, batch: int | None) -> Settings:
-    limits: dict[str, JsonValue] = {"batch_sizes": [batch]} if batch else {}
+    limits: dict[str, JsonValue] = {"queue": _QUEUE, "deadline_s": _DEADLINE_S}
+    if batch:
+        limits["batch_sizes"] = [batch]
     names = {version.card.name for version in discover(models)}
-    return Settings(models=models, bundled=False, watch_s=0, limits=dict.fromkeys(names, limits))
+    return Settings(models=models, bundled=False, limits=dict.fromkeys(names, limits))
 
 
 def _load(service: Service) -> None:
