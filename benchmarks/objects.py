@@ -28,7 +28,7 @@ from trigger_api.registry import BUNDLED
 from trigger_api.runtimes import LoadOptions
 from trigger_api.runtimes import load as read
 from trigger_api.scheduler import CompiledFunction
-from trigger_api.tasks.objects.task import DetectionOptions, prepare
+from trigger_api.tasks.objects.task import DetectionOptions, preprocess
 
 MODEL = BUNDLED / "objects" / "yolox-nano" / "1"
 NETWORK = "yolox_nano"  # the layer of the whole detector that is the network alone
@@ -116,7 +116,7 @@ def _costs(folder: Path, network: Path) -> dict[str, float]:
 
 def _detectors() -> dict[str, Callable[[], object]]:
     card = read_card(MODEL)
-    item = prepare(skimage.data.coffee(), card, DetectionOptions()).item
+    item = preprocess(skimage.data.coffee(), card, DetectionOptions()).item
     photo = {name: tensor[None] for name, tensor in item.items()}
 
     def bound(runner: CompiledFunction) -> Callable[[], object]:

@@ -6,7 +6,7 @@ import pytest
 from trigger_api.media.letterbox import GREY, letterbox
 
 
-def test_a_small_photo_is_laid_as_it_is() -> None:
+def test_a_small_photo_is_not_resized() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (3, 5, 3), np.uint8)
     canvas, size = letterbox(pixels, 8)
     assert size == (3, 5)
@@ -16,8 +16,8 @@ def test_a_small_photo_is_laid_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(("shape", "size"), [((100, 50), (8, 4)), ((3, 2000), (1, 8)), ((8, 8), (8, 8))])
-def test_a_large_photo_is_made_to_fit(shape: tuple[int, int], size: tuple[int, int]) -> None:
-    canvas, laid = letterbox(np.full((*shape, 3), 200, np.uint8), 8)
-    assert laid == size
+def test_a_large_photo_is_reduced_to_fit(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    canvas, fitted = letterbox(np.full((*shape, 3), 200, np.uint8), 8)
+    assert fitted == size
     assert canvas.shape == (8, 8, 3)
     assert (canvas[: size[0], : size[1]] == 200).all()

@@ -17,10 +17,10 @@ from trigger_api.evaluation.serving import score_items, serving
 from trigger_api.media.image import Pixels
 from trigger_api.model_card import ModelCard
 from trigger_api.scheduler import CompiledFunction
-from trigger_api.tasks.objects.task import DetectedObject, DetectionOptions, prepare, read
+from trigger_api.tasks.objects.task import DetectedObject, DetectionOptions, postprocess, preprocess
 
 # Average precision looks at unlikely boxes too, and at ones that overlap more than a reader would want.
-OPTIONS = DetectionOptions(score=0.01, overlap=0.65, height=0.0, width=0.0, most=100)
+OPTIONS = DetectionOptions(score_threshold=0.01, iou_threshold=0.65, min_height=0.0, min_width=0.0, max_results=100)
 BATCH = 8
 
 Detections = Mapping[str, Sequence[DetectedObject]]
@@ -75,8 +75,8 @@ def evaluate_objects(photos: Path, labels: Path, model: Path, parts: Sequence[st
 
 def find_all(photos: Iterable[Pixels], score: CompiledFunction, card: ModelCard) -> list[list[DetectedObject]]:
     """Detect the objects on each photo, by a served model or a function for batches of ``BATCH``."""
-    items = (prepare(pixels, card, OPTIONS).item for pixels in photos)
-    return [read(output, card.labels) for output in score_items(score, items, BATCH)]
+    items = (preprocess(pixels, card, OPTIONS).item for pixels in photos)
+    return [postprocess(output, card.labels) for output in score_items(score, items, BATCH)]
 
 
 def average_precision(photos: Mapping[str, Photo], detected: Detections, labels: Sequence[str]) -> Precision:

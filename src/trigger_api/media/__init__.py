@@ -1,1 +1,1 @@
-"""Bytes to arrays, with every limit on hostile input."""
+"""Bytes of unknown origin into arrays, with every limit on hostile input; boxes and drawing for the tasks."""

@@ -1,4 +1,4 @@
-"""Photos with what was found on them, and faces by themselves, as JPEG files."""
+"""Annotated photos, and crops of photos, as JPEG files."""
 
 from __future__ import annotations
 
@@ -10,32 +10,34 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
+from trigger_api.media.boxes import Box
 from trigger_api.media.image import Pixels
 
-Box = tuple[float, float, float, float]
-
-_FRAME, _PAPER, _INK = (255, 165, 0), (255, 255, 255), (0, 0, 0)
-_SMALLEST, _LARGEST = 12, 96  # of letters, pixels
+_FRAME, _BACKGROUND, _TEXT = (255, 165, 0), (255, 255, 255), (0, 0, 0)
+_MIN_FONT, _MAX_FONT = 12, 96  # pixels
 
 
-def annotated(pixels: Pixels, found: Iterable[tuple[Box, str]], quality: int) -> bytes:
-    """A photo ``(height, width, 3)`` with boxes, each with a line of text above it, or within where there is no room.
+def annotate(pixels: Pixels, labelled: Iterable[tuple[Box, str]], quality: int) -> bytes:
+    """Draw boxes on a photo, each with a line of text above it, or inside it where there is no room above.
 
-    ``quality`` is JPEG's, 1..95.
+    Args:
+        pixels: the photo, ``(height, width, 3)``.
+        labelled: the boxes and their texts.
+        quality: of the JPEG file, 1..95.
     """
-    picture = PIL.Image.fromarray(pixels)
-    draw = PIL.ImageDraw.Draw(picture)
-    size = min(max(round(min(picture.size) / 30), _SMALLEST), _LARGEST)
-    for box, text in found:
+    image = PIL.Image.fromarray(pixels)
+    draw = PIL.ImageDraw.Draw(image)
+    size = min(max(round(min(image.size) / 30), _MIN_FONT), _MAX_FONT)
+    for box, text in labelled:
         draw.rectangle(box, outline=_FRAME, width=max(size // 8, 1))
-        _write(draw, box, text, size, picture.size)
-    return _jpeg(picture, quality)
+        _write(draw, box, text, size, image.size)
+    return _encode(image, quality)
 
 
 def crop(pixels: Pixels, box: Box, quality: int) -> bytes:
-    """The part of a photo in a box."""
+    """Cut a box, at least one pixel of it, out of a photo. ``quality`` is that of the JPEG file, 1..95."""
     left, top, right, bottom = (round(edge) for edge in box)
-    return _jpeg(PIL.Image.fromarray(pixels[top : max(bottom, top + 1), left : max(right, left + 1)]), quality)
+    return _encode(PIL.Image.fromarray(pixels[top : max(bottom, top + 1), left : max(right, left + 1)]), quality)
 
 
 def _write(draw: PIL.ImageDraw.ImageDraw, box: Box, text: str, size: int, photo: tuple[int, int]) -> None:
@@ -43,8 +45,8 @@ def _write(draw: PIL.ImageDraw.ImageDraw, box: Box, text: str, size: int, photo:
     width, height = font.getbbox(text, anchor="lt")[2:]
     left = max(min(box[0], photo[0] - width), 0)
     top = box[1] - height if box[1] >= height else box[1]
-    draw.rectangle((left, top, left + width, top + height), _PAPER)
-    draw.text((left, top), text, _INK, font, anchor="lt")
+    draw.rectangle((left, top, left + width, top + height), _BACKGROUND)
+    draw.text((left, top), text, _TEXT, font, anchor="lt")
 
 
 @lru_cache
@@ -52,7 +54,7 @@ def _font(size: int) -> PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont:
     return PIL.ImageFont.load_default(size)
 
 
-def _jpeg(picture: PIL.Image.Image, quality: int) -> bytes:
+def _encode(image: PIL.Image.Image, quality: int) -> bytes:
     buffer = BytesIO()
-    picture.save(buffer, "JPEG", quality=quality)
+    image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form
 
+from trigger_api.media.boxes import Box
 from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served, WholeForm
 from trigger_api.schemas import EmotionsAnswer, FoundFace, Landmarks, PixelBox, Point
-from trigger_api.tasks.emotions.pictures import annotated_photo, face_crops
+from trigger_api.tasks.emotions.drawing import annotated_photo, face_crops
 from trigger_api.tasks.emotions.task import Emotions, EmotionsResult, FaceEmotion
-from trigger_api.tasks.faces.task import Box
 
 router = APIRouter(prefix="/v1", tags=["emotions"], dependencies=[WholeForm])
 

@@ -22,13 +22,15 @@ async def find_objects(
     image: Picture,
     model: ModelName = None,
     version: ModelVersion = None,
-    score_th: Annotated[float, Form(ge=0, le=1, description="least score")] = _DEFAULT.score,
+    score_th: Annotated[float, Form(ge=0, le=1, description="least score")] = _DEFAULT.score_threshold,
     nms_iou: Annotated[
         float, Form(ge=0, le=1, description="overlap from which two boxes of a class are one object")
-    ] = _DEFAULT.overlap,
-    min_height: Annotated[float, Form(ge=0, le=1, description="fraction of the photo's height")] = _DEFAULT.height,
-    min_width: Annotated[float, Form(ge=0, le=1, description="fraction of the photo's width")] = _DEFAULT.width,
-    max_results: Annotated[int, Form(alias="maxResults", ge=1, le=100, description="most objects")] = _DEFAULT.most,
+    ] = _DEFAULT.iou_threshold,
+    min_height: Annotated[float, Form(ge=0, le=1, description="fraction of the photo's height")] = _DEFAULT.min_height,
+    min_width: Annotated[float, Form(ge=0, le=1, description="fraction of the photo's width")] = _DEFAULT.min_width,
+    max_results: Annotated[
+        int, Form(alias="maxResults", ge=1, le=100, description="most objects")
+    ] = _DEFAULT.max_results,
 ) -> ObjectsAnswer:
     """Say which things of everyday life a photo shows, and where."""
     options = DetectionOptions(score_th, nms_iou, min_height, min_width, max_results)

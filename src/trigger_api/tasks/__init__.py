@@ -1,4 +1,4 @@
-"""What can be asked: one folder a task, with everything that it serves with, and the one list of them all."""
+"""The tasks: one folder each, with everything that it serves with, and the only list of them all."""
 
 from trigger_api.tasks.base import Context, Task
 from trigger_api.tasks.digits.task import Digits

@@ -1,4 +1,4 @@
-"""What every task is: made from one context, asked with ``predict``, listed in ``tasks.TASKS``."""
+"""What every task is: created from a context, called with ``predict``, listed in ``tasks.TASKS``."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any, ClassVar
 from trigger_api.inference import Engine
 from trigger_api.media.audio import AudioLimits
 from trigger_api.media.image import ImageLimits
-from trigger_api.model_card import ModelCard
+from trigger_api.model_card import Decision, ModelCard
 from trigger_api.registry import Model, Registry
 
 
 @dataclass(frozen=True)
 class Context:
-    """What tasks stand on.
+    """What tasks are built on.
 
     Attributes:
-        engine: decodes and infers.
+        engine: preprocesses and infers.
         registry: hands out models.
         audio: limits of a recording.
         image: limits of a picture.
@@ -36,14 +36,14 @@ class Context:
 
 
 class Task(ABC):
-    """One kind of question. The same object answers every front end: HTTP, live rooms, the command line, evaluation.
+    """One kind of prediction. The same object serves every front end: HTTP, streams, the command line, evaluation.
 
     A task knows no HTTP. It decodes and preprocesses in the engine's threads, infers through the batch queues of a
-    model version that it holds for the whole request, and answers with a frozen dataclass.
+    model version that it holds for the whole request, and returns a frozen dataclass.
     """
 
     name: ClassVar[str]
-    """What model cards call it."""
+    """The ``task`` of its model cards."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -58,7 +58,7 @@ class Task(ABC):
 
     @staticmethod
     def load_assets(folder: Path, card: ModelCard) -> Any:
-        """Read what one version needs beside its weights: the handle carries it as ``assets``. Nothing, by default.
+        """Read the files that one version needs beside its weights; its handle carries the result as ``assets``.
 
         Raises:
             OSError, ValueError: the version cannot be served.
@@ -67,15 +67,15 @@ class Task(ABC):
 
     @abstractmethod
     async def predict(self, *args: Any, **options: Any) -> Any:
-        """Answer one request; every task says what it takes and returns.
+        """Answer one request. Each task defines its own arguments and result.
 
         Raises:
-            ServiceError: the input cannot be taken, or the engine cannot answer in time.
+            ServiceError: the input is rejected, or the engine cannot answer in time.
         """
 
     @asynccontextmanager
     async def _acquire(self, model: str | None, version: str | None) -> AsyncIterator[tuple[Model, float]]:
-        """Hold one version for a whole request: yields it, and the request's deadline in monotonic seconds.
+        """Hold one version for a whole request. Yields it with the request's deadline, in monotonic seconds.
 
         Raises:
             UnknownModel, NotReady: see ``Registry.acquire``.
@@ -84,3 +84,8 @@ class Task(ABC):
         with self._registry.acquire(self.name, model, version) as served:
             async with self._engine.deadline(served.queue.limits.deadline_s) as deadline:
                 yield served, deadline
+
+
+def threshold_of(card: ModelCard, override: float | None = None) -> float:
+    """The threshold of one request: the caller's own, or else the card's."""
+    return (card.decision or Decision()).threshold if override is None else override

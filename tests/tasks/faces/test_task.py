@@ -1,4 +1,4 @@
-"""The bundled detector, beside the package whose weights it has."""
+"""The bundled detector, compared with the package that its weights come from."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def package() -> Any:
     return MTCNN()
 
 
-def same(faces: Sequence[Face], expected: Sequence[Any]) -> None:
-    """As many faces, each where the other is: boxes, landmarks and confidence."""
+def assert_same(faces: Sequence[Face], expected: Sequence[Any]) -> None:
+    """The same faces: their number, boxes, landmarks and confidence."""
     assert len(faces) == len(expected)
     if not faces:
         return
@@ -55,8 +55,8 @@ def same(faces: Sequence[Face], expected: Sequence[Any]) -> None:
     assert table.max(axis=0).min() > 0.9
     for face, best in zip(faces, table.argmax(axis=1), strict=True):
         keys = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
-        marks = [expected[best]["keypoints"][key] for key in keys]
-        assert face.landmarks == pytest.approx([pytest.approx(mark, abs=1.5) for mark in marks])
+        landmarks = [expected[best]["keypoints"][key] for key in keys]
+        assert face.landmarks == pytest.approx([pytest.approx(mark, abs=1.5) for mark in landmarks])
         assert face.score == pytest.approx(expected[best]["confidence"], abs=1e-3)
 
 
@@ -71,20 +71,20 @@ def same(faces: Sequence[Face], expected: Sequence[Any]) -> None:
     ],
 )
 async def test_the_same_faces_as_the_package(service: Service, package: Any, pixels: Pixels) -> None:
-    sight = await service.task(Faces).predict(encoded(pixels))
-    assert (sight.height, sight.width) == pixels.shape[:2]
-    same(sight.faces, package.detect_faces(pixels))
+    result = await service.task(Faces).predict(encoded(pixels))
+    assert (result.height, result.width) == pixels.shape[:2]
+    assert_same(result.faces, package.detect_faces(pixels))
 
 
 @pytest.mark.data
-@pytest.mark.skipif(not PHOTOS, reason="the photos are not here")
-async def test_the_same_faces_on_all_photos_at_hand(service: Service, package: Any) -> None:
+@pytest.mark.skipif(not PHOTOS, reason="the photos are not available")
+async def test_the_same_faces_on_all_available_photos(service: Service, package: Any) -> None:
     for path in PHOTOS:
         pixels = decode(path.read_bytes(), ImageLimits()).pixels
-        same((await service.task(Faces).predict(path.read_bytes())).faces, package.detect_faces(pixels))
+        assert_same((await service.task(Faces).predict(path.read_bytes())).faces, package.detect_faces(pixels))
 
 
-async def test_many_photos_at_once_are_answered_as_each_alone(service: Service) -> None:
+async def test_concurrent_photos_are_answered_like_single_ones(service: Service) -> None:
     photos = [encoded(pixels) for pixels in (astronaut(), crowd(1, 3, 120), skimage.data.coffee(), astronaut()[::-1])]
     together = await asyncio.gather(*(service.task(Faces).predict(photo) for photo in photos * 3))
     alone = [await service.task(Faces).predict(photo) for photo in photos]
@@ -94,19 +94,19 @@ async def test_many_photos_at_once_are_answered_as_each_alone(service: Service) 
             assert face.box == pytest.approx(same_face.box, abs=0.1)
 
 
-async def test_a_threshold(service: Service) -> None:
+async def test_the_caller_may_set_the_threshold(service: Service) -> None:
     many = (await service.task(Faces).predict(encoded(crowd(2, 4, 64)), threshold=0.0)).faces
     assert [face.score for face in many] == sorted((face.score for face in many), reverse=True)
     few = (await service.task(Faces).predict(encoded(crowd(2, 4, 64)), threshold=0.999)).faces
     assert len(few) < len(many)
 
 
-async def test_a_large_photo_is_answered_in_its_own_pixels(service: Service) -> None:
+async def test_boxes_of_a_large_photo_are_in_its_own_pixels(service: Service) -> None:
     large = PIL.Image.fromarray(astronaut()).resize((2048, 2048))
     (face,) = (await service.task(Faces).predict(encoded(np.asarray(large), "JPEG"))).faces
     assert iou(np.array([face.box]), np.array([FACE], np.float64) * 4)[0, 0] > 0.6
 
 
-def test_the_weights_are_named(service: Service) -> None:
+def test_the_bundled_networks_are_named_after_the_stages(service: Service) -> None:
     folder = Path(str(service.registry.find(Faces.name).path)).parents[1]
     assert sorted(path.name for path in folder.iterdir()) == ["mtcnn-onet", "mtcnn-pnet", "mtcnn-rnet"]

@@ -1,4 +1,4 @@
-"""The bundled object model on photos that everybody has, through the service as it is."""
+"""The bundled object model on well-known photos."""
 
 from __future__ import annotations
 
@@ -42,58 +42,54 @@ def photo(name: str, scale: float = 1.0) -> bytes:
     return buffer.getvalue()
 
 
-def overlap(thing: DetectedObject, box: tuple[float, float, float, float]) -> float:
-    wide = min(thing.right, box[2]) - max(thing.left, box[0])
-    high = min(thing.bottom, box[3]) - max(thing.top, box[1])
-    areas = (thing.right - thing.left) * (thing.bottom - thing.top) + (box[2] - box[0]) * (box[3] - box[1])
-    common = max(wide, 0) * max(high, 0)
-    return common / (areas - common)
+def iou(found: DetectedObject, box: tuple[float, float, float, float]) -> float:
+    width = min(found.right, box[2]) - max(found.left, box[0])
+    height = min(found.bottom, box[3]) - max(found.top, box[1])
+    areas = (found.right - found.left) * (found.bottom - found.top) + (box[2] - box[0]) * (box[3] - box[1])
+    intersection = max(width, 0) * max(height, 0)
+    return intersection / (areas - intersection)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
 async def test_a_cat_is_a_cat(service: Service, scale: float) -> None:
-    view = await service.task(Objects).predict(photo("chelsea", scale))
-    assert (view.width, view.height) == (round(451 * scale), round(300 * scale))
-    assert view.objects[0].label == "cat"
-    assert overlap(view.objects[0], CAT) > 0.9
-    assert {thing.label for thing in view.objects} == {"cat"}
+    result = await service.task(Objects).predict(photo("chelsea", scale))
+    assert (result.width, result.height) == (round(451 * scale), round(300 * scale))
+    assert result.objects[0].label == "cat"
+    assert iou(result.objects[0], CAT) > 0.9
+    assert {found.label for found in result.objects} == {"cat"}
 
 
 async def test_a_cup_stands_on_a_table(service: Service) -> None:
-    view = await service.task(Objects).predict(photo("coffee"))
-    assert view.objects[0].label == "cup"
-    assert view.objects[0].score > 0.7
-    assert overlap(view.objects[0], CUP) > 0.85
-    assert {thing.label for thing in view.objects} <= {"cup", "dining table", "spoon", "bowl"}
+    result = await service.task(Objects).predict(photo("coffee"))
+    assert result.objects[0].label == "cup"
+    assert result.objects[0].score > 0.7
+    assert iou(result.objects[0], CUP) > 0.85
+    assert {found.label for found in result.objects} <= {"cup", "dining table", "spoon", "bowl"}
 
 
-async def test_limits(service: Service) -> None:
-    every = (
-        await service.task(Objects).predict(photo("coffee"), DetectionOptions(score=0.05, height=0, width=0, most=100))
-    ).objects
-    assert [thing.score for thing in every] == sorted((thing.score for thing in every), reverse=True)
-    assert all(thing.score >= 0.05 for thing in every)
-    some = (
-        await service.task(Objects).predict(photo("coffee"), DetectionOptions(score=0.05, height=0.9, width=0.9))
-    ).objects
-    assert some == tuple(
-        thing for thing in every if thing.right - thing.left >= 0.9 and thing.bottom - thing.top >= 0.9
-    )
-    assert (
-        len((await service.task(Objects).predict(photo("coffee"), DetectionOptions(score=0.05, most=1))).objects) == 1
-    )
-    doubled = (await service.task(Objects).predict(photo("coffee"), DetectionOptions(overlap=0.95))).objects
-    assert sum(thing.label == "cup" for thing in doubled) > 1
+async def test_options_limit_what_counts(service: Service) -> None:
+    coffee = photo("coffee")
+
+    async def detect(**options: Any) -> tuple[DetectedObject, ...]:
+        return (await service.task(Objects).predict(coffee, DetectionOptions(**options))).objects
+
+    every = await detect(score_threshold=0.05, min_height=0, min_width=0, max_results=100)
+    assert [found.score for found in every] == sorted((found.score for found in every), reverse=True)
+    assert all(found.score >= 0.05 for found in every)
+    large = tuple(found for found in every if found.right - found.left >= 0.9 and found.bottom - found.top >= 0.9)
+    assert await detect(score_threshold=0.05, min_height=0.9, min_width=0.9) == large
+    assert len(await detect(score_threshold=0.05, max_results=1)) == 1
+    assert sum(found.label == "cup" for found in await detect(iou_threshold=0.95)) > 1
 
 
-async def test_nothing_on_an_empty_picture(service: Service) -> None:
+async def test_an_empty_picture_has_no_objects(service: Service) -> None:
     buffer = io.BytesIO()
     PIL.Image.new("RGB", (1, 1), "white").save(buffer, "PNG")
     assert (await service.task(Objects).predict(buffer.getvalue())).objects == ()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 0.0, 2.0])
-async def test_tensors_of_any_values_break_nothing(service: Service, value: float) -> None:
+async def test_extreme_limits_give_finite_outputs(service: Service, value: float) -> None:
     inputs: dict[str, NDArray[Any]] = {
         "photo": np.full((2, 640, 640, 3), 255, np.uint8),
         "size": np.array([[-7, 2**31 - 1], [0, 0]], np.int32),

@@ -20,7 +20,7 @@ from trigger_api.media.image import Pixels
 from trigger_api.media.letterbox import letterbox
 from trigger_api.model_card import ModelCard
 from trigger_api.scheduler import CompiledFunction
-from trigger_api.tasks.emotions.task import read
+from trigger_api.tasks.emotions.task import postprocess
 
 MIN_CONFIDENCE = 0.95
 """Confidence from which MTCNN's faces must be found; a less certain one may be, and counts neither way."""
@@ -93,7 +93,7 @@ def find_all(photos: Sequence[Pixels], card: ModelCard, score: CompiledFunction)
     canvases, sizes = tee(letterbox(photo, side) for photo in photos)
     outputs = score_items(score, ({"image": canvas} for canvas, _ in canvases), BATCH)
     return [
-        _boxes([(*each.face.box, each.face.score) for each in read(output, 0.0, size, photo.shape[:2])])
+        _boxes([(*each.face.box, each.face.score) for each in postprocess(output, 0.0, size, photo.shape[:2])])
         for output, (_, size), photo in zip(outputs, sizes, photos, strict=True)
     ]
 

@@ -19,7 +19,7 @@ from trigger_api.media.boxes import iou
 from trigger_api.media.letterbox import GREY
 from trigger_api.model_card import ModelCard
 from trigger_api.scheduler import CompiledFunction
-from trigger_api.tasks.emotions.task import FaceEmotion, read
+from trigger_api.tasks.emotions.task import FaceEmotion, postprocess
 
 BATCH = 16
 _ACROSS = 2  # faces beside each other, and above each other, on the canvas of a model that sees whole photos
@@ -127,7 +127,7 @@ def _detected(faces: Faces, card: ModelCard, score: CompiledFunction) -> Iterato
     groups = [faces[start : start + len(corners)] for start in range(0, len(faces), len(corners))]
     items = ({"image": _canvas(group, corners, size, (height, width))} for group in groups)
     for group, output in zip(groups, score_items(score, items, BATCH), strict=True):
-        detections = read(output, 0.0, (height, width), (height, width))
+        detections = postprocess(output, 0.0, (height, width), (height, width))
         yield from (_nearest(detections, corner, size) for corner in corners[: len(group)])
 
 

@@ -10,7 +10,7 @@ from trigger_api.routers.compat.body import json_body, read_json
 from trigger_api.routers.deps import Served, decoded
 from trigger_api.schemas import EmotionFace, EmotionPicture, EmotionPictureAndFaces, EmotionProbability, EmotionRequest
 from trigger_api.service import Service
-from trigger_api.tasks.emotions.pictures import annotated_photo, face_crops
+from trigger_api.tasks.emotions.drawing import annotated_photo, face_crops
 from trigger_api.tasks.emotions.task import Emotions, EmotionsResult
 
 router = APIRouter(tags=["compatible"])

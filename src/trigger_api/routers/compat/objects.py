@@ -49,11 +49,11 @@ async def _detect(service: Service, request: VisionRequest) -> ObjectsResult | S
 
 def _options(feature: VisionFeature) -> DetectionOptions:
     given: dict[str, Any] = {
-        "score": feature.score_th,
-        "overlap": feature.nms_iou,
-        "height": feature.min_height,
-        "width": feature.min_width,
-        "most": feature.maxResults,
+        "score_threshold": feature.score_th,
+        "iou_threshold": feature.nms_iou,
+        "min_height": feature.min_height,
+        "min_width": feature.min_width,
+        "max_results": feature.maxResults,
     }
     return replace(DetectionOptions(), **{name: value for name, value in given.items() if value is not None})
 

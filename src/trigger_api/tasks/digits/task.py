@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trigger_api.model_card import Decision
 from trigger_api.registry import Model
 from trigger_api.scheduler import Tensors
-from trigger_api.tasks.base import Task
+from trigger_api.tasks.base import Task, threshold_of
 from trigger_api.tasks.digits.components import BoundingBox
 from trigger_api.tasks.digits.decoding import CLASSES, Candidate, Scores, is_doubtful, resolve, select_digits
 from trigger_api.tasks.digits.layout import find_lines, find_numbers
@@ -86,8 +85,7 @@ class Digits(Task):
             ServiceError: the picture is rejected, or the engine cannot answer in time.
         """
         async with self._acquire(model, version) as (served, deadline):
-            card, decision = served.card, served.card.decision or Decision()
-            threshold = decision.threshold if threshold is None else threshold
+            card, threshold = served.card, threshold_of(served.card, threshold)
             page, shapes = await self._engine.preprocess(segment, data, self._context.image)
             scores = await self._score(shapes, served, deadline)
             alternatives, shapes = await self._engine.preprocess(_find_alternatives, page, scores)

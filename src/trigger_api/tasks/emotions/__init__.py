@@ -1,1 +1,1 @@
-"""What the faces on photos show."""
+"""Emotions of the faces on photos."""

@@ -1,4 +1,4 @@
-"""Boxes ``(n, 4)``, float64: left, top, right and bottom in pixels."""
+"""MTCNN's boxes: P-Net's proposals, bounding-box regression, and landmarks. Shapes as in ``media.boxes``."""
 
 from __future__ import annotations
 
@@ -8,28 +8,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_api.media.boxes import Boxes, Scores, fast_nms
-from trigger_api.tasks.faces.pyramid import CELL, STRIDE
+from trigger_api.tasks.faces.pyramid import RECEPTIVE_FIELD, STRIDE
 
-_MOST_OF_A_LEVEL = 1024  # by score: what is beyond costs time by its square, and finds nothing
+_MAX_PER_LEVEL = 1024  # by score: more would cost time quadratically, and find nothing
 
 
 def proposals(scores: Scores, offsets: NDArray[np.float32], scale: float, threshold: float) -> tuple[Boxes, Scores]:
-    """What P-Net proposes on one size of the photo: its answers there are ``(rows, columns)``, ``(4, rows, columns)``.
+    """What P-Net proposes at one level of the pyramid, after non-maximum suppression.
+
+    Args:
+        scores: P-Net's output there, ``(rows, columns)``.
+        offsets: the same for the edges, ``(4, rows, columns)``.
+        scale: of the level: its pixels per pixel of the photo.
+        threshold: scores above it are proposals.
 
     Returns:
-        Boxes in the photo's pixels, which is ``1 / scale`` times as large, and their scores, highest first; overlapping
-        ones are dropped.
+        Boxes in the photo's pixels and their scores, highest first.
     """
     rows, columns = np.nonzero(scores > threshold)
-    order = np.argsort(-scores[rows, columns], kind="stable")[:_MOST_OF_A_LEVEL]
+    order = np.argsort(-scores[rows, columns], kind="stable")[:_MAX_PER_LEVEL]
     rows, columns = rows[order], columns[order]
-    edges = STRIDE * np.stack([columns, rows, columns, rows], axis=1) + [1, 1, CELL, CELL]  # as it was taught
-    boxes = (edges + (CELL - 1) * offsets[:, rows, columns].T) / scale
+    # Off by one, as the networks were trained.
+    fields = STRIDE * np.stack([columns, rows, columns, rows], axis=1) + [1, 1, RECEPTIVE_FIELD, RECEPTIVE_FIELD]
+    boxes = (fields + (RECEPTIVE_FIELD - 1) * offsets[:, rows, columns].T) / scale
     kept = fast_nms(boxes, 0.5)
     return boxes[kept], scores[rows, columns][kept]
 
 
-def squared(boxes: Boxes) -> Boxes:
+def square_boxes(boxes: Boxes) -> Boxes:
     """Squares around the same centres, as large as the longer sides."""
     sizes = boxes[:, 2:] - boxes[:, :2]
     longest = sizes.max(axis=1, keepdims=True)
@@ -37,26 +43,29 @@ def squared(boxes: Boxes) -> Boxes:
     return np.concatenate([corner, corner + longest], axis=1)
 
 
-def moved(boxes: Boxes, offsets: NDArray[np.float32]) -> Boxes:
-    """Boxes with their edges moved by shares of their sides."""
+def regress_boxes(boxes: Boxes, offsets: NDArray[np.float32]) -> Boxes:
+    """Boxes with their edges moved by offsets ``(n, 4)``, which are fractions of their sides."""
     sizes = boxes[:, 2:] - boxes[:, :2] + 1
     return np.asarray(boxes + offsets * np.concatenate([sizes, sizes], axis=1))
 
 
-def points(boxes: Boxes, shares: NDArray[np.float32]) -> Boxes:
-    """Points ``(n, 5, 2)``, x before y, from shares ``(n, 10)`` of their boxes' sides: five x, then five y."""
+def place_landmarks(boxes: Boxes, landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Landmarks in pixels, ``(n, 5, 2)``, x before y.
+
+    ``landmarks`` are O-Net's, ``(n, 10)``: fractions of the boxes' sides, five x, then five y.
+    """
     sizes = boxes[:, 2:] - boxes[:, :2] + 1
-    return sizes[:, None] * shares.reshape(-1, 2, 5).transpose(0, 2, 1) + boxes[:, None, :2] - 1
+    return sizes[:, None] * landmarks.reshape(-1, 2, 5).transpose(0, 2, 1) + boxes[:, None, :2] - 1
 
 
-def within(boxes: Boxes, height: int, width: int) -> Boxes:
-    """Boxes cut off at the photo's last pixels."""
+def clip_boxes(boxes: Boxes, height: int, width: int) -> Boxes:
+    """Boxes clipped to the pixels of a photo."""
     return np.asarray(np.minimum(boxes.clip(0), np.array([width, height] * 2) - 1))
 
 
-def joined(parts: Sequence[tuple[Boxes, Scores]]) -> tuple[Boxes, Scores]:
-    """Boxes of all sizes of a photo, highest score first."""
-    boxes = np.concatenate([boxes for boxes, _ in parts])
-    scores = np.concatenate([scores for _, scores in parts])
+def join_levels(levels: Sequence[tuple[Boxes, Scores]]) -> tuple[Boxes, Scores]:
+    """The boxes of all levels of a pyramid, highest score first."""
+    boxes = np.concatenate([boxes for boxes, _ in levels])
+    scores = np.concatenate([scores for _, scores in levels])
     order = np.argsort(-scores, kind="stable")
     return boxes[order], scores[order]

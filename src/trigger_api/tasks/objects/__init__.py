@@ -1,1 +1,1 @@
-"""Objects on photos: where and what they are."""
+"""Objects on photos."""

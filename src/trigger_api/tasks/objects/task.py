@@ -1,4 +1,4 @@
-"""Objects: which things of everyday life a photo shows, and where."""
+"""Objects: which everyday objects a photo shows, and where."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trigger_api.media.image import ImageLimits, Pixels, decode
 from trigger_api.media.letterbox import letterbox
@@ -23,17 +22,17 @@ class DetectionOptions:
     """Which boxes count.
 
     Attributes:
-        score: the least, 0..1.
-        overlap: intersection over union, 0..1, from which two boxes of a class are one object.
-        height, width: the least, as fractions of the photo's.
-        most: objects in the answer, those of the highest scores.
+        score_threshold: the lowest score, 0..1.
+        iou_threshold: intersection over union, 0..1, above which two boxes of one class are the same object.
+        min_height, min_width: as fractions of the photo's.
+        max_results: objects in the answer, those with the highest scores.
     """
 
-    score: float = 0.3
-    overlap: float = 0.4
-    height: float = 0.03
-    width: float = 0.03
-    most: int = 20
+    score_threshold: float = 0.3
+    iou_threshold: float = 0.4
+    min_height: float = 0.03
+    min_width: float = 0.03
+    max_results: int = 20
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class DetectedObject:
 
 @dataclass(frozen=True)
 class ObjectsResult:
-    """What was seen on one photo of ``width`` x ``height`` pixels, highest scores first."""
+    """The objects on one photo of ``width`` x ``height`` pixels, highest scores first."""
 
     objects: tuple[DetectedObject, ...]
     width: int
@@ -60,8 +59,8 @@ class ObjectsResult:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A photo as the model takes it, and the size that it had."""
+class Preprocessed:
+    """A photo as the model takes it, and its original size."""
 
     item: Tensors = field(repr=False)
     width: int
@@ -81,50 +80,47 @@ class Objects(Task):
         model: str | None = None,
         version: str | None = None,
     ) -> ObjectsResult:
-        """Look at one photo, given as the bytes of a file.
+        """Find the objects on one photo, given as the bytes of a file.
 
         Args:
             data: the file.
             options: which boxes count.
-            model: a model's name; the default one if not given.
+            model: the name of a model; the default one if not given.
             version: a number or a label; see ``Registry.find``.
 
         Raises:
-            ServiceError: the photo cannot be taken, or the engine cannot answer in time.
+            ServiceError: the photo is rejected, or the engine cannot answer in time.
         """
         options = options or DetectionOptions()
         async with self._acquire(model, version) as (served, deadline):
             card = served.card
-            photo = await self._engine.preprocess(_decoded, data, self._context.image, card, options)
-            (answer,) = await self._engine.infer(served.queue, [photo.item], deadline)
-            size = sum(tensor.nbytes for tensor in answer.values())
-            objects = await self._engine.preprocess(read, answer, card.labels, size=size)
-            return ObjectsResult(tuple(objects[: options.most]), photo.width, photo.height, card.name, card.version)
+            photo = await self._engine.preprocess(_decode, data, self._context.image, card, options)
+            (output,) = await self._engine.infer(served.queue, [photo.item], deadline)
+            size = sum(tensor.nbytes for tensor in output.values())
+            objects = await self._engine.preprocess(postprocess, output, card.labels, size=size)
+            objects = objects[: options.max_results]
+            return ObjectsResult(tuple(objects), photo.width, photo.height, card.name, card.version)
 
 
-def prepare(pixels: Pixels, card: ModelCard, options: DetectionOptions) -> Prepared:
+def preprocess(pixels: Pixels, card: ModelCard, options: DetectionOptions) -> Preprocessed:
     """A photo ``(height, width, 3)`` as an item for the model."""
     side = next(spec.shape[0] for spec in card.inputs if spec.name == PHOTO)
     canvas, size = letterbox(pixels, side)
-    limits = np.array([options.score, options.overlap, options.height, options.width], np.float32)
-    item: Tensors = {PHOTO: canvas, SIZE: np.array(size, np.int32), LIMITS: limits}
-    return Prepared(item, pixels.shape[1], pixels.shape[0])
+    limits = [options.score_threshold, options.iou_threshold, options.min_height, options.min_width]
+    item: Tensors = {PHOTO: canvas, SIZE: np.array(size, np.int32), LIMITS: np.array(limits, np.float32)}
+    return Preprocessed(item, pixels.shape[1], pixels.shape[0])
 
 
-def read(answer: Tensors, labels: Sequence[str]) -> list[DetectedObject]:
-    """What the model found; where it found nothing more its scores are 0."""
-    found = answer[SCORES] > 0
-    rows = zip(answer[BOXES][found], answer[SCORES][found], answer[CLASSES][found], strict=True)
-    return [DetectedObject(_label(labels, int(kind)), float(score), *_edges(box)) for box, score, kind in rows]
+def postprocess(output: Tensors, labels: Sequence[str]) -> list[DetectedObject]:
+    """The objects in a model's output of fixed size, whose unused rows have a score of 0."""
+    used = output[SCORES] > 0
+    rows = zip(output[BOXES][used].tolist(), output[SCORES][used].tolist(), output[CLASSES][used], strict=True)
+    return [DetectedObject(_label(labels, int(number)), score, *box) for box, score, number in rows]
 
 
-def _label(labels: Sequence[str], kind: int) -> str:
-    return labels[kind] if kind < len(labels) else str(kind)
+def _decode(data: bytes, limits: ImageLimits, card: ModelCard, options: DetectionOptions) -> Preprocessed:
+    return preprocess(decode(data, limits).pixels, card, options)
 
 
-def _edges(box: NDArray[np.float32]) -> list[float]:
-    return [float(edge) for edge in box]
-
-
-def _decoded(data: bytes, limits: ImageLimits, card: ModelCard, options: DetectionOptions) -> Prepared:
-    return prepare(decode(data, limits).pixels, card, options)
+def _label(labels: Sequence[str], number: int) -> str:
+    return labels[number] if number < len(labels) else str(number)
