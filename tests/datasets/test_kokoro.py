@@ -32,6 +32,7 @@ def test_a_blend_lies_between_its_voices() -> None:
 
 
 @needs_kokoro
+@pytest.mark.slow
 def test_kokoro_speaks_the_same_each_time() -> None:
     style = Style("af_heart", "bm_lewis", 0.5)
     first, again = (kokoro.speak(ACTIVATE, style) for _ in range(2))

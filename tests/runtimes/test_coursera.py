@@ -103,6 +103,7 @@ def legacy(path: Path, model: Any, config: dict[str, Any] | None, root: str = ""
         ({"config": [{"class_name": "GRU", "config": {}}]}, "model_weights"),
     ],
 )
+@pytest.mark.slow
 def test_files_of_old_keras_keep_its_gru(clip: Array, tmp_path: Path, config: dict[str, Any] | None, root: str) -> None:
     model = as_in_the_exercise(reset_after=False, recurrent_activation="hard_sigmoid")
     path = tmp_path / "tr_model.h5"

@@ -56,6 +56,7 @@ def iou(first: Array, second: Array) -> float:
 
 @given(st.integers(0, 2**32), st.integers(1, 3), st.sampled_from([0.0, 0.3, 0.5, 0.9]), st.floats(0, 0.3))
 @settings(max_examples=25, deadline=None)
+@pytest.mark.slow
 def test_suppression_is_greedy(seed: int, kinds: int, overlap: float, least: float) -> None:
     rng = np.random.default_rng(seed)
     corner, size = rng.uniform(0, 0.6, (2, 200, 2)), rng.uniform(0.01, 0.4, (2, 200, 2))

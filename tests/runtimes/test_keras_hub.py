@@ -84,6 +84,7 @@ def seen(preset: Path, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.usefixtures("_no_network")
+@pytest.mark.slow
 def test_it_finds_what_kerashub_finds(preset: Path) -> None:
     pixels = skimage.data.astronaut()[:SIDE, :SIDE]
     card = keras_hub.card(preset)
@@ -99,6 +100,7 @@ def test_it_finds_what_kerashub_finds(preset: Path) -> None:
 
 
 @pytest.mark.usefixtures("_no_network")
+@pytest.mark.slow
 async def test_it_is_served_by_naming_its_folder(preset: Path) -> None:
     service = Service(Settings(models=preset, bundled=False, max_batch=1, memory_mib=200), Metrics())
     try:

@@ -155,6 +155,7 @@ class TestExercise:
     @pytest.mark.parametrize(
         ("reset_after", "activation"), [(True, "sigmoid"), (True, "hard_sigmoid"), (False, "sigmoid")]
     )
+    @pytest.mark.slow
     def test_its_gru_is_onnxs_own(self, tmp_path: Path, reset_after: bool, activation: str) -> None:
         import onnx as onnx_format
 

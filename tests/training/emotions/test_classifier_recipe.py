@@ -51,6 +51,7 @@ def test_a_teacher_s_word_is_mixed_in() -> None:
     assert dealer.batch([0, 1, 2, 3], 3)[0]["faces"].shape == (4, 48, 48, 1)
 
 
+@pytest.mark.slow
 def test_what_is_stored_answers_as_what_learned() -> None:
     plan = mobilenet.Plan()
     network = learner(plan, votes=10)
@@ -61,6 +62,7 @@ def test_what_is_stored_answers_as_what_learned() -> None:
     np.testing.assert_allclose(final({"image": faces})["probabilities"].numpy(), wanted, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_deeper_network_goes_on_from_what_a_shallower_one_answers() -> None:
     shallow = stored(learner(PLAN, votes=10), PLAN, temperature=1.0, mirrored=False)
     network = learner(replace(PLAN, blocks=(1, 2, 2)), votes=10)

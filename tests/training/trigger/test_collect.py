@@ -50,6 +50,7 @@ def test_words_near_in_sound_may_be_left_out() -> None:
     assert "captivate" not in Sources("activate", without=("captivate",)).near()
 
 
+@pytest.mark.slow
 def test_what_no_ear_can_tell_apart_is_not_taught() -> None:
     pytest.importorskip("pocketsphinx")
     assert "active eight" not in Sources("activate").near()
