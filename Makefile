@@ -14,8 +14,9 @@ test: $(VENV)/.test        ## Run all tests, with coverage
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
 	$(BIN)/coverage report --include='*/inference.py,*/scheduler.py,*/registry.py' --fail-under=100
 
-test-fast: $(VENV)/.test   ## Run the quick tests, for the loop at the desk
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow"
+# One thread a library: the tests share the cores already. With COLUMNS, tables in output are not broken up.
+test-fast: $(VENV)/.test   ## Run the quick tests side by side, for the loop at the desk
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 COLUMNS=200 $(BIN)/pytest -q -m "not slow" -n auto --dist loadfile
 
 lint: $(VENV)/.lint        ## Check style and types
 	$(BIN)/ruff check .
