@@ -93,10 +93,10 @@ def _predictor() -> Callable[[str], object]:
     model = keras.models.load_model(MODEL / WEIGHTS_FILE, compile=False, safe_mode=True)
 
     def predict(text: str) -> object:
-        prepared = tagger.prepare(text)
+        prepared = tagger.preprocess(text)
         items = [{name: array[None] for name, array in item.items()} for item in prepared.items]
         outputs = [model.predict(item, verbose=0)[SCORES][0] for item in items]
-        return tagger.read(prepared, [{SCORES: scores} for scores in outputs])
+        return tagger.postprocess(prepared, [{SCORES: scores} for scores in outputs])
 
     for text in SENTENCES:  # the first call of each length traces it
         predict(text)

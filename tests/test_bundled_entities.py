@@ -10,7 +10,7 @@ import pytest
 from trigger_api.model_card import WEIGHTS_FILE
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import State
-from trigger_api.routers.compat.columns import aligned
+from trigger_api.routers.compat.columns import format_columns
 from trigger_api.service import Service
 from trigger_api.settings import Settings
 from trigger_api.tasks.entities.task import Entities
@@ -37,7 +37,7 @@ async def found(service: Service, text: str) -> list[tuple[str, str]]:
 
 async def test_the_original_sentence(service: Service) -> None:
     ((sentence,),) = (await service.task(Entities).predict(["I love Paris"])).texts
-    columns = aligned([(token.text, token.tag) for token in sentence.tokens])
+    columns = format_columns([(token.text, token.tag) for token in sentence.tokens])
     assert columns == ("I love Paris ", "O O    B-LOC ")
 
 

@@ -6,9 +6,11 @@ import pytest
 from trigger_api.datasets.conll import Sample
 from trigger_api.experiments.entities_bilstm_crf import LENGTHS, build, crf_loss, disturb, examples
 from trigger_api.tasks.entities.bio import LABELS
-from trigger_api.tasks.entities.casing import shape
+from trigger_api.tasks.entities.casing import word_shape
 from trigger_api.tasks.entities.gazetteers import Gazetteers
 from trigger_api.training.entities.batches import Example
+
+pytestmark = pytest.mark.slow
 
 COUNT = len(LABELS)
 
@@ -34,7 +36,7 @@ def test_an_example_spells_its_words() -> None:
     made = example()
     assert made.inputs["words"].tolist() == [2, 1]
     assert "".join(map(chr, made.inputs["letters"][0, :5])) == "Paris"
-    assert made.inputs["shapes"][0] == shape("Paris", "Paris")
+    assert made.inputs["shapes"][0] == word_shape("Paris", "Paris")
     assert len(example(300).labels) == LENGTHS[-1]
 
 

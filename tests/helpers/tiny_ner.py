@@ -1,4 +1,4 @@
-"""A tiny network for named entities, and its model folder."""
+"""A tiny model of named entities, and its folder."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ CARD = ModelCard(
 )
 
 
-class PlaceNetwork:
-    """Takes Paris and Rome for places, by their rows in a vocabulary."""
+class PlaceModel:
+    """Labels Paris and Rome as places, by their rows in a vocabulary."""
 
     def __init__(self, vocabulary: Sequence[str] = VOCABULARY) -> None:
         self._places = [vocabulary.index("paris"), vocabulary.index("rome")]
@@ -51,7 +51,7 @@ class PlaceNetwork:
 
 
 def add_places(folder: Path, vocabulary: Sequence[str] = VOCABULARY) -> None:
-    """Write the model folder, without weights."""
+    """Write the model's folder, without weights."""
     folder.mkdir(parents=True)
     write_card(folder, CARD)
     (folder / VOCABULARY_FILE).write_text("\n".join(vocabulary) + "\n", encoding="utf-8")

@@ -92,20 +92,20 @@ async def test_heartbeats(server: Server, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_followers_are_counted_and_let_go(serve: Make) -> None:
-    async with serve(max_followers=1) as server:
+    async with serve(max_subscribers=1) as server:
         async with following(server), server.http() as http:
-            while server.service.rooms.events.readers < 1:
+            while server.service.rooms.events.subscribers < 1:
                 await asyncio.sleep(0.01)
             refused = await http.get("/v1/trigger/events")
             assert refused.status_code == 503
             assert refused.headers["Retry-After"] == "10"
-        while server.service.rooms.events.readers:
+        while server.service.rooms.events.subscribers:
             await asyncio.sleep(0.01)
 
 
 async def test_followers_do_not_hold_up_the_end(serve: Make) -> None:
     async with serve() as server, following(server) as events:
-        server.service.rooms.release()  # what SIGTERM does
+        server.service.rooms.begin_shutdown()  # what SIGTERM does
         with pytest.raises(StopAsyncIteration):
             await asyncio.wait_for(anext(events), 2)
 

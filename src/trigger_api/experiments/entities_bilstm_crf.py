@@ -16,8 +16,8 @@ import numpy as np
 
 from trigger_api.datasets.conll import Sample, read_conll
 from trigger_api.evaluation.entities.scores import Report, compare, scorer
-from trigger_api.tasks.entities.bio import LABELS, best_path, penalties
-from trigger_api.tasks.entities.casing import SHAPES, recased, shape
+from trigger_api.tasks.entities.bio import LABELS, best_path, transition_scores
+from trigger_api.tasks.entities.casing import WORD_SHAPES, recased_shapes, word_shape
 from trigger_api.tasks.entities.gazetteers import FEATURES, Gazetteers
 from trigger_api.training.entities.batches import Dealer, Example, Inputs, padded
 from trigger_api.training.entities.corpus import read_lists, read_material, share
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LENGTHS = (16, 32, 64, 128)
 _LETTERS, _WORD = 512, 16
-_SMALL = recased(upper=False)
+_SMALL = recased_shapes(upper=False)
 _SMALL_LETTERS = np.asarray([min(ord(chr(code).lower()[:1]), _LETTERS - 1) for code in range(_LETTERS)], np.int32)
 
 
@@ -71,7 +71,7 @@ def _example(sample: Sample, rows: dict[str, int], gazetteers: Gazetteers) -> Ex
     inputs: Inputs = {
         "words": np.asarray([rows.get(word.lower(), 1) for word in words], np.int32),
         "letters": letters,
-        "shapes": np.asarray([shape(word, word) for word in words], np.int32),
+        "shapes": np.asarray([word_shape(word, word) for word in words], np.int32),
         "gazetteers": gazetteers.match(words),
     }
     labels = np.asarray([LABELS.index(label) for label in sample.tags[: len(words)]], np.int32)
@@ -100,7 +100,7 @@ def build(vocabulary: int) -> keras.Model:
     shapes = keras.Input((None,), dtype="int32", name="shapes")
     gazetteers = keras.Input((None, FEATURES), name="gazetteers")
     spelt = layers.Conv2D(48, (1, 3), padding="same", activation="relu")(layers.Embedding(_LETTERS, 24)(letters))
-    seen = [layers.Embedding(vocabulary, 100)(words), ops.max(spelt, axis=2), layers.Embedding(SHAPES, 16)(shapes)]
+    seen = [layers.Embedding(vocabulary, 100)(words), ops.max(spelt, axis=2), layers.Embedding(WORD_SHAPES, 16)(shapes)]
     x = layers.Dropout(0.4)(layers.Concatenate()([*seen, gazetteers]))
     x = layers.Bidirectional(layers.LSTM(200, return_sequences=True))(x)
     scores = layers.Dense(len(LABELS) ** 2, name="scores")(layers.Dropout(0.4)(x))
@@ -130,7 +130,7 @@ def _tagged(network: keras.Model, wanted: Sequence[Example], dev: Sequence[Sampl
     items = [{name: padded(array, size) for name, array in each.inputs.items()} for each, size in pairs]
     answers = []
     for sample, output in zip(dev, scorer(network)(items), strict=True):
-        steps = output["scores"].reshape(-1, len(LABELS), len(LABELS))[: len(sample.words)] + penalties(LABELS)
+        steps = output["scores"].reshape(-1, len(LABELS), len(LABELS))[: len(sample.words)] + transition_scores(LABELS)
         tags = [LABELS[label] for label in best_path(steps)]
         answers.append([*tags, *["O"] * (len(sample.words) - len(tags))])
     return answers

@@ -34,7 +34,7 @@ async def rooms(service: Served) -> list[RoomState]:
 
 
 def _may_follow(service: Served) -> None:
-    if service.rooms.events.readers >= service.settings.max_followers:
+    if service.rooms.events.subscribers >= service.settings.max_subscribers:
         raise Overloaded("too many follow the events already", retry_after=10)
 
 
@@ -52,5 +52,5 @@ async def events(
     yield ServerSentEvent(comment="listening", retry=_RETRY_MS)
     if last_event_id and log.missed_since(last_event_id):
         yield ServerSentEvent(event="gap", data={"after": last_event_id})
-    async for event in log.follow(room, last_event_id):
+    async for event in log.subscribe(room, last_event_id):
         yield ServerSentEvent(event="detection", id=event.id, data=event)

@@ -1,6 +1,6 @@
 import pytest
 
-from trigger_api.tasks.entities.casing import KINDS, SHAPES, Casing, casing, recased, shape
+from trigger_api.tasks.entities.casing import CASINGS, WORD_SHAPES, Casing, casing, recased_shapes, word_shape
 
 
 @pytest.mark.parametrize(
@@ -22,15 +22,15 @@ def test_casing(text: str, kind: Casing) -> None:
     assert casing(text) is kind
 
 
-def test_a_shape_tells_the_word_and_the_piece() -> None:
-    assert shape("McDonald", "Donald") == KINDS * Casing.MIXED + Casing.TITLE < SHAPES
+def test_a_shape_encodes_the_word_and_the_piece() -> None:
+    assert word_shape("McDonald", "Donald") == CASINGS * Casing.MIXED + Casing.TITLE < WORD_SHAPES
 
 
-def test_small_letters_and_capitals_are_what_the_text_itself_would_have() -> None:
+def test_recased_shapes_are_those_of_the_recased_text() -> None:
     for word in ("Paris", "NATO", "McDonald", "it", "42", "-"):
-        assert recased(upper=False)[shape(word, word)] == shape(word.lower(), word.lower())
-        assert recased(upper=True)[shape(word, word)] == shape(word.upper(), word.upper())
+        assert recased_shapes(upper=False)[word_shape(word, word)] == word_shape(word.lower(), word.lower())
+        assert recased_shapes(upper=True)[word_shape(word, word)] == word_shape(word.upper(), word.upper())
 
 
 def test_padding_stays_padding() -> None:
-    assert recased(upper=False)[0] == recased(upper=True)[0] == 0
+    assert recased_shapes(upper=False)[0] == recased_shapes(upper=True)[0] == 0

@@ -1,50 +1,50 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.tasks.entities.bio import LABELS, best_legal, log_probabilities
-from trigger_api.tasks.entities.consistency import agreed
+from trigger_api.tasks.entities.bio import LABELS, log_probabilities, viterbi_decode
+from trigger_api.tasks.entities.consistency import make_consistent
 
 
-def believed(**sure: float) -> NDArray[np.float32]:
-    """One word's beliefs: how sure of each label, the underscore for a hyphen."""
-    scores = [sure.get(label.replace("-", "_"), 0.0) for label in LABELS]
+def log_probs(**by_label: float) -> NDArray[np.float32]:
+    """One word's log-probabilities, from scores by label (with an underscore for the hyphen)."""
+    scores = [by_label.get(label.replace("-", "_"), 0.0) for label in LABELS]
     return log_probabilities(np.asarray([scores], np.float32))
 
 
 def tags(*sentences: tuple[str, list[NDArray[np.float32]]]) -> list[str]:
     words = [text.split() for text, _ in sentences]
-    beliefs = np.concatenate([each for _, rows in sentences for each in rows])
-    leaning = np.split(agreed(words, beliefs, LABELS), np.cumsum([len(each) for each in words])[:-1])
-    return [LABELS[label] for part in leaning for label in best_legal(part, LABELS)]
+    scores = np.concatenate([each for _, rows in sentences for each in rows])
+    adjusted = np.split(make_consistent(words, scores, LABELS), np.cumsum([len(each) for each in words])[:-1])
+    return [LABELS[label] for part in adjusted for label in viterbi_decode(part, LABELS)]
 
 
-OUT = believed(O=8)
+OUT = log_probs(O=8)
 
 
-def test_a_doubtful_place_follows_a_sure_one() -> None:
-    found = tags(("in Lincoln", [OUT, believed(B_PER=2, B_LOC=1)]), ("to Lincoln", [OUT, believed(B_LOC=9)]))
+def test_a_doubtful_occurrence_follows_a_certain_one() -> None:
+    found = tags(("in Lincoln", [OUT, log_probs(B_PER=2, B_LOC=1)]), ("to Lincoln", [OUT, log_probs(B_LOC=9)]))
     assert found == ["O", "B-LOC", "O", "B-LOC"]
 
 
-def test_a_sure_place_stays_as_it_is() -> None:
-    found = tags(("in Lincoln", [OUT, believed(B_PER=9)]), ("to Lincoln", [OUT, believed(B_LOC=9)]))
+def test_a_certain_occurrence_stays_as_it_is() -> None:
+    found = tags(("in Lincoln", [OUT, log_probs(B_PER=9)]), ("to Lincoln", [OUT, log_probs(B_LOC=9)]))
     assert found == ["O", "B-PER", "O", "B-LOC"]
 
 
-def test_a_name_overlooked_elsewhere_is_found() -> None:
-    name = [believed(B_LOC=9), believed(I_LOC=9)]
-    doubt = [believed(O=2, B_LOC=1), believed(O=2, I_LOC=1)]
+def test_an_overlooked_occurrence_is_found() -> None:
+    name = [log_probs(B_LOC=9), log_probs(I_LOC=9)]
+    doubt = [log_probs(O=2, B_LOC=1), log_probs(O=2, I_LOC=1)]
     assert tags(("New York", name), ("a New York", [OUT, *doubt])) == ["B-LOC", "I-LOC", "O", "B-LOC", "I-LOC"]
 
 
-def test_places_in_longer_names_and_across_sentences_are_others() -> None:
-    york, new = believed(B_LOC=9), believed(B_LOC=2, B_MISC=1)
-    beliefs = np.concatenate([york, new, believed(I_LOC=3), OUT, believed(O=2, B_LOC=1)])
-    leaning = agreed([["York"], ["New", "York"], ["a", "New"], []], beliefs, LABELS)
-    assert np.array_equal(leaning, beliefs)
+def test_parts_of_longer_names_are_not_occurrences() -> None:
+    york, new = log_probs(B_LOC=9), log_probs(B_LOC=2, B_MISC=1)
+    scores = np.concatenate([york, new, log_probs(I_LOC=3), OUT, log_probs(O=2, B_LOC=1)])
+    adjusted = make_consistent([["York"], ["New", "York"], ["a", "New"], []], scores, LABELS)
+    assert np.array_equal(adjusted, scores)
 
 
-def test_what_is_named_once_and_no_words_at_all_stay_as_they_are() -> None:
-    beliefs = np.concatenate([believed(B_PER=3), OUT])
-    assert np.array_equal(agreed([["Bob", "sat"]], beliefs, LABELS), beliefs)
-    assert agreed([[]], beliefs[:0], LABELS).shape == (0, len(LABELS))
+def test_names_that_are_not_repeated_stay_as_they_are() -> None:
+    scores = np.concatenate([log_probs(B_PER=3), OUT])
+    assert np.array_equal(make_consistent([["Bob", "sat"]], scores, LABELS), scores)
+    assert make_consistent([[]], scores[:0], LABELS).shape == (0, len(LABELS))

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trigger_api.tasks.entities.gazetteers import FEATURES, KINDS, Gazetteers, parts, write_gazetteers
+from trigger_api.tasks.entities.gazetteers import FEATURES, KINDS, Gazetteers, normalise_tokens, write_gazetteers
 
 ORDER = list(KINDS)
 
@@ -13,27 +13,27 @@ def gazetteers() -> Gazetteers:
     return Gazetteers({"st louis": "c", "louis": "fs", "al zaman": "o"})
 
 
-def found(marks: np.ndarray) -> list[str]:
-    """Each word's kinds, those it begins in capitals and those it goes on with in small letters."""
+def kinds_of(rows: np.ndarray) -> list[str]:
+    """Each word's kinds: upper case where a name begins, lower case where it continues."""
     half = len(ORDER)
-    return ["".join(k.upper() * bool(row[i]) + k * bool(row[half + i]) for i, k in enumerate(ORDER)) for row in marks]
+    return ["".join(k.upper() * bool(row[i]) + k * bool(row[half + i]) for i, k in enumerate(ORDER)) for row in rows]
 
 
 def test_names_are_found_however_they_were_split(gazetteers: Gazetteers) -> None:
-    assert found(gazetteers.match(["in", "St.", "Louis"])) == ["", "C", "cFS"]
-    assert found(gazetteers.match(["ST", ".", "LOUIS"])) == ["C", "c", "cFS"]
-    assert found(gazetteers.match(["Al-Zaman"])) == ["O"]
+    assert kinds_of(gazetteers.match(["in", "St.", "Louis"])) == ["", "C", "cFS"]
+    assert kinds_of(gazetteers.match(["ST", ".", "LOUIS"])) == ["C", "c", "cFS"]
+    assert kinds_of(gazetteers.match(["Al-Zaman"])) == ["O"]
 
 
-def test_nothing_is_found_in_nothing(gazetteers: Gazetteers) -> None:
+def test_unknown_words_have_no_features(gazetteers: Gazetteers) -> None:
     assert gazetteers.match([]).shape == (0, FEATURES)
     assert not gazetteers.match(["-", "\ud800", "zebra"]).any()
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_a_written_file_can_be_read(tmp_path: Path) -> None:
     write_gazetteers(tmp_path / "names.tsv.xz", {"paris": "cf", "zürich": "c"})
-    assert found(Gazetteers.load(tmp_path / "names.tsv.xz").match(["ZÜRICH", "Paris"])) == ["C", "CF"]
+    assert kinds_of(Gazetteers.load(tmp_path / "names.tsv.xz").match(["ZÜRICH", "Paris"])) == ["C", "CF"]
 
 
-def test_parts_are_letters_and_digits_in_small_letters() -> None:
-    assert parts("St. Louis-7") == ["st", "louis", "7"]
+def test_tokens_are_letters_and_digits_in_lower_case() -> None:
+    assert normalise_tokens("St. Louis-7") == ["st", "louis", "7"]

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trigger_api.routers.compat.columns import aligned
 from trigger_api.tasks.entities.bio import LABELS, spans
 from trigger_api.tasks.entities.gazetteers import FEATURES, write_gazetteers
 from trigger_api.tasks.entities.tagger import (
@@ -14,7 +13,7 @@ from trigger_api.tasks.entities.tagger import (
     VOCABULARY_FILE,
     Item,
     Outputs,
-    Prepared,
+    Preprocessed,
     Sentence,
     Tagger,
 )
@@ -32,12 +31,12 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> Tagger:
     return Tagger.load(folder, LABELS, (16, 64))
 
 
-def run(prepared: Prepared, label: Callable[[str], str]) -> list[Outputs]:
-    return run_items(prepared.items, label)
+def infer(preprocessed: Preprocessed, label: Callable[[str], str]) -> list[Outputs]:
+    return infer_items(preprocessed.items, label)
 
 
-def run_items(items: Sequence[Item], label: Callable[[str], str]) -> list[Outputs]:
-    """A network that looks at nothing but the piece itself."""
+def infer_items(items: Sequence[Item], label: Callable[[str], str]) -> list[Outputs]:
+    """A network that sees nothing but the piece itself."""
     outputs: list[Outputs] = []
     for item in items:
         scores = np.zeros((len(item["pieces"]), len(LABELS)), np.float32)
@@ -47,27 +46,27 @@ def run_items(items: Sequence[Item], label: Callable[[str], str]) -> list[Output
     return outputs
 
 
-def places(piece: str) -> str:
+def label_of(piece: str) -> str:
     return {"paris": "B-LOC", "new": "B-LOC", "york": "I-LOC", "u": "B-LOC", "x": "I-PER"}.get(piece, "O")
 
 
-def read(tagger: Tagger, text: str) -> list[Sentence]:
-    prepared = tagger.prepare(text)
-    return tagger.read(prepared, run(prepared, places))
+def tag(tagger: Tagger, text: str) -> list[Sentence]:
+    preprocessed = tagger.preprocess(text)
+    return tagger.postprocess(preprocessed, infer(preprocessed, label_of))
 
 
-def tags(sentences: Sequence[Sentence]) -> list[str]:
+def tags_of(sentences: Sequence[Sentence]) -> list[str]:
     return [token.tag for sentence in sentences for token in sentence.tokens]
 
 
-def test_the_original_sentence(tagger: Tagger) -> None:
-    (sentence,) = read(tagger, "I love Paris")
-    assert aligned([(token.text, token.tag) for token in sentence.tokens]) == ("I love Paris ", "O O    B-LOC ")
+def test_every_word_has_a_tag(tagger: Tagger) -> None:
+    (sentence,) = tag(tagger, "I love Paris")
+    assert [(token.text, token.tag) for token in sentence.tokens] == [("I", "O"), ("love", "O"), ("Paris", "B-LOC")]
 
 
 def test_an_entity_of_several_words_is_one_slice(tagger: Tagger) -> None:
     text = "I love\tNew  York, U.S."
-    (sentence,) = read(tagger, text)
+    (sentence,) = tag(tagger, text)
     first, second = sentence.entities
     assert (first.type, first.text, first.start, first.end) == ("LOC", "New  York", 7, 16)
     assert second.text == text[second.start : second.end] == "U.S."
@@ -75,13 +74,13 @@ def test_an_entity_of_several_words_is_one_slice(tagger: Tagger) -> None:
     assert 0.9 < first.score < 1
 
 
-def test_sentences_are_read_in_order(tagger: Tagger) -> None:
-    sentences = read(tagger, "I love Paris. I love New York.")
+def test_sentences_are_in_order(tagger: Tagger) -> None:
+    sentences = tag(tagger, "I love Paris. I love New York.")
     assert [[entity.text for entity in sentence.entities] for sentence in sentences] == [["Paris"], ["New York"]]
 
 
-def test_sentences_are_shown_among_their_neighbours_and_by_themselves(tagger: Tagger) -> None:
-    items = tagger.prepare("I love Paris. York").items
+def test_sentences_are_shown_in_context_and_in_isolation(tagger: Tagger) -> None:
+    items = tagger.preprocess("I love Paris. York").items
     shown = [[VOCABULARY[row] for row in item["pieces"] if row] for item in items]
     assert shown == [
         ["[CLS]", "i", "love", "paris", ".", "[SEP]", "york", "[SEP]"],
@@ -90,51 +89,51 @@ def test_sentences_are_shown_among_their_neighbours_and_by_themselves(tagger: Ta
     ]
 
 
-def test_the_mean_of_both_readings_counts(tagger: Tagger) -> None:
-    prepared = tagger.prepare("Paris. York")
-    together, paris, york = [{"scores": np.zeros((16, len(LABELS)), np.float32)} for _ in prepared.items]
+def test_scores_in_context_and_in_isolation_are_averaged(tagger: Tagger) -> None:
+    preprocessed = tagger.preprocess("Paris. York")
+    together, paris, york = [{"scores": np.zeros((16, len(LABELS)), np.float32)} for _ in preprocessed.items]
     together["scores"][:, LABELS.index("B-PER")] = 3
     paris["scores"][:, LABELS.index("B-LOC")] = 2
     york["scores"][:, LABELS.index("B-LOC")] = 4
-    first, second = tagger.read(prepared, [together, paris, york])
+    first, second = tagger.postprocess(preprocessed, [together, paris, york])
     assert (first.tokens[0].tag, second.tokens[0].tag) == ("B-PER", "B-LOC")
     assert second.tokens[0].score == pytest.approx(np.exp(2) / (np.exp(2) + np.exp(1.5) + 7), rel=1e-5)
 
 
-def test_places_of_a_repeated_name_agree(tagger: Tagger) -> None:
-    prepared = tagger.prepare("Paris. I love Paris")
-    outputs = run(prepared, places)
-    for window, output in zip(prepared.windows, outputs, strict=True):
+def test_occurrences_of_a_repeated_name_agree(tagger: Tagger) -> None:
+    preprocessed = tagger.preprocess("Paris. I love Paris")
+    outputs = infer(preprocessed, label_of)
+    for window, output in zip(preprocessed.windows, outputs, strict=True):
         output["scores"][window.rows[window.words == 0], LABELS.index("B-PER")] = 30
-    found = [entity for sentence in tagger.read(prepared, outputs) for entity in sentence.entities]
+    found = [entity for sentence in tagger.postprocess(preprocessed, outputs) for entity in sentence.entities]
     assert [(entity.text, entity.type) for entity in found] == [("Paris", "PER"), ("Paris", "PER")]
 
 
-def test_a_name_does_not_go_on_in_the_next_sentence(tagger: Tagger) -> None:
+def test_a_name_does_not_continue_in_the_next_sentence(tagger: Tagger) -> None:
     words = [["New"], ["York"]]
     windows = list(tagger.windows(words))
-    outputs = run_items([window.item for window in windows], places)
-    decided = tagger.decide(words, zip(windows, outputs, strict=True))
-    assert [label for label, _ in decided[0]] == ["B-LOC"]
-    assert decided[1][0][0] != "I-LOC"
+    outputs = infer_items([window.item for window in windows], label_of)
+    decoded = tagger.decode(words, zip(windows, outputs, strict=True))
+    assert [label for label, _ in decoded[0]] == ["B-LOC"]
+    assert decoded[1][0][0] != "I-LOC"
     assert not windows[0].item["gazetteers"].any()
 
 
-def test_many_sentences_are_seen_through_overlapping_windows(tagger: Tagger) -> None:
-    prepared = tagger.prepare("I love New York. " * 60)
-    assert sum(not window.apart for window in prepared.windows) > 6
-    assert sum(window.apart for window in prepared.windows) == 60
-    sentences = tagger.read(prepared, run(prepared, places))
+def test_many_sentences_are_covered_by_overlapping_windows(tagger: Tagger) -> None:
+    preprocessed = tagger.preprocess("I love New York. " * 60)
+    assert sum(not window.isolated for window in preprocessed.windows) > 6
+    assert sum(window.isolated for window in preprocessed.windows) == 60
+    sentences = tagger.postprocess(preprocessed, infer(preprocessed, label_of))
     assert [[entity.text for entity in sentence.entities] for sentence in sentences] == [["New York"]] * 60
 
 
-def test_an_illegal_tag_is_never_given(tagger: Tagger) -> None:
-    assert "I-PER" not in tags(read(tagger, "x love x"))
+def test_an_invalid_tag_is_never_given(tagger: Tagger) -> None:
+    assert "I-PER" not in tags_of(tag(tagger, "x love x"))
 
 
 def test_items_have_the_shortest_length_that_holds_them(tagger: Tagger) -> None:
-    (short,) = tagger.prepare("love " * 14).items
-    (long,) = tagger.prepare("love " * 15).items
+    (short,) = tagger.preprocess("love " * 14).items
+    (long,) = tagger.preprocess("love " * 15).items
     assert [len(item["pieces"]) for item in (short, long)] == [16, 64]
     assert {name: (array.shape, array.dtype.name) for name, array in short.items()} == {
         "pieces": ((16,), "int32"),
@@ -143,48 +142,48 @@ def test_items_have_the_shortest_length_that_holds_them(tagger: Tagger) -> None:
     }
 
 
-def test_known_names_and_frames_are_where_they_belong(tagger: Tagger) -> None:
-    (item,) = tagger.prepare("love Paris").items
+def test_features_of_known_names_are_at_their_pieces(tagger: Tagger) -> None:
+    (item,) = tagger.preprocess("love Paris").items
     assert [VOCABULARY[row] for row in item["pieces"][:5]] == ["[CLS]", "love", "paris", "[SEP]", "[PAD]"]
     assert np.flatnonzero(item["gazetteers"].any(axis=1)).tolist() == [2]
     assert np.flatnonzero(item["shapes"]).tolist() == [1, 2]
 
 
-def test_a_long_sentence_is_seen_through_overlapping_windows(tagger: Tagger) -> None:
+def test_a_long_sentence_is_covered_by_overlapping_windows(tagger: Tagger) -> None:
     text = "love " * 200 + "New York " + "love " * 200
-    prepared = tagger.prepare(text)
-    assert len(prepared.windows) > 6
-    (sentence,) = tagger.read(prepared, run(prepared, places))
+    preprocessed = tagger.preprocess(text)
+    assert len(preprocessed.windows) > 6
+    (sentence,) = tagger.postprocess(preprocessed, infer(preprocessed, label_of))
     assert [entity.text for entity in sentence.entities] == ["New York"]
     assert len(sentence.tokens) == 402
 
 
-def test_a_word_is_decided_where_most_of_its_surroundings_show(tagger: Tagger) -> None:
-    prepared = tagger.prepare(" ".join(f"w{index}" for index in range(70)))
-    first, second = prepared.windows
-    outputs = [{"scores": np.zeros((64, len(LABELS)), np.float32)} for _ in prepared.windows]
+def test_a_word_is_scored_in_the_window_with_most_of_its_context(tagger: Tagger) -> None:
+    preprocessed = tagger.preprocess(" ".join(f"w{index}" for index in range(70)))
+    first, second = preprocessed.windows
+    outputs = [{"scores": np.zeros((64, len(LABELS)), np.float32)} for _ in preprocessed.windows]
     outputs[0]["scores"][:, LABELS.index("B-LOC")] = 1
     outputs[1]["scores"][:, LABELS.index("B-ORG")] = 1
-    given_tags = tags(tagger.read(prepared, outputs))
-    middle = (int(first.words[-1]) + int(second.words[0])) // 2
-    assert given_tags[middle - 2] == "B-LOC"
-    assert given_tags[middle + 3] == "B-ORG"
+    tags = tags_of(tagger.postprocess(preprocessed, outputs))
+    center = (int(first.words[-1]) + int(second.words[0])) // 2
+    assert tags[center - 2] == "B-LOC"
+    assert tags[center + 3] == "B-ORG"
 
 
 def test_blank_text_has_no_items(tagger: Tagger) -> None:
-    assert tagger.prepare(" \n ").items == []
-    assert read(tagger, "") == []
+    assert tagger.preprocess(" \n ").items == []
+    assert tag(tagger, "") == []
 
 
-def test_windows_too_short_to_overlap_are_refused(tagger: Tagger) -> None:
+def test_windows_too_short_to_overlap_are_rejected(tagger: Tagger) -> None:
     with pytest.raises(ValueError, match="64 pieces"):
         Tagger(LABELS, (16,), tagger.wordpieces, tagger.gazetteers)
 
 
 @given(ANY_TEXT)
 @settings(max_examples=1_000, deadline=None)
-def test_whatever_the_text_offsets_slice_it_and_tags_are_legal(tagger: Tagger, text: str) -> None:
-    sentences = read(tagger, text)
+def test_for_any_text_offsets_are_exact_and_tags_are_valid(tagger: Tagger, text: str) -> None:
+    sentences = tag(tagger, text)
     assert all(text[t.start : t.end] == t.text for s in sentences for t in s.tokens)
     assert all(text[e.start : e.end] == e.text for s in sentences for e in s.entities)
     for sentence in sentences:

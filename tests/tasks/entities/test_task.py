@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from helpers.threads import note_threads
-from helpers.tiny_ner import VOCABULARY, PlaceNetwork, add_places
+from helpers.tiny_ner import VOCABULARY, PlaceModel, add_places
 from trigger_api.errors import TooLarge, UnknownModel
 from trigger_api.inference import Engine
 from trigger_api.model_card import ModelCard
@@ -18,7 +18,7 @@ from trigger_api.tasks.entities import task as task
 from trigger_api.tasks.entities.tagger import VOCABULARY_FILE
 from trigger_api.tasks.entities.task import Entities, EntitiesResult
 
-OTHER_VOCABULARY = (*VOCABULARY[:-5], *VOCABULARY[-4:], VOCABULARY[-5])  # the special pieces keep their rows
+OTHER_VOCABULARY = (*VOCABULARY[:-5], *VOCABULARY[-4:], VOCABULARY[-5])  # special pieces keep their rows
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ async def engine() -> AsyncIterator[Engine]:
 @pytest.fixture
 def entities(tmp_path: Path, engine: Engine) -> Entities:
     add_places(tmp_path / "tiny")
-    return serve(engine, registry_of(tmp_path, engine, lambda path, card: PlaceNetwork()))
+    return serve(engine, registry_of(tmp_path, engine, lambda path, card: PlaceModel()))
 
 
 def registry_of(root: Path, engine: Engine, load: Loader) -> Registry:
@@ -44,32 +44,32 @@ def serve(engine: Engine, registry: Registry) -> Entities:
     return Entities(Context(engine, registry, max_text_characters=2_000))
 
 
-def found(result: EntitiesResult) -> list[list[str]]:
+def entities_in(result: EntitiesResult) -> list[list[str]]:
     return [[entity.text for sentence in text for entity in sentence.entities] for text in result.texts]
 
 
-async def test_every_text_is_read_by_itself(entities: Entities) -> None:
+async def test_every_text_is_tagged_independently(entities: Entities) -> None:
     result = await entities.predict(["I love Paris. I love Rome.", "", "Rome"])
-    assert found(result) == [["Paris", "Rome"], [], ["Rome"]]
+    assert entities_in(result) == [["Paris", "Rome"], [], ["Rome"]]
     assert (result.model, result.version) == ("tiny", "3")
 
 
 async def test_items_of_different_lengths_are_answered_in_order(entities: Entities) -> None:
     texts = ["Paris", "love " * 40 + "Rome", "Rome", "love " * 90 + "Paris"]
-    assert found(await entities.predict(texts)) == [["Paris"], ["Rome"], ["Rome"], ["Paris"]]
+    assert entities_in(await entities.predict(texts)) == [["Paris"], ["Rome"], ["Rome"], ["Paris"]]
 
 
-async def test_many_callers_are_answered_at_once(entities: Entities) -> None:
+async def test_concurrent_requests_get_their_own_answers(entities: Entities) -> None:
     results = await asyncio.gather(*(entities.predict([f"I love {place}"]) for place in ["Paris", "Rome"] * 8))
-    assert [found(result) for result in results] == [[["Paris"]], [["Rome"]]] * 8
+    assert [entities_in(result) for result in results] == [[["Paris"]], [["Rome"]]] * 8
 
 
-async def test_texts_too_long_together_are_refused(entities: Entities) -> None:
+async def test_texts_too_long_together_are_rejected(entities: Entities) -> None:
     with pytest.raises(TooLarge, match="2000 characters"):
         await entities.predict(["x" * 1_500, "x" * 501])
 
 
-async def test_an_unknown_model_is_refused(entities: Entities) -> None:
+async def test_an_unknown_model_is_rejected(entities: Entities) -> None:
     with pytest.raises(UnknownModel, match="tiny"):
         await entities.predict(["Paris"], model="huge")
 
@@ -80,19 +80,19 @@ async def test_an_old_version_keeps_its_vocabulary_while_a_new_one_is_loaded(tmp
     add_places(new, OTHER_VOCABULARY)
     entered, go_on = threading.Event(), threading.Event()
 
-    def load(path: Path, card: ModelCard) -> PlaceNetwork:
+    def load(path: Path, card: ModelCard) -> PlaceModel:
         if path == old:
-            return PlaceNetwork()
+            return PlaceModel()
         entered.set()
         assert go_on.wait(10)
-        return PlaceNetwork(OTHER_VOCABULARY)
+        return PlaceModel(OTHER_VOCABULARY)
 
     registry = registry_of(old, engine, load)
     entities = serve(engine, registry)
     swap = asyncio.create_task(asyncio.to_thread(registry.sync, discover(new)))
     try:
         assert await asyncio.to_thread(entered.wait, 10)
-        assert found(await entities.predict(["I love Paris"])) == [["Paris"]]
+        assert entities_in(await entities.predict(["I love Paris"])) == [["Paris"]]
         with registry.acquire(Entities.name, "tiny", "3") as pinned:
             before = pinned.assets
             go_on.set()
@@ -100,7 +100,7 @@ async def test_an_old_version_keeps_its_vocabulary_while_a_new_one_is_loaded(tmp
             assert pinned.assets is before
     finally:
         go_on.set()
-    assert found(await entities.predict(["I love Paris"])) == [["Paris"]]
+    assert entities_in(await entities.predict(["I love Paris"])) == [["Paris"]]
     with registry.acquire(Entities.name, "tiny", "3") as fresh:
         assert fresh.assets is not before
 
@@ -108,13 +108,13 @@ async def test_an_old_version_keeps_its_vocabulary_while_a_new_one_is_loaded(tmp
 async def test_a_version_without_its_vocabulary_does_not_serve(tmp_path: Path, engine: Engine) -> None:
     add_places(tmp_path / "tiny")
     (tmp_path / "tiny" / VOCABULARY_FILE).unlink()
-    registry = registry_of(tmp_path, engine, lambda path, card: PlaceNetwork())
+    registry = registry_of(tmp_path, engine, lambda path, card: PlaceModel())
     (entry,) = registry.versions
     assert entry.state is State.FAILED
     assert str(tmp_path) not in entry.reason
 
 
-async def test_a_tagger_reads_in_the_bounded_pool(entities: Entities, monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = note_threads(monkeypatch, task, "_read")
+async def test_outputs_are_postprocessed_in_the_pool(entities: Entities, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = note_threads(monkeypatch, task, "_postprocess")
     await entities.predict(["I love Paris"])
     assert threads == ["preprocess"]

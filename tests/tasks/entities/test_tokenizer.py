@@ -10,15 +10,15 @@ def words(text: str) -> list[list[str]]:
     return [[token.text for token in tokens] for tokens in sentences(text)]
 
 
-def test_marks_stand_alone_and_initials_stay_whole() -> None:
+def test_punctuation_is_separate_and_initials_stay_whole() -> None:
     assert words("He left the U.S. Army, today.") == [["He", "left", "the", "U.S.", "Army", ",", "today", "."]]
 
 
-def test_sentences_end_where_they_end() -> None:
+def test_abbreviations_do_not_end_a_sentence() -> None:
     assert words("Mr. Smith won. Who lost?") == [["Mr", ".", "Smith", "won", "."], ["Who", "lost", "?"]]
 
 
-def test_a_name_ends_before_its_possessive() -> None:
+def test_possessives_and_contractions_are_split_off() -> None:
     assert words("O’Brien’s and McDonald's") == [["O’Brien", "’s", "and", "McDonald", "'s"]]
     assert words("they can't") == [["they", "ca", "n't"]]
 
@@ -31,7 +31,7 @@ def test_blank_text_has_no_sentence() -> None:
     assert words("") == words(" \n\t\u3000 ") == []
 
 
-def test_lone_surrogates_stand_for_themselves() -> None:
+def test_lone_surrogates_are_kept() -> None:
     assert words("a \ud83d b") == [["a", "\ud83d", "b"]]
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trigger_api.tasks.entities.casing import shape
+from trigger_api.tasks.entities.casing import word_shape
 from trigger_api.tasks.entities.wordpiece import SPECIALS, Wordpieces
 
 VOCABULARY = (*SPECIALS, "i", "love", "paris", "mc", "##don", "##ald", "u", "s", ".", "##s")
@@ -20,25 +20,25 @@ def test_words_become_pieces_with_their_casing(wordpieces: Wordpieces) -> None:
     pieces = wordpieces.split(["I", "love", "McDonald"])
     assert [VOCABULARY[row] for row in pieces.rows] == ["i", "love", "mc", "##don", "##ald"]
     assert pieces.words.tolist() == [0, 1, 2, 2, 2]
-    assert pieces.shapes[2:].tolist() == [shape("McDonald", piece) for piece in ("Mc", "Don", "ald")]
+    assert pieces.shapes[2:].tolist() == [word_shape("McDonald", piece) for piece in ("Mc", "Don", "ald")]
 
 
-def test_a_word_of_marks_has_a_piece_a_mark(wordpieces: Wordpieces) -> None:
+def test_each_punctuation_mark_is_a_piece(wordpieces: Wordpieces) -> None:
     assert [VOCABULARY[row] for row in wordpieces.split(["U.S."]).rows] == ["u", ".", "s", "."]
 
 
 @pytest.mark.parametrize("word", ["\u200b", "\x00", "\ud800", "", "zebra", "́"])
-def test_what_has_no_piece_is_unknown(wordpieces: Wordpieces, word: str) -> None:
+def test_words_without_pieces_are_unknown(wordpieces: Wordpieces, word: str) -> None:
     assert [VOCABULARY[row] for row in wordpieces.split([word]).rows] == ["[UNK]"]
 
 
-def test_an_endless_word_is_cut(wordpieces: Wordpieces) -> None:
+def test_an_endless_word_is_cut_off(wordpieces: Wordpieces) -> None:
     pieces = wordpieces.split(["." * 100_000, "Paris"])
     assert len(pieces.rows) < 32
     assert VOCABULARY[pieces.rows[-1]] == "paris"
 
 
-def test_no_words_no_pieces(wordpieces: Wordpieces) -> None:
+def test_no_words_have_no_pieces(wordpieces: Wordpieces) -> None:
     assert len(wordpieces.split([]).rows) == 0
 
 

@@ -11,7 +11,7 @@ from trigger_api.datasets.conll import Sample
 from trigger_api.evaluation.entities.scores import evaluate_entities
 from trigger_api.model_card import WEIGHTS_FILE, read_card
 from trigger_api.tasks.entities.bio import LABELS
-from trigger_api.tasks.entities.casing import SHAPES, shape
+from trigger_api.tasks.entities.casing import WORD_SHAPES, word_shape
 from trigger_api.tasks.entities.gazetteers import FEATURES, Gazetteers
 from trigger_api.tasks.entities.wordpiece import SPECIALS, Wordpieces
 from trigger_api.training.entities import recipe
@@ -109,7 +109,7 @@ def test_disturbing_nothing_changes_nothing() -> None:
 def test_disturbance_puts_in_small_letters_hides_and_tells_the_corpus() -> None:
     made = Disturbance(lower=1, upper=0, listless=1, styled=1, hidden=1)(example(part=3), np.random.default_rng(0))
     assert [VOCABULARY[row] for row in made.inputs["pieces"]] == ["[CLS]", *["[UNK]"] * 3, "[SEP]"]
-    assert made.inputs["shapes"].tolist() == [SHAPES + 3, *[shape("a", "a")] * 3, 0]
+    assert made.inputs["shapes"].tolist() == [WORD_SHAPES + 3, *[word_shape("a", "a")] * 3, 0]
     assert not made.inputs["gazetteers"].any()
 
 

@@ -146,7 +146,7 @@ def tag(samples: Sequence[Sample], tagger: Tagger, score: Scorer, *, isolated: b
     outputs = iter(score([window.item for each in windows for window in each]))
     answers: list[list[str]] = []
     for text, each in zip(texts, windows, strict=True):
-        decided = tagger.decide([sample.words for sample in text], [(window, next(outputs)) for window in each])
+        decided = tagger.decode([sample.words for sample in text], [(window, next(outputs)) for window in each])
         answers += [[label for label, _ in tags] for tags in decided]
     return answers
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def aligned(rows: Iterable[tuple[str, str]]) -> tuple[str, str]:
+def format_columns(rows: Iterable[tuple[str, str]]) -> tuple[str, str]:
     """Lay (word, tag) pairs out in columns, each as wide as its longer cell and one space more.
 
     >>> aligned([("I", "O"), ("love", "O"), ("Paris", "B-LOC")])

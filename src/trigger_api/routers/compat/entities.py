@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from trigger_api.routers.answers import text_answer
 from trigger_api.routers.compat.body import json_body, read_json
-from trigger_api.routers.compat.columns import aligned
+from trigger_api.routers.compat.columns import format_columns
 from trigger_api.routers.deps import Served
 from trigger_api.routers.entities import answer_size
 from trigger_api.schemas import AlignedAnswer, EntitiesRequest
@@ -29,5 +29,5 @@ async def tag(request: Request, service: Served) -> AlignedAnswer:
 
 def _answer(result: EntitiesResult) -> AlignedAnswer:
     read = text_answer(result.texts[0])
-    words, tags = aligned((token.text, token.tag) for token in read.tokens)
+    words, tags = format_columns((token.text, token.tag) for token in read.tokens)
     return AlignedAnswer(input=words, output=tags, entities=read.entities)

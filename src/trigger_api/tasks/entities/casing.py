@@ -1,8 +1,7 @@
-"""How words are written (capitals, digits, marks): the network's vocabulary is lower-cased, so it is told apart."""
+"""Word-shape features: how words are written. The network's vocabulary is in lower case and does not show it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 
 class Casing(IntEnum):
-    """How a word or a piece of one is written; 0 is kept for padding."""
+    """How a word or a piece of one is written; 0 is reserved for padding."""
 
     LOWER = 1
     UPPER = 2
@@ -21,12 +20,14 @@ class Casing(IntEnum):
     OTHER = 7
 
 
-KINDS = len(Casing) + 1
-SHAPES = KINDS * KINDS
+CASINGS = len(Casing) + 1
+WORD_SHAPES = CASINGS * CASINGS
+_TO_UPPER = (Casing.LOWER, Casing.TITLE, Casing.MIXED)
+_TO_LOWER = (Casing.UPPER, Casing.TITLE, Casing.INITIAL, Casing.MIXED)
 
 
 def casing(text: str) -> Casing:
-    """Tell how ``text`` is written; scripts without capitals are OTHER."""
+    """How ``text`` is written; scripts without capitals are OTHER."""
     if text.islower():
         return Casing.LOWER
     if text.isupper():
@@ -38,22 +39,14 @@ def casing(text: str) -> Casing:
     return Casing.DIGITS if any(letter.isdigit() for letter in text) else Casing.OTHER
 
 
-def shape(word: str, piece: str) -> int:
-    """One number below ``SHAPES`` for the casing of a word and of one piece of it."""
-    return KINDS * casing(word) + casing(piece)
+def word_shape(word: str, piece: str) -> int:
+    """One number below ``WORD_SHAPES`` for the casing of a word and of one piece of it."""
+    return CASINGS * casing(word) + casing(piece)
 
 
-def recased(upper: bool) -> NDArray[np.int32]:
-    """The table that turns a text's shapes into those of the same text in capitals, or in small letters."""
-    kinds = _capitals() if upper else _small_letters()
-    return np.asarray([KINDS * kinds[index // KINDS] + kinds[index % KINDS] for index in range(SHAPES)], np.int32)
-
-
-def _small_letters() -> Sequence[int]:
-    letters = (Casing.UPPER, Casing.TITLE, Casing.INITIAL, Casing.MIXED)
-    return [Casing.LOWER if kind in letters else kind for kind in range(KINDS)]
-
-
-def _capitals() -> Sequence[int]:
-    letters = (Casing.LOWER, Casing.TITLE, Casing.MIXED)
-    return [Casing.UPPER if kind in letters else kind for kind in range(KINDS)]
+def recased_shapes(upper: bool) -> NDArray[np.int32]:
+    """A lookup table from the shapes of a text to those of the same text in upper case, or in lower case."""
+    changed, to = (_TO_UPPER, Casing.UPPER) if upper else (_TO_LOWER, Casing.LOWER)
+    casings = [to if number in changed else number for number in range(CASINGS)]
+    shapes = [CASINGS * casings[shape // CASINGS] + casings[shape % CASINGS] for shape in range(WORD_SHAPES)]
+    return np.asarray(shapes, np.int32)

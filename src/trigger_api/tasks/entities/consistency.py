@@ -1,63 +1,81 @@
-"""One name, one kind: where a text repeats a name, its places lean on one another."""
+"""Label consistency: where a text repeats a name, its occurrences influence each other's labels."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.tasks.entities.bio import OUTSIDE, Floats, best_legal, spans
+from trigger_api.tasks.entities.bio import OUTSIDE, Floats, spans, viterbi_decode
 
 Words = tuple[str, ...]
 Rows = NDArray[np.intp]
 
-# What another place of a name counts beside its own surroundings; from 0.2 to 1 it makes little difference on dev.
-_OTHERS = 0.3
+# How much the other occurrences of a name count; from 0.2 to 1 it makes little difference on dev.
+_WEIGHT = 0.3
 
 
-def agreed(sentences: Sequence[Sequence[str]], beliefs: Floats, labels: Sequence[str]) -> Floats:
-    """Add to the beliefs (words, labels) in each place of a name a share of those in its other places."""
-    leaning = beliefs.copy()
-    for rows in _places(sentences, beliefs, labels):
-        own = beliefs[rows]
-        leaning[rows] = own + _OTHERS * (own.sum(axis=0) - own)
-    return leaning
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    """A sentence's first row, its words, and the tags that it has by itself."""
+
+    first: int
+    words: Words
+    tags: list[str]
 
 
-def _places(sentences: Sequence[Sequence[str]], beliefs: Floats, labels: Sequence[str]) -> Iterator[Rows]:
-    """The rows (places, words) of every name that a first reading finds and the text repeats."""
-    read = list(_read(sentences, beliefs, labels))
-    places: defaultdict[Words, list[int]] = defaultdict(list)
-    for first, words, tags in read:
-        for span in spans(tags):
-            places[words[span.first : span.last]].append(first + span.first)
-    sizes = sorted({len(name) for name in places})
-    for first, words, tags in read:
-        for start, run in _unnamed(words, tags, sizes):
-            if run in places:
-                places[run].append(first + start)
-    repeated = {name: starts for name, starts in places.items() if len(starts) > 1}
-    yield from (np.asarray(starts)[:, None] + np.arange(len(name)) for name, starts in repeated.items())
+def make_consistent(sentences: Sequence[Sequence[str]], log_probs: Floats, labels: Sequence[str]) -> Floats:
+    """Add to each occurrence of a repeated name a share of the log-probabilities of the others.
+
+    Args:
+        sentences: the words of each sentence of a text.
+        log_probs: of all its words, ``(words, labels)``.
+        labels: BIO tags.
+
+    Returns:
+        Unnormalised log-probabilities of the same shape.
+    """
+    adjusted = log_probs.copy()
+    for rows in _repeated_names(_tag(sentences, log_probs, labels)):
+        own = log_probs[rows]
+        adjusted[rows] = own + _WEIGHT * (own.sum(axis=0) - own)
+    return adjusted
 
 
-def _read(
-    sentences: Sequence[Sequence[str]], beliefs: Floats, labels: Sequence[str]
-) -> Iterator[tuple[int, Words, list[str]]]:
-    """Each sentence's first row, its words and the tags that it has by itself."""
+def _tag(sentences: Sequence[Sequence[str]], log_probs: Floats, labels: Sequence[str]) -> list[_Sentence]:
     firsts = list(accumulate(map(len, sentences), initial=0))
-    parts = np.split(beliefs, firsts[1:-1])
-    for first, words, part in zip(firsts, sentences, parts, strict=False):
-        yield first, tuple(words), [labels[label] for label in best_legal(part, labels)]
+    parts = np.split(log_probs, firsts[1:-1])
+    return [
+        _Sentence(first, tuple(words), [labels[label] for label in viterbi_decode(part, labels)])
+        for first, words, part in zip(firsts, sentences, parts, strict=False)
+    ]
 
 
-def _unnamed(words: Words, tags: Sequence[str], sizes: Sequence[int]) -> Iterator[tuple[int, Words]]:
-    """Every run of words of one of these sizes of which none is in a name, and where it begins."""
-    for start in range(len(words)):
+def _repeated_names(sentences: Sequence[_Sentence]) -> Iterator[Rows]:
+    """The rows (occurrences, words) of every name that was found once and that the text repeats."""
+    starts: defaultdict[Words, list[int]] = defaultdict(list)
+    for each in sentences:
+        for span in spans(each.tags):
+            starts[each.words[span.first : span.last]].append(each.first + span.first)
+    sizes = sorted({len(name) for name in starts})
+    for each in sentences:
+        for start, words in _untagged_runs(each, sizes):
+            if words in starts:
+                starts[words].append(each.first + start)
+    for name, found in starts.items():
+        if len(found) > 1:
+            yield np.asarray(found)[:, None] + np.arange(len(name))
+
+
+def _untagged_runs(sentence: _Sentence, sizes: Sequence[int]) -> Iterator[tuple[int, Words]]:
+    """Every run of words outside entities that has one of these sizes, with its start."""
+    for start in range(len(sentence.words)):
         for size in sizes:
-            run = tags[start : start + size]
+            run = sentence.tags[start : start + size]
             if len(run) < size or any(tag != OUTSIDE for tag in run):
                 break
-            yield start, words[start : start + size]
+            yield start, sentence.words[start : start + size]

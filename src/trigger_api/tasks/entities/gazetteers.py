@@ -1,7 +1,7 @@
-"""Lists of known names, and which words of a sentence they name.
+"""Gazetteers: lists of known names, and which words of a sentence they match.
 
-The shipped file is a text compressed by xz: ``kinds<TAB>name`` a line, the kinds as letters (see ``KINDS``), the name
-in small letters with one space between its parts.
+The file is text compressed by xz: ``kinds<TAB>name`` on each line, the kinds as letters (see ``KINDS``), the name in
+lower case with single spaces between its tokens.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ KINDS: dict[str, str] = {
     "y": "country",
 }
 FEATURES = 2 * len(KINDS)
-_LONGEST_NAME = 5
-_PART = re.compile(r"\w+")
+_MAX_TOKENS = 5
+_TOKEN = re.compile(r"\w+")
 
 
-def parts(text: str) -> list[str]:
-    """What of a text counts when names are compared: its letters and digits, in small letters."""
-    return _PART.findall(text.casefold())
+def normalise_tokens(text: str) -> list[str]:
+    """The tokens by which names are compared: letters and digits, in lower case."""
+    return _TOKEN.findall(text.casefold())
 
 
 class Gazetteers:
-    """Known names with the kinds of thing they name."""
+    """Known names and their kinds."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         order = {kind: index for index, kind in enumerate(KINDS)}
@@ -44,7 +44,7 @@ class Gazetteers:
 
     @classmethod
     def load(cls, path: Path) -> Gazetteers:
-        """Read the shipped file.
+        """Read a gazetteers file.
 
         Raises:
             OSError: the file cannot be read.
@@ -54,23 +54,23 @@ class Gazetteers:
             return cls({name: kinds for kinds, name in (line.rstrip("\n").split("\t") for line in file)})
 
     def match(self, words: Sequence[str]) -> NDArray[np.float32]:
-        """Mark where known names begin (first half of the columns) and go on (second half): (words, FEATURES).
+        """Features of shape ``(words, FEATURES)``: where known names begin (first half of the columns) and continue.
 
-        Marks such as hyphens and stops don't count, so that "St. Louis" is found however it was split.
+        Punctuation is ignored, so that "St. Louis" is found however it was split into words.
         """
-        marks = np.zeros((len(words), FEATURES), np.float32)
-        atoms = [(atom, index) for index, word in enumerate(words) for atom in parts(word)]
-        for start in range(len(atoms)):
-            for stop in range(start + 1, min(start + _LONGEST_NAME, len(atoms)) + 1):
-                kinds = self._kinds.get(" ".join(atom for atom, _ in atoms[start:stop]), ())
-                first, last = atoms[start][1], atoms[stop - 1][1]
+        features = np.zeros((len(words), FEATURES), np.float32)
+        tokens = [(token, index) for index, word in enumerate(words) for token in normalise_tokens(word)]
+        for start in range(len(tokens)):
+            for stop in range(start + 1, min(start + _MAX_TOKENS, len(tokens)) + 1):
+                kinds = self._kinds.get(" ".join(token for token, _ in tokens[start:stop]), ())
+                first, last = tokens[start][1], tokens[stop - 1][1]
                 for kind in kinds:
-                    marks[first, kind] = 1
-                    marks[first + 1 : last + 1, len(KINDS) + kind] = 1
-        return marks
+                    features[first, kind] = 1
+                    features[first + 1 : last + 1, len(KINDS) + kind] = 1
+        return features
 
 
 def write_gazetteers(path: Path, names: Mapping[str, str]) -> None:
-    """Write names with their kinds in the shipped form, sorted, so that equal lists make equal files."""
+    """Write names and their kinds to a gazetteers file, sorted, so that equal lists make equal files."""
     with lzma.open(path, "wt", encoding="utf-8", preset=9 | lzma.PRESET_EXTREME, newline="\n") as file:
         file.writelines(f"{kinds}\t{name}\n" for name, kinds in sorted(names.items()))

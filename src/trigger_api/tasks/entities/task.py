@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from trigger_api.model_card import ModelCard
 from trigger_api.registry import Model
 from trigger_api.scheduler import Tensors
 from trigger_api.tasks.base import Task
-from trigger_api.tasks.entities.tagger import Prepared, Sentence, Tagger
+from trigger_api.tasks.entities.tagger import Preprocessed, Sentence, Tagger
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,11 @@ class Entities(Task):
     async def predict(
         self, texts: Sequence[str], *, model: str | None = None, version: str | None = None
     ) -> EntitiesResult:
-        """Read texts, any Unicode, blank ones too.
+        """Tag texts: any Unicode, blank ones too.
 
         Args:
-            texts: each is read by itself.
-            model: a model's name; the default one if not given.
+            texts: each is tagged independently.
+            model: the name of a model; the default one if not given.
             version: a number or a label; see ``Registry.find``.
 
         Raises:
@@ -57,30 +56,29 @@ class Entities(Task):
             raise TooLarge(f"the text is longer than {self._context.max_text_characters} characters")
         async with self._acquire(model, version) as (served, deadline):
             tagger: Tagger = served.assets
-            prepared = await self._engine.preprocess(_prepare, tagger, texts)
-            answers = await self._infer([item for each in prepared for item in each.items], served, deadline)
-            read = await self._engine.preprocess(_read, tagger, prepared, answers)
-            return EntitiesResult(read, served.card.name, served.card.version)
+            preprocessed = await self._engine.preprocess(_preprocess, tagger, texts)
+            outputs = await self._infer([item for each in preprocessed for item in each.items], served, deadline)
+            tagged = await self._engine.preprocess(_postprocess, tagger, preprocessed, outputs)
+            return EntitiesResult(tagged, served.card.name, served.card.version)
 
     async def _infer(self, items: Sequence[Tensors], served: Model, deadline: float) -> list[Tensors]:
-        """Answer the items in their order, those of one length in one queue."""
-        places: defaultdict[int, list[int]] = defaultdict(list)
-        for place, item in enumerate(items):
-            places[len(item["pieces"])].append(place)
-        queues = [
-            self._engine.infer(served.queues[length], [items[place] for place in members], deadline)
-            for length, members in places.items()
-        ]
-        answers: dict[int, Tensors] = {}
-        for members, found in zip(places.values(), await asyncio.gather(*queues), strict=True):
-            answers.update(zip(members, found, strict=True))
-        return [answers[place] for place in range(len(items))]
+        """Infer items of all lengths, each length in its own queue; the outputs in the order of the items."""
+        by_length: defaultdict[int, list[int]] = defaultdict(list)
+        for index, item in enumerate(items):
+            by_length[len(item["pieces"])].append(index)
+        work = [(served.queues[length], [items[index] for index in group]) for length, group in by_length.items()]
+        outputs: dict[int, Tensors] = {}
+        for group, found in zip(by_length.values(), await self._engine.infer_all(work, deadline), strict=True):
+            outputs.update(zip(group, found, strict=True))
+        return [outputs[index] for index in range(len(items))]
 
 
-def _prepare(tagger: Tagger, texts: Sequence[str]) -> list[Prepared]:
-    return [tagger.prepare(text) for text in texts]
+def _preprocess(tagger: Tagger, texts: Sequence[str]) -> list[Preprocessed]:
+    return [tagger.preprocess(text) for text in texts]
 
 
-def _read(tagger: Tagger, prepared: Sequence[Prepared], answers: Sequence[Tensors]) -> tuple[tuple[Sentence, ...], ...]:
-    rest = iter(answers)
-    return tuple(tuple(tagger.read(each, [next(rest) for _ in each.windows])) for each in prepared)
+def _postprocess(
+    tagger: Tagger, preprocessed: Sequence[Preprocessed], outputs: Sequence[Tensors]
+) -> tuple[tuple[Sentence, ...], ...]:
+    rest = iter(outputs)
+    return tuple(tuple(tagger.postprocess(each, [next(rest) for _ in each.windows])) for each in preprocessed)

@@ -1,4 +1,4 @@
-"""Text into sentences and words, each with its exact place in the text.
+"""Splits text into sentences and words, each with its exact position in the text.
 
 Words follow Unicode's own rules (UAX #29, by ICU, with its dictionaries for scripts without spaces); sentences follow
 Wikimedia's rules, which know abbreviations. Offsets count code points, as Python's slices do.
@@ -23,7 +23,7 @@ _INITIALS = re.compile(r"[^\W\d_](?:\.[^\W\d_])+")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word or mark: ``text`` is the slice of the whole text from ``start`` to ``end`` (code points)."""
+    """A word or punctuation mark: ``text`` is the slice of the whole text from ``start`` to ``end`` (code points)."""
 
     text: str
     start: int
@@ -31,9 +31,9 @@ class Token:
 
 
 def sentences(text: str) -> list[list[Token]]:
-    """Split any text into sentences of tokens; white space belongs to none, and blank text has no sentence.
+    """Split any text into sentences of tokens; white space belongs to none, and blank text has no sentences.
 
-    Lone surrogates, which no tokeniser takes, stand for themselves in the tokens.
+    Lone surrogates, which no tokeniser accepts, are kept in the tokens.
     """
     safe = _SURROGATES.sub("\ufffd", text)
     ends = _sentence_ends(safe)
@@ -47,12 +47,12 @@ def sentences(text: str) -> list[list[Token]]:
 
 
 def _sentence_ends(text: str) -> list[int]:
-    ends = [int(piece["end_index"]) for piece in sentencex.get_sentence_boundaries(_LANGUAGE, text)]
+    ends = [int(each["end_index"]) for each in sentencex.get_sentence_boundaries(_LANGUAGE, text)]
     return [*ends, len(text) + 1]
 
 
 def _words(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the (start, end) of every word and mark, clitics apart and initials whole."""
+    """Yield the (start, end) of every word and punctuation mark; clitics are split off, initials stay whole."""
     start = 0
     held: tuple[int, int] | None = None
     for segment in WordBreaker(text, _LANGUAGE):
@@ -62,8 +62,8 @@ def _words(text: str) -> Iterator[tuple[int, int]]:
         elif not segment.isspace():
             if held:
                 yield held
-            *apart, held = _split_clitic(text, start, end)
-            yield from apart
+            *complete, held = _split_clitic(text, start, end)
+            yield from complete
         start = end
     if held:
         yield held

@@ -1,4 +1,4 @@
-"""Words into the pieces of the network's vocabulary (WordPiece), with the casing of each piece."""
+"""Splits words into pieces of the network's vocabulary (WordPiece), with the shape of each piece."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
-from trigger_api.tasks.entities.casing import shape
+from trigger_api.tasks.entities.casing import word_shape
 
 PADDING, UNKNOWN, BEGIN, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 SPECIALS = (PADDING, UNKNOWN, BEGIN, END)
-# A run of this many pieces says all that a word can say; the rest of an endless one is left out.
-_LONGEST_WORD = 16
+# This many pieces say all that a word can say; the rest of an endless one is dropped.
+_MAX_PIECES = 16
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 Integers = NDArray[np.int32]
@@ -27,7 +27,7 @@ Integers = NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """A sentence in pieces: vocabulary rows, the word each belongs to, and its shape. All are (pieces,).
+    """A sentence in pieces: vocabulary rows, the word each belongs to, and its shape; all of shape ``(pieces,)``.
 
     Every word has at least one piece, and words come in order.
     """
@@ -48,7 +48,7 @@ class Wordpieces:
 
     @classmethod
     def load(cls, path: Path) -> Wordpieces:
-        """Read a vocabulary, one piece a line.
+        """Read a vocabulary, one piece per line.
 
         Raises:
             OSError: the file cannot be read.
@@ -62,9 +62,9 @@ class Wordpieces:
         found: list[list[tuple[int, int]]] = [[] for _ in words]
         for row, word, (start, end) in zip(encoding.ids, encoding.word_ids, encoding.offsets, strict=True):
             if word is not None:
-                found[word].append((row, shape(safe[word], safe[word][start:end])))
+                found[word].append((row, word_shape(safe[word], safe[word][start:end])))
         for word, pieces in enumerate(found):
-            found[word] = pieces[:_LONGEST_WORD] or [(self.row[UNKNOWN], shape(safe[word], safe[word]))]
+            found[word] = pieces[:_MAX_PIECES] or [(self.row[UNKNOWN], word_shape(safe[word], safe[word]))]
         flat = [(row, word, kind) for word, pieces in enumerate(found) for row, kind in pieces]
         rows, owners, shapes = np.asarray(flat, np.int32).reshape(-1, 3).T
         return Pieces(rows, owners, shapes)

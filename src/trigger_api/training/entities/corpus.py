@@ -8,7 +8,7 @@ from pathlib import Path
 from unicodedata import name
 
 from trigger_api.datasets.conll import Sample, read_conll
-from trigger_api.tasks.entities.gazetteers import parts
+from trigger_api.tasks.entities.gazetteers import normalise_tokens
 from trigger_api.tasks.entities.wordpiece import SPECIALS
 
 SILVER = 7
@@ -34,7 +34,7 @@ def read_lists(folder: Path) -> dict[str, str]:
     kinds: defaultdict[str, set[str]] = defaultdict(set)
     for file, kind in _LISTS.items():
         for line in (folder / file).read_text(encoding="utf-8").splitlines():
-            if known := " ".join(parts(line)):
+            if known := " ".join(normalise_tokens(line)):
                 kinds[known].add(kind)
     return {known: "".join(sorted(letters)) for known, letters in kinds.items()}
 

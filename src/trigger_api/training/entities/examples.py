@@ -9,7 +9,7 @@ import numpy as np
 
 from trigger_api.datasets.conll import Sample
 from trigger_api.tasks.entities.bio import LABELS, OUTSIDE
-from trigger_api.tasks.entities.casing import recased
+from trigger_api.tasks.entities.casing import recased_shapes
 from trigger_api.tasks.entities.gazetteers import Gazetteers
 from trigger_api.tasks.entities.wordpiece import BEGIN, END, SPECIALS, UNKNOWN, Wordpieces
 from trigger_api.training.entities.batches import Example
@@ -18,7 +18,7 @@ from trigger_api.training.entities.network import STYLE
 # A word's first piece speaks for it when tags are read; what follows only helps to learn.
 _REST = 0.3
 _UNKNOWN = SPECIALS.index(UNKNOWN)
-_SMALL, _CAPITALS = recased(upper=False), recased(upper=True)
+_SMALL, _CAPITALS = recased_shapes(upper=False), recased_shapes(upper=True)
 
 
 def examples(samples: Iterable[Sample], wordpieces: Wordpieces, gazetteers: Gazetteers, longest: int) -> list[Example]:

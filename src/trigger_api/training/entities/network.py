@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trigger_api.tasks.entities.casing import SHAPES
+from trigger_api.tasks.entities.casing import WORD_SHAPES
 from trigger_api.tasks.entities.gazetteers import FEATURES
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # After the shapes come the habits of the corpora. In training the first row's shape often tells the network whose to
 # follow, for they disagree on what a name is and it need not find a blend of them; in service it is told none.
-STYLE = SHAPES
+STYLE = WORD_SHAPES
 STYLES = 8
 
 
@@ -49,7 +49,7 @@ def build(plan: Plan) -> keras.Model:
         [
             layers.Embedding(plan.vocabulary, plan.width, trainable=False, name="piece_embedding")(pieces),
             layers.Embedding(plan.positions, plan.width, name="position_embedding")(places),
-            layers.Embedding(SHAPES + STYLES, plan.width, embeddings_initializer="zeros", name="shape_embedding")(
+            layers.Embedding(WORD_SHAPES + STYLES, plan.width, embeddings_initializer="zeros", name="shape_embedding")(
                 shapes
             ),
             layers.Dense(plan.width, use_bias=False, kernel_initializer="zeros", name="gazetteer_embedding")(

@@ -13,7 +13,7 @@ from trigger_api.datasets.conll import read_conll
 from trigger_api.evaluation.entities.scores import compare, scorer, tag
 from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, write_card
 from trigger_api.tasks.entities.bio import LABELS
-from trigger_api.tasks.entities.casing import SHAPES
+from trigger_api.tasks.entities.casing import WORD_SHAPES
 from trigger_api.tasks.entities.gazetteers import FEATURES, write_gazetteers
 from trigger_api.tasks.entities.tagger import GAZETTEERS_FILE, SCORES, VOCABULARY_FILE, Tagger
 from trigger_api.training.compressed_save import write_small
@@ -109,7 +109,7 @@ def _card(output: Path, vocabulary: int) -> ModelCard:
         labels=LABELS,
         inputs=(
             TensorSpec(name="pieces", shape=(-1,), dtype="int32", vocab_size=vocabulary),
-            TensorSpec(name="shapes", shape=(-1,), dtype="int32", vocab_size=SHAPES + STYLES),
+            TensorSpec(name="shapes", shape=(-1,), dtype="int32", vocab_size=WORD_SHAPES + STYLES),
             TensorSpec(name="gazetteers", shape=(-1, FEATURES)),
         ),
         outputs=(TensorSpec(name=SCORES, shape=(-1, len(LABELS))),),
