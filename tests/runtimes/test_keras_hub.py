@@ -19,7 +19,7 @@ from trigger_api.repository import discover
 from trigger_api.runtimes import LoadOptions, digest, keras_hub, load
 from trigger_api.service import Service
 from trigger_api.settings import Settings
-from trigger_api.tasks.objects.task import DetectionOptions, Objects, prepare
+from trigger_api.tasks.objects.task import DetectionOptions, Objects, preprocess
 
 SIDE = 128
 
@@ -89,7 +89,7 @@ def test_it_finds_what_kerashub_finds(preset: Path) -> None:
     pixels = skimage.data.astronaut()[:SIDE, :SIDE]
     card = keras_hub.card(preset)
     runner = load(preset, card, LoadOptions()).compile(card.inputs, 1)
-    item = prepare(pixels, card, DetectionOptions(score=0.0, overlap=1.0, height=0.0, width=0.0)).item
+    item = preprocess(pixels, card, DetectionOptions(score=0.0, overlap=1.0, height=0.0, width=0.0)).item
     found = {name: tensor[0] for name, tensor in runner({name: x[None] for name, x in item.items()}).items()}
     ours = np.column_stack([found["boxes"], found["classes"], found["scores"]])
     theirs = seen(preset, pixels)[:20]
