@@ -28,7 +28,7 @@ def page(name: str) -> str:
 @pytest.mark.parametrize("name", ["configuration.md", "command-line.md"])
 def test_generated_parts_are_up_to_date(name: str) -> None:
     updated: Callable[[str], str] = runpy.run_path(str(DOCS / "reference.py"))["updated"]
-    assert page(name) == updated(page(name)), "run `make docs`, and commit what it changes"
+    assert page(name) == updated(page(name)), "run `.venv/bin/python docs/reference.py`, and commit what it changes"
 
 
 def test_generated_parts_are_not_empty() -> None:
