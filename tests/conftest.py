@@ -9,16 +9,16 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from helpers.beep import BeepNetwork, add_model, beeps, encode, trigger_card
+from helpers.beep import BeepModel, add_model, beeps, encode, trigger_card
 from helpers.running import started
 from trigger_api.app import create_app
 from trigger_api.settings import Settings
 
 
 @pytest.fixture
-def network() -> BeepNetwork:
+def network() -> BeepModel:
     """The network behind the application's model."""
-    return BeepNetwork()
+    return BeepModel()
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def settings(models: Path) -> Settings:
 
 
 @pytest.fixture
-def app(settings: Settings, network: BeepNetwork) -> FastAPI:
+def app(settings: Settings, network: BeepModel) -> FastAPI:
     """The application, not yet started."""
     return create_app(settings, loader=lambda path, card: network)
 

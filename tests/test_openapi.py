@@ -14,8 +14,8 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from starlette.testclient import TestClient
 
-from helpers.beep import BeepNetwork
-from helpers.printed_digits import PrintedNetwork, add_digits
+from helpers.beep import BeepModel
+from helpers.printed_digits import PrintedDigitsModel, add_digits
 from trigger_api.app import create_app
 from trigger_api.runtimes import LoadedModel
 from trigger_api.settings import Settings
@@ -24,10 +24,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def operations(settings: Settings, network: BeepNetwork, models: Path) -> Iterator[list[Any]]:
+def operations(settings: Settings, network: BeepModel, models: Path) -> Iterator[list[Any]]:
     """Every operation of the running application."""
     add_digits(models)
-    networks: dict[str, LoadedModel] = {"trigger": network, "embedding": network, "digits": PrintedNetwork()}
+    networks: dict[str, LoadedModel] = {"trigger": network, "embedding": network, "digits": PrintedDigitsModel()}
     app = create_app(settings.model_copy(update={"auth": "open"}), loader=lambda path, card: networks[card.task])
     with TestClient(app) as client:
         while client.get("/health/ready").status_code != 200:

@@ -14,7 +14,7 @@ import uvicorn
 from typer.testing import CliRunner
 
 from helpers import wake_words
-from helpers.beep import BeepNetwork, add_model, beeps, encode, trigger_card
+from helpers.beep import BeepModel, add_model, beeps, encode, trigger_card
 from trigger_api import service
 from trigger_api.cli import main
 from trigger_api.model_card import ModelCard
@@ -29,7 +29,7 @@ def _numpy_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(path: Path, card: ModelCard, *, options: LoadOptions) -> LoadedModel:
         if card.name == "broken":
             raise ValueError("half a file")
-        return BeepNetwork()
+        return BeepModel()
 
     monkeypatch.setattr(service, "load", load)
     monkeypatch.setenv("TRIGGER_API_BUNDLED", "false")

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from helpers.beep import BeepNetwork
+from helpers.beep import BeepModel
 from helpers.free_port import free_port
 from helpers.live_server import Server, answer, running, stop, word
 from helpers.running import serving
@@ -79,7 +79,7 @@ def test_infer_with_tritonclient(address: str) -> None:
 
 
 @pytest.fixture
-async def beep_server(settings: Settings, network: BeepNetwork) -> AsyncIterator[Server]:
+async def beep_server(settings: Settings, network: BeepModel) -> AsyncIterator[Server]:
     """A server whose word is a beep; it lets the example's page in."""
     allowed = settings.model_copy(update={"cors_origins": (PAGE_ORIGIN,), "log_level": "warning"})
     async with running(create_app(allowed, loader=lambda path, card: network)) as server:
@@ -153,7 +153,7 @@ def test_the_browser_page_loads_only_files_beside_it() -> None:
     assert set(re.findall(r'getElementById\("(.*?)"\)', script)) <= page.ids
 
 
-async def test_the_compose_file_of_home_assistant_serves_wyoming(settings: Settings, network: BeepNetwork) -> None:
+async def test_the_compose_file_of_home_assistant_serves_wyoming(settings: Settings, network: BeepModel) -> None:
     pytest.importorskip("wyoming")
     from wyoming.client import AsyncTcpClient
     from wyoming.info import Describe, Info

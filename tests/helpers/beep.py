@@ -81,7 +81,7 @@ def plain_card(name: str = "beep", version: str = "1", **changes: object) -> Mod
     return card.model_copy(update=changes)
 
 
-class BeepNetwork:
+class BeepModel:
     """Both parts of it, and what a plain card needs, in numpy. Counts its calls."""
 
     def __init__(self) -> None:

@@ -41,9 +41,9 @@ class Doubler:
         return {"y": x * 2}
 
 
-def make_queue(runner: Doubler, *, name: str = "model", metrics: Metrics | None = None, **limits: Any) -> BatchQueue:
+def make_queue(doubler: Doubler, *, name: str = "model", metrics: Metrics | None = None, **limits: Any) -> BatchQueue:
     limited = Limits(**{"batch_sizes": (1, 2, 4), **limits})
-    return BatchQueue(name, [SPEC], dict.fromkeys(limited.batch_sizes, runner), limited, metrics or Metrics())
+    return BatchQueue(name, [SPEC], dict.fromkeys(limited.batch_sizes, doubler), limited, metrics or Metrics())
 
 
 def items(values: Sequence[float]) -> list[Tensors]:
@@ -54,12 +54,12 @@ def deadline(seconds: float = FAR) -> float:
     return time.monotonic() + seconds
 
 
-def held(scheduler: Scheduler, queue: BatchQueue, runner: Doubler) -> Future[Tensors]:
+def held(scheduler: Scheduler, queue: BatchQueue, doubler: Doubler) -> Future[Tensors]:
     """Occupy the only worker with one item."""
-    runner.gate.clear()
-    runner.entered.clear()
+    doubler.gate.clear()
+    doubler.entered.clear()
     (first,) = scheduler.submit(queue, items([99]), deadline())
-    assert runner.entered.wait(5)
+    assert doubler.entered.wait(5)
     return first
 
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from helpers.beep import BeepNetwork, beeps
+from helpers.beep import BeepModel, beeps
 from trigger_api.app import create_app
-from trigger_api.server.uvicorn_websocket import QuietSocket
+from trigger_api.server.uvicorn_websocket import QuietWebSocket
 from trigger_api.service import Service
 from trigger_api.settings import Settings
 
@@ -61,7 +61,7 @@ class Server:
 @asynccontextmanager
 async def running(app: FastAPI, **options: Any) -> AsyncIterator[Server]:
     config = uvicorn.Config(
-        app, port=0, log_config=None, ws=QuietSocket, ws_per_message_deflate=False,
+        app, port=0, log_config=None, ws=QuietWebSocket, ws_per_message_deflate=False,
         timeout_graceful_shutdown=5, **{"ws_max_size": 2**18, **options},
     )  # fmt: skip
     server = uvicorn.Server(config)
@@ -75,7 +75,7 @@ async def running(app: FastAPI, **options: Any) -> AsyncIterator[Server]:
         yield ours
     finally:
         server.should_exit = True
-        ours.service.rooms.release()
+        ours.service.rooms.begin_shutdown()
         await serving
 
 
@@ -83,7 +83,7 @@ Make = Callable[..., AbstractAsyncContextManager[Server]]
 
 
 @pytest.fixture
-def serve(settings: Settings, network: BeepNetwork) -> Make:
+def serve(settings: Settings, network: BeepModel) -> Make:
     """Starts a server; keywords are settings."""
 
     def make(**changes: Any) -> AbstractAsyncContextManager[Server]:

@@ -58,7 +58,7 @@ def _soft(digits: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(flat / np.linalg.norm(flat, axis=1, keepdims=True).clip(1e-6), np.float32)
 
 
-class PrintedNetwork:
+class PrintedDigitsModel:
     """Scores a shape by its likeness to each printed digit's. Counts the items of its calls."""
 
     def __init__(self) -> None:

@@ -35,7 +35,7 @@ CARD = ModelCard(
 )
 
 
-class SquareNetwork:
+class SquareDetector:
     """Finds what is red, with a score of 0.75, and keeps to the limits; it keeps what it was given."""
 
     def __init__(self) -> None:

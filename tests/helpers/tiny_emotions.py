@@ -24,7 +24,7 @@ SIDE, WHOLE, FOUND = 48, 64, 4
 FACE = (176, 57, 272, 187)  # left, top, right, bottom of the astronaut's, drawn by hand
 
 
-class MoodNetwork:
+class BrightnessClassifier:
     """The brighter a face, the nearer to the last label; keeps the crops that it was given."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class MoodNetwork:
         return run
 
 
-class RedNetwork:
+class RedDetector:
     """Finds what is red on the whole photo, sure to 0.75, twice and a little moved; it is angry."""
 
     def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:

@@ -50,7 +50,7 @@ class PlaceModel:
         return run
 
 
-def add_places(folder: Path, vocabulary: Sequence[str] = VOCABULARY) -> None:
+def add_tiny_ner(folder: Path, vocabulary: Sequence[str] = VOCABULARY) -> None:
     """Write the model's folder, without weights."""
     folder.mkdir(parents=True)
     write_card(folder, CARD)

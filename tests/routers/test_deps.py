@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from helpers.printed_digits import PrintedNetwork, add_digits, png, write
+from helpers.printed_digits import PrintedDigitsModel, add_digits, png, write
 from helpers.running import started
 from trigger_api.app import create_app
 from trigger_api.settings import Settings
@@ -18,7 +18,7 @@ URL = "/v1/digits"
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     add_digits(tmp_path / "models")
     settings = Settings(models=tmp_path / "models", bundled=False, auth="open")
-    async with started(create_app(settings, loader=lambda path, card: PrintedNetwork())) as http:
+    async with started(create_app(settings, loader=lambda path, card: PrintedDigitsModel())) as http:
         yield http
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from helpers.printed_digits import PrintedNetwork, add_digits, png, write
+from helpers.printed_digits import PrintedDigitsModel, add_digits, png, write
 from helpers.running import serving, started
 from helpers.threads import note_threads
 from trigger_api.app import create_app
@@ -36,7 +36,7 @@ def served(folder: Path) -> Settings:
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with started(create_app(served(tmp_path), loader=lambda path, card: PrintedNetwork())) as http:
+    async with started(create_app(served(tmp_path), loader=lambda path, card: PrintedDigitsModel())) as http:
         yield http
 
 
@@ -63,7 +63,7 @@ async def test_a_picture_is_answered_with_every_digit(client: httpx.AsyncClient)
 
 
 def test_both_clients_read_digits(tmp_path: Path) -> None:
-    app = create_app(served(tmp_path), loader=lambda path, card: PrintedNetwork())
+    app = create_app(served(tmp_path), loader=lambda path, card: PrintedDigitsModel())
     picture = tmp_path / "42.png"
     picture.write_bytes(png(write("42")))
 
@@ -154,7 +154,7 @@ def test_no_broken_picture_breaks_the_service(tmp_path: Path, kind: str) -> None
     buffer = io.BytesIO()
     PIL.Image.fromarray(write("3", size=20, margin=6)).save(buffer, kind)
     whole = buffer.getvalue()
-    with TestClient(create_app(served(tmp_path), loader=lambda path, card: PrintedNetwork())) as client:
+    with TestClient(create_app(served(tmp_path), loader=lambda path, card: PrintedDigitsModel())) as client:
         while client.get("/health/ready").status_code != 200:
             time.sleep(0.002)
 

@@ -19,8 +19,8 @@ from helpers.threads import note_threads
 from helpers.tiny_emotions import (
     FACE,
     LABELS,
-    MoodNetwork,
-    RedNetwork,
+    BrightnessClassifier,
+    RedDetector,
     add_detector,
     add_emotions,
     astronaut,
@@ -41,7 +41,7 @@ from trigger_api.settings import Settings
 
 URL = "/v1/emotions"
 ORIGINAL = ("/predict_api", "/predict_upload_api", "/predict_img_only_api")
-NETWORKS: dict[str, Any] = {"inception-resnet": MoodNetwork(), "mobilenetv2": MoodNetwork(), "yolo3": RedNetwork()}
+NETWORKS: dict[str, Any] = {"inception-resnet": BrightnessClassifier(), "mobilenetv2": BrightnessClassifier(), "yolo3": RedDetector()}
 
 
 def loader(path: Path, card: ModelCard) -> LoadedModel:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from helpers.running import started
-from helpers.tiny_ner import PlaceModel, add_places
+from helpers.tiny_ner import PlaceModel, add_tiny_ner
 from trigger_api.app import create_app
 from trigger_api.client import AsyncClient
 from trigger_api.settings import Settings
@@ -18,7 +18,7 @@ URL = "/v1/entities"
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    add_places(tmp_path / "models" / "tiny")
+    add_tiny_ner(tmp_path / "models" / "tiny")
     settings = Settings(models=tmp_path / "models", bundled=False, max_text_characters=2_000)
     async with started(create_app(settings, loader=lambda path, card: PlaceModel())) as http:
         yield http

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from helpers.beep import BeepNetwork, add_model, trigger_card
+from helpers.beep import BeepModel, add_model, trigger_card
 from helpers.running import started
 from trigger_api.app import create_app
 from trigger_api.model_card import ModelCard
@@ -22,7 +22,7 @@ def app(models: Path, settings: Settings) -> FastAPI:
     def load(path: Path, card: ModelCard) -> LoadedModel:
         if card.version == "2":
             raise ValueError(f"{path} is half a file")
-        return BeepNetwork()
+        return BeepModel()
 
     return create_app(settings, loader=load)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from helpers.running import started
 from helpers.threads import note_threads
-from helpers.tiny_detector import SquareNetwork, add_squares, drawn
+from helpers.tiny_detector import SquareDetector, add_squares, drawn
 from trigger_api import inference
 from trigger_api.app import create_app
 from trigger_api.client import AsyncClient
@@ -36,12 +36,12 @@ SQUARE = {
 
 
 @pytest.fixture
-def network() -> SquareNetwork:
-    return SquareNetwork()
+def network() -> SquareDetector:
+    return SquareDetector()
 
 
 @pytest.fixture
-def app(tmp_path: Path, network: SquareNetwork) -> FastAPI:
+def app(tmp_path: Path, network: SquareDetector) -> FastAPI:
     add_squares(tmp_path / "models" / "squares")
     settings = Settings(models=tmp_path / "models", bundled=False, max_image_pixels=1_000_000)
     return create_app(settings, loader=lambda path, card: network)
@@ -74,7 +74,7 @@ async def test_boxes_are_in_pixels_of_the_photo_as_it_was_sent(client: httpx.Asy
     assert found["box"] == pytest.approx({"x": 500, "y": 0, "width": 500, "height": 300}, abs=20)
 
 
-async def test_every_limit_reaches_the_model(client: httpx.AsyncClient, network: SquareNetwork) -> None:
+async def test_every_limit_reaches_the_model(client: httpx.AsyncClient, network: SquareDetector) -> None:
     form = {"score_th": "0.8", "nms_iou": "0.5", "min_height": "0.1", "min_width": "0.2", "maxResults": "5"}
     answer = (await client.post(URL, files={"image": drawn()}, data=form)).json()
     assert answer["objects"] == []
@@ -129,13 +129,13 @@ class TestTheOriginalService:
         "features", [..., None, [], [None], [{}], [{"score_th": None, "nms_iou": None, "maxResults": None}]]
     )
     async def test_what_is_absent_or_null_has_its_default(
-        self, client: httpx.AsyncClient, network: SquareNetwork, features: object
+        self, client: httpx.AsyncClient, network: SquareDetector, features: object
     ) -> None:
         answer = (await client.post("/", json=asked(drawn(), features=features))).json()
         assert len(answer["responses"][0]["objects"]) == 1
         assert network.limits[-1] == pytest.approx([0.3, 0.4, 0.03, 0.03])
 
-    async def test_the_first_feature_counts(self, client: httpx.AsyncClient, network: SquareNetwork) -> None:
+    async def test_the_first_feature_counts(self, client: httpx.AsyncClient, network: SquareDetector) -> None:
         features = [{"type": "OBJECT_LOCALIZATION", "score_th": 0.9, "min_width": 0.5, "maxResults": 1}, {}]
         answer = (await client.post("/", json=asked(drawn(), features=features))).json()
         assert answer["responses"][0]["objects"] == []
@@ -173,7 +173,7 @@ class TestTheOriginalService:
         assert response.status_code == status
         assert words in response.json()["error"]
 
-    async def test_a_token(self, tmp_path: Path, network: SquareNetwork) -> None:
+    async def test_a_token(self, tmp_path: Path, network: SquareDetector) -> None:
         add_squares(tmp_path / "models" / "squares")
         settings = Settings(models=tmp_path / "models", bundled=False, tokens="secret")
         async with started(create_app(settings, loader=lambda path, card: network)) as http:

@@ -6,11 +6,11 @@ import re
 import httpx
 from fastapi import FastAPI
 
-from helpers.beep import BeepNetwork
+from helpers.beep import BeepModel
 from helpers.running import started
 
 
-async def test_alive_at_once_and_ready_after_a_real_inference(app: FastAPI, network: BeepNetwork) -> None:
+async def test_alive_at_once_and_ready_after_a_real_inference(app: FastAPI, network: BeepModel) -> None:
     network.gate.clear()
     async with started(app, ready=False) as client:
         assert (await client.get("/health/live")).json() == {"status": "ok"}

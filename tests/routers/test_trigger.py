@@ -62,7 +62,7 @@ async def test_words_are_answered_together(client: httpx.AsyncClient, two_beeps:
         ({"sensitivity": "high"}, 422, "medium"),
         ({"sensitivity": "medium", "threshold": "0.5"}, 422, "not both"),
         ({"model": "x" * 65}, 422, "model"),
-        ({"word": "nix"}, 404, "known: beep"),
+        ({"word": "nix"}, 404, "known words: beep"),
         ({"word": "beep", "model": "beep"}, 422, "not both"),
         ({"word": ["x"] * 65}, 422, "word"),
     ],

@@ -98,10 +98,10 @@ def infer_body(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"mel": np.zeros((3, 9, 32))}, "takes lengths of 8, 64"),
-        ({"mel": np.zeros((3, 8, 33))}, "'mel' wants float32 of shape [-1, -1, 32]"),
-        ({"mel": np.zeros((3, 8))}, "'mel' wants"),
-        ({"state": np.zeros((2, 1))}, "all of one batch size"),
+        ({"mel": np.zeros((3, 9, 32))}, "takes sequences of length 8, 64"),
+        ({"mel": np.zeros((3, 8, 33))}, "'mel' must be float32 of shape [-1, -1, 32]"),
+        ({"mel": np.zeros((3, 8))}, "'mel' must be float32"),
+        ({"state": np.zeros((2, 1))}, "all with the same batch size"),
         ({"state": None}, "'state' is missing"),
         ({"extra": np.zeros((3, 1))}, "beep-embedding takes mel, state"),
         ({"mel": np.zeros((0, 8, 32)), "state": np.zeros((0, 1))}, "the batch is empty"),

@@ -89,7 +89,7 @@ def test_it_finds_what_kerashub_finds(preset: Path) -> None:
     pixels = skimage.data.astronaut()[:SIDE, :SIDE]
     card = keras_hub.card(preset)
     runner = load(preset, card, LoadOptions()).compile(card.inputs, 1)
-    item = preprocess(pixels, card, DetectionOptions(score=0.0, overlap=1.0, height=0.0, width=0.0)).item
+    item = preprocess(pixels, card, DetectionOptions(score_threshold=0.0, iou_threshold=1.0, min_height=0.0, min_width=0.0)).item
     found = {name: tensor[0] for name, tensor in runner({name: x[None] for name, x in item.items()}).items()}
     ours = np.column_stack([found["boxes"], found["classes"], found["scores"]])
     theirs = seen(preset, pixels)[:20]
@@ -108,7 +108,7 @@ async def test_it_is_served_by_naming_its_folder(preset: Path) -> None:
         assert entry.size > 1e6
         service.registry.load(entry)
         assert (entry.state, entry.reason) == (State.READY, "")
-        view = await service.task(Objects).predict(cat(), DetectionOptions(score=0.01, height=0.0, width=0.0))
+        view = await service.task(Objects).predict(cat(), DetectionOptions(score_threshold=0.01, min_height=0.0, min_width=0.0))
         assert (view.model, view.width, view.height) == ("small-detector", 451, 300)
         assert {thing.label for thing in view.objects} <= {"0", "1", "2"}
         assert view.objects

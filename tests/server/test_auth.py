@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from helpers.beep import BeepNetwork
+from helpers.beep import BeepModel
 from helpers.running import started
 from trigger_api.app import create_app
 from trigger_api.server.auth import PUBLIC_PATHS, is_loopback, resolve_caller
@@ -17,7 +17,7 @@ TOKEN = "correct-horse"
 
 
 @pytest.fixture
-def guarded(settings: Settings, network: BeepNetwork) -> FastAPI:
+def guarded(settings: Settings, network: BeepModel) -> FastAPI:
     update = {"tokens": Settings(tokens=f"other, {TOKEN}").tokens}
     return create_app(settings.model_copy(update=update), loader=lambda path, card: network)
 
@@ -108,7 +108,7 @@ async def test_a_strangers_name_for_this_machine_is_not_local(app: FastAPI, name
         assert (await client.get("/metrics", headers={"Host": name})).status_code == status
 
 
-async def test_open_lets_everybody_in(settings: Settings, network: BeepNetwork) -> None:
+async def test_open_lets_everybody_in(settings: Settings, network: BeepModel) -> None:
     app = create_app(settings.model_copy(update={"auth": "open"}), loader=lambda path, card: network)
     async with started(app, host="203.0.113.7") as client:
         assert (await client.get("/metrics")).status_code == 200
@@ -141,7 +141,7 @@ def test_is_loopback(hosts: list[str], local: bool) -> None:
 class TestAdministrators:
     LOAD = "/v1/models/beep/load"
 
-    async def test_a_token_is_not_an_administrators(self, settings: Settings, network: BeepNetwork) -> None:
+    async def test_a_token_is_not_an_administrators(self, settings: Settings, network: BeepModel) -> None:
         tokens = Settings(tokens="user", admin_tokens="admin")
         update = {"tokens": tokens.tokens, "admin_tokens": tokens.admin_tokens}
         app = create_app(settings.model_copy(update=update), loader=lambda path, card: network)

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from helpers.beep import add_model, plain_card
+from helpers.threads import note_threads
 from trigger_api.errors import BadRequest
 from trigger_api.inference import Engine
 from trigger_api.model_card import TensorSpec
@@ -17,25 +18,26 @@ from trigger_api.registry import Registry
 from trigger_api.repository import discover
 from trigger_api.scheduler import CompiledFunction, Tensors
 from trigger_api.tasks import Context
+from trigger_api.tasks import raw as module
 from trigger_api.tasks.raw import Raw
 
 TABLE = np.array([[10.0], [11.0], [12.0]], np.float32)
 
 
 class Lookup:
-    """A table whose entries are asked for by number."""
+    """A model that looks numbers up in a table."""
 
     def compile(self, specs: Any, size: int) -> CompiledFunction:
-        return self.look
+        return self.run
 
     @staticmethod
-    def look(inputs: Tensors) -> Tensors:
-        return {"values": TABLE[inputs["places"]][..., 0]}
+    def run(inputs: Tensors) -> Tensors:
+        return {"values": TABLE[inputs["numbers"]][..., 0]}
 
 
 @pytest.fixture
 async def raw(tmp_path: Path) -> AsyncIterator[Raw]:
-    spec = TensorSpec(name="places", shape=(2,), dtype="int32", vocab_size=len(TABLE))
+    spec = TensorSpec(name="numbers", shape=(2,), dtype="int32", vocab_size=len(TABLE))
     add_model(tmp_path, plain_card("table", inputs=(spec,), sequence_lengths=()))
     engine = Engine(inference_threads=1, preprocess_threads=1, preprocess_queue=4)
     registry = Registry(discover(tmp_path), lambda path, card: Lookup(), engine.scheduler, Metrics())
@@ -45,23 +47,33 @@ async def raw(tmp_path: Path) -> AsyncIterator[Raw]:
 
 
 async def test_a_batch_is_computed(raw: Raw) -> None:
-    computed = await raw.predict({"places": np.array([[0, 2], [1, 1]], np.int32)}, model="table")
-    assert computed.outputs["values"].tolist() == [[10, 12], [11, 11]]
-    assert (computed.model, computed.version) == ("table", "1")
+    result = await raw.predict({"numbers": np.array([[0, 2], [1, 1]], np.int32)}, model="table")
+    assert result.outputs["values"].tolist() == [[10, 12], [11, 11]]
+    assert (result.model, result.version) == ("table", "1")
 
 
 @pytest.mark.parametrize(
-    ("inputs", "words"),
+    ("inputs", "text"),
     [
-        ({"places": np.array([[0, 3]], np.int32)}, "takes values from 0 to 2"),
-        ({"places": np.array([[0, -1]], np.int32)}, "takes values from 0 to 2"),
-        ({"places": np.zeros((0, 2), np.int32)}, "the batch is empty"),
-        ({"places": np.zeros((1, 3), np.int32)}, "wants int32 of shape"),
-        ({"places": np.zeros((1, 2), np.float32)}, "wants int32 of shape"),
+        ({"numbers": np.array([[0, 3]], np.int32)}, "takes values from 0 to 2"),
+        ({"numbers": np.array([[0, -1]], np.int32)}, "takes values from 0 to 2"),
+        ({"numbers": np.zeros((0, 2), np.int32)}, "the batch is empty"),
+        ({"numbers": np.zeros((1, 3), np.int32)}, "must be int32 of shape"),
+        ({"numbers": np.zeros((1, 2), np.float32)}, "must be int32 of shape"),
         ({}, "is missing"),
-        ({"places": np.zeros((1, 2), np.int32), "more": np.zeros((1, 2), np.int32)}, "takes places"),
+        ({"numbers": np.zeros((1, 2), np.int32), "more": np.zeros((1, 2), np.int32)}, "takes numbers"),
     ],
 )
-async def test_what_is_not_the_models_is_refused(raw: Raw, inputs: Mapping[str, NDArray[Any]], words: str) -> None:
-    with pytest.raises(BadRequest, match=words):
+async def test_tensors_that_do_not_match_are_rejected(raw: Raw, inputs: Mapping[str, NDArray[Any]], text: str) -> None:
+    with pytest.raises(BadRequest, match=text):
         await raw.predict(inputs, model="table")
+
+
+@pytest.mark.parametrize(("rows", "thread"), [(2, "MainThread"), (10_000, "preprocess")])
+async def test_large_tensors_are_checked_and_stacked_off_the_event_loop(
+    raw: Raw, monkeypatch: pytest.MonkeyPatch, rows: int, thread: str
+) -> None:
+    threads = [note_threads(monkeypatch, module, name) for name in ("_split", "_stack")]
+    result = await raw.predict({"numbers": np.ones((rows, 2), np.int32)}, model="table")
+    assert result.outputs["values"].shape == (rows, 2)
+    assert threads == [[thread], [thread]]

@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 from typer.testing import CliRunner
 
-from helpers.tiny_emotions import RedNetwork, add_emotions, red, red_card
+from helpers.tiny_emotions import RedDetector, add_emotions, red, red_card
 from trigger_api import service
 from trigger_api.cli.main import app
 from trigger_api.evaluation.emotions.detection_agreement import agreement, find_all
@@ -66,7 +66,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, pixels in {"red": red(), "grey": np.full((40, 80, 3), 120, np.uint8)}.items():
         PIL.Image.fromarray(pixels).save(tmp_path / "photos" / f"{name}.png")
     monkeypatch.setitem(sys.modules, "mtcnn", SimpleNamespace(MTCNN=OneFace))
-    monkeypatch.setattr(service, "load", lambda *_, **__: RedNetwork())
+    monkeypatch.setattr(service, "load", lambda *_, **__: RedDetector())
     model = tmp_path / "models" / "emotions" / "yolo3" / "1"
     command = ["evaluate", "detector", "--photos", str(tmp_path / "photos"), "--model", str(model)]
     printed = CliRunner().invoke(app, [*command, "--json"])

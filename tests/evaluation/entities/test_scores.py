@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from helpers.tiny_ner import PlaceNetwork, add_places
+from helpers.tiny_ner import PlaceModel, add_tiny_ner
 from trigger_api import service
 from trigger_api.cli.main import app
 from trigger_api.datasets.conll import Sample
@@ -51,8 +51,8 @@ def test_counting_is_that_of_seqeval(pairs: list[list[tuple[str, str]]]) -> None
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    add_places(tmp_path / "1")
-    monkeypatch.setattr(service, "load", lambda *_, **__: PlaceNetwork())
+    add_tiny_ner(tmp_path / "1")
+    monkeypatch.setattr(service, "load", lambda *_, **__: PlaceModel())
     file = tmp_path / "places.conll"
     file.write_text("I O\nlove O\nParis B-LOC\n\nRome B-LOC\nI B-PER\n", encoding="utf-8")
     command = ["evaluate", "entities", str(file), "--model", str(tmp_path / "1")]

@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from helpers.printed_digits import PrintedNetwork, add_digits, png, write
+from helpers.printed_digits import PrintedDigitsModel, add_digits, png, write
 from helpers.threads import note_threads
 from trigger_api.errors import TooLarge, UnknownModel
 from trigger_api.inference import Engine
@@ -25,7 +25,7 @@ from trigger_api.tasks.digits.task import Digits
 async def digits(tmp_path: Path) -> AsyncIterator[Digits]:
     add_digits(tmp_path)
     engine = Engine(inference_threads=1, preprocess_threads=2, preprocess_queue=32)
-    registry = Registry(discover(tmp_path), lambda path, card: PrintedNetwork(), engine.scheduler, Metrics())
+    registry = Registry(discover(tmp_path), lambda path, card: PrintedDigitsModel(), engine.scheduler, Metrics())
     registry.load_all()
     yield Digits(Context(engine, registry, image=ImageLimits(pixels=6_000_000)))
     registry.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from helpers.threads import note_threads
-from helpers.tiny_ner import VOCABULARY, PlaceModel, add_places
+from helpers.tiny_ner import VOCABULARY, PlaceModel, add_tiny_ner
 from trigger_api.errors import TooLarge, UnknownModel
 from trigger_api.inference import Engine
 from trigger_api.model_card import ModelCard
@@ -30,7 +30,7 @@ async def engine() -> AsyncIterator[Engine]:
 
 @pytest.fixture
 def entities(tmp_path: Path, engine: Engine) -> Entities:
-    add_places(tmp_path / "tiny")
+    add_tiny_ner(tmp_path / "tiny")
     return serve(engine, registry_of(tmp_path, engine, lambda path, card: PlaceModel()))
 
 
@@ -76,8 +76,8 @@ async def test_an_unknown_model_is_rejected(entities: Entities) -> None:
 
 async def test_an_old_version_keeps_its_vocabulary_while_a_new_one_is_loaded(tmp_path: Path, engine: Engine) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
-    add_places(old)
-    add_places(new, OTHER_VOCABULARY)
+    add_tiny_ner(old)
+    add_tiny_ner(new, OTHER_VOCABULARY)
     entered, go_on = threading.Event(), threading.Event()
 
     def load(path: Path, card: ModelCard) -> PlaceModel:
@@ -106,7 +106,7 @@ async def test_an_old_version_keeps_its_vocabulary_while_a_new_one_is_loaded(tmp
 
 
 async def test_a_version_without_its_vocabulary_does_not_serve(tmp_path: Path, engine: Engine) -> None:
-    add_places(tmp_path / "tiny")
+    add_tiny_ner(tmp_path / "tiny")
     (tmp_path / "tiny" / VOCABULARY_FILE).unlink()
     registry = registry_of(tmp_path, engine, lambda path, card: PlaceModel())
     (entry,) = registry.versions

@@ -12,28 +12,28 @@ def decide(scores: list[float], **decision: float) -> list[Detection]:
     return Debouncer(Decision.model_validate({"threshold": 0.5, **decision}), 40.0).push(np.array(scores, np.float32))
 
 
-def times(found: list[Detection]) -> list[int]:
-    return [hit.time_ms for hit in found]
+def times(hits: list[Detection]) -> list[int]:
+    return [hit.time_ms for hit in hits]
 
 
 def test_a_crossing_is_reported_at_the_end_of_its_frame() -> None:
     assert decide([0, 0, 0.75, 0]) == [Detection(120, 0.75)]
 
 
-def test_silence_reports_nothing() -> None:
+def test_low_scores_are_no_detection() -> None:
     assert decide([]) == []
     assert decide([0.1, 0.4999]) == []
 
 
-def test_the_threshold_itself_counts() -> None:
+def test_a_score_equal_to_the_threshold_counts() -> None:
     assert times(decide([0.5])) == [40]
 
 
-def test_patience_wants_consecutive_scores() -> None:
+def test_patience_needs_consecutive_scores() -> None:
     assert times(decide([0.9, 0, 0.9, 0.9, 0.9], patience=2)) == [160]
 
 
-def test_an_empty_piece_leaves_the_run_alone() -> None:
+def test_an_empty_piece_does_not_end_a_run() -> None:
     stream = Debouncer(Decision(threshold=0.5, patience=2), 40.0)
     pieces = [np.array(piece, np.float32) for piece in ([0.9], [], [0.9])]
     assert times([hit for piece in pieces for hit in stream.push(piece)]) == [80]
@@ -43,11 +43,11 @@ def test_scores_that_stay_high_are_one_detection() -> None:
     assert times(decide([0.9] * 100)) == [40]
 
 
-def test_nothing_within_the_refractory_time() -> None:
+def test_no_detection_within_the_refractory_time() -> None:
     assert times(decide([0.9, 0, 0.9, 0, 0.9], refractory_ms=160)) == [40, 200]
 
 
-def test_the_delay_is_taken_off_and_never_below_zero() -> None:
+def test_the_delay_is_subtracted_down_to_zero() -> None:
     assert times(decide([0, 0, 0.9, 0, 0.9], delay_ms=100, refractory_ms=0)) == [20, 100]
     assert times(decide([0.9], delay_ms=100)) == [0]
 
@@ -57,7 +57,7 @@ def test_the_delay_is_taken_off_and_never_below_zero() -> None:
     scores=st.lists(st.sampled_from([0.0, 0.4, 0.5, 0.9]), max_size=60),
     cuts=st.lists(st.integers(0, 60), max_size=6),
 )
-def test_cutting_the_stream_changes_nothing(scores: list[float], cuts: list[int], patience: int) -> None:
+def test_detections_do_not_depend_on_how_a_stream_is_split(scores: list[float], cuts: list[int], patience: int) -> None:
     decision = Decision(threshold=0.5, patience=patience, refractory_ms=200)
     whole: NDArray[np.float32] = np.array(scores, np.float32)
     pieces = np.split(whole, sorted(min(cut, len(scores)) for cut in cuts))
@@ -67,7 +67,7 @@ def test_cutting_the_stream_changes_nothing(scores: list[float], cuts: list[int]
     assert [hit for score in whole.tolist() if (hit := steps.step(score))] == Debouncer(decision, 40.0).push(whole)
 
 
-def test_one_score_meets_the_threshold_as_an_array_of_them_does() -> None:
-    score = np.array([0.9929], np.float32)  # a little less than the number it is written as
+def test_a_single_score_is_compared_like_an_array() -> None:
+    score = np.array([0.9929], np.float32)  # rounds to a little less
     assert Debouncer(Decision(threshold=0.9929), 40.0).push(score)
     assert Debouncer(Decision(threshold=0.9929), 40.0).step(float(score[0]))

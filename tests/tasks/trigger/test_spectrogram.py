@@ -23,15 +23,15 @@ def clip(seconds: float = 10.0) -> NDArray[np.float32]:
 def test_it_equals_matplotlibs_specgram() -> None:
     samples = clip()
     # What pyplot.specgram computes, without drawing it.
-    wanted = np.asarray(mlab.specgram(samples * 32_768, NFFT=200, Fs=8_000, noverlap=120)[0], np.float64)
+    expected = np.asarray(mlab.specgram(samples * 32_768, NFFT=200, Fs=8_000, noverlap=120)[0], np.float64)
     features = Spectrogram(AS_IS).features(samples)
     assert features.shape == (5_511, 101)
     assert features.dtype == np.float32
-    assert np.linalg.norm(features - wanted.T) <= 1e-5 * np.linalg.norm(wanted)
-    assert np.allclose(features, wanted.T, rtol=1e-5, atol=1e-5 * wanted.mean())
+    assert np.linalg.norm(features - expected.T) <= 1e-5 * np.linalg.norm(expected)
+    assert np.allclose(features, expected.T, rtol=1e-5, atol=1e-5 * expected.mean())
 
 
-def test_a_clip_is_brought_to_the_trained_level() -> None:
+def test_a_clip_is_brought_to_the_level_of_the_training_data() -> None:
     front_end = Spectrogram(SpectrogramFrontEnd())
     loud = front_end.features(clip())
     for gain in (0.5, 0.01):
@@ -45,5 +45,5 @@ def test_silence_stays_silence(samples: NDArray[np.float32]) -> None:
         assert Spectrogram(SpectrogramFrontEnd()).features(samples).max() < 1
 
 
-def test_less_than_a_window_has_no_frames() -> None:
+def test_a_clip_shorter_than_a_window_has_no_frames() -> None:
     assert Spectrogram(AS_IS).features(np.zeros(199, np.float32)).shape == (0, 101)

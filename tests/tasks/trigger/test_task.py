@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.beep import BeepNetwork, beeps, embedding_card, encode, trigger_card
+from helpers.beep import BeepModel, beeps, embedding_card, encode, trigger_card
 from trigger_api.errors import DeadlineExceeded, NotReady, TooLarge, UnknownModel
 from trigger_api.inference import Engine
 from trigger_api.media.audio import Audio, AudioLimits, decode
@@ -22,8 +22,8 @@ from trigger_api.tasks.trigger.task import Trigger
 from trigger_api.tasks.trigger.words import acquire
 
 
-class LevelNetwork:
-    """The shape of the exercise's network: scores a step by how loud its four frames are."""
+class LevelModel:
+    """Shaped like the Coursera network: scores each step by how loud its four frames are."""
 
     def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
         def run(tensors: Tensors) -> Tensors:
@@ -33,10 +33,10 @@ class LevelNetwork:
         return run
 
 
-def exercise_card() -> ModelCard:
+def coursera_card() -> ModelCard:
     return ModelCard(
         task="trigger",
-        name="exercise",
+        name="coursera",
         version="1",
         inputs=(TensorSpec(name="spectrogram", shape=(5_511, 101)),),
         outputs=(TensorSpec(name="scores", shape=(1_375, 1)),),
@@ -49,17 +49,17 @@ def exercise_card() -> ModelCard:
 
 
 @pytest.fixture
-def network() -> BeepNetwork:
-    return BeepNetwork()
+def network() -> BeepModel:
+    return BeepModel()
 
 
 @pytest.fixture
-async def task(network: BeepNetwork) -> AsyncIterator[Trigger]:
+async def task(network: BeepModel) -> AsyncIterator[Trigger]:
     engine = Engine(inference_threads=1, preprocess_threads=1, preprocess_queue=9)
-    cards = [trigger_card(), embedding_card(), exercise_card()]
+    cards = [trigger_card(), embedding_card(), coursera_card()]
 
     def load(path: Path, card: ModelCard) -> LoadedModel:
-        return LevelNetwork() if card.name == "exercise" else network
+        return LevelModel() if card.name == "coursera" else network
 
     registry = Registry([ModelVersion(card, Path()) for card in cards], load, engine.scheduler, Metrics())
     await asyncio.to_thread(registry.load_all)
@@ -68,52 +68,52 @@ async def task(network: BeepNetwork) -> AsyncIterator[Trigger]:
     await engine.close(5)
 
 
-async def ends(task: Trigger, wanted: Sequence[float], seconds: float, **options: object) -> list[int]:
+async def detect(task: Trigger, beeps_at: Sequence[float], seconds: float, **options: object) -> list[int]:
     model = str(options.get("model", "beep"))
-    (heard,) = await task.predict(encode(beeps(wanted, seconds=seconds)), model=model)
-    assert heard.duration_ms == round(seconds * 1000)
-    return [hit.time_ms for hit in heard.detections]
+    (result,) = await task.predict(encode(beeps(beeps_at, seconds=seconds)), model=model)
+    assert result.duration_ms == round(seconds * 1000)
+    return [hit.time_ms for hit in result.detections]
 
 
-@pytest.mark.parametrize("model", ["beep", "exercise"])
+@pytest.mark.parametrize("model", ["beep", "coursera"])
 class TestAnyLength:
     async def test_a_clip_shorter_than_a_window(self, task: Trigger, model: str) -> None:
-        assert len(await ends(task, [0.25], 0.3, model=model)) == 1
+        assert len(await detect(task, [0.25], 0.3, model=model)) == 1
 
-    async def test_minutes_with_a_word_at_every_place_of_the_seams(self, task: Trigger, model: str) -> None:
-        wanted = np.arange(0.5, 120, 0.7).tolist()
-        found = await ends(task, wanted, 120, model=model)
-        assert len(found) == len(wanted)
-        starts = np.array(wanted) * 1000 - 200
+    async def test_minutes_with_words_at_every_position_of_the_seams(self, task: Trigger, model: str) -> None:
+        beeps_at = np.arange(0.5, 120, 0.7).tolist()
+        found = await detect(task, beeps_at, 120, model=model)
+        assert len(found) == len(beeps_at)
+        starts = np.array(beeps_at) * 1000 - 200
         assert np.abs(np.array(found) - starts).max() < 60  # less than a step
 
     async def test_silence(self, task: Trigger, model: str) -> None:
-        assert await ends(task, [], 12.3, model=model) == []
+        assert await detect(task, [], 12.3, model=model) == []
 
     async def test_a_single_sample(self, task: Trigger, model: str) -> None:
-        (heard,) = await task.predict(encode(np.zeros(1, np.float32)), model=model)
-        assert heard.detections == ()
+        (result,) = await task.predict(encode(np.zeros(1, np.float32)), model=model)
+        assert result.detections == ()
 
 
-async def test_a_word_at_the_very_end_is_heard_within_the_recording(task: Trigger) -> None:
-    (end,) = await ends(task, [1.0], 0.83)
+async def test_a_word_at_the_very_end_ends_within_the_recording(task: Trigger) -> None:
+    (end,) = await detect(task, [1.0], 0.83)
     assert end <= 830
 
 
-async def test_the_callers_threshold_counts(task: Trigger) -> None:
+async def test_the_caller_may_set_the_threshold(task: Trigger) -> None:
     data = encode(beeps([1.0], seconds=2))
     assert (await task.predict(data, threshold=0.9))[0].threshold == 0.9
     assert (await task.predict(data))[0].threshold == 0.5
 
 
-async def test_its_errors(task: Trigger, network: BeepNetwork) -> None:
+async def test_unknown_models_and_too_long_recordings_are_rejected(task: Trigger, network: BeepModel) -> None:
     with pytest.raises(UnknownModel):
         await task.predict(b"", model="nix")
     with pytest.raises(TooLarge):
         await task.predict(encode(np.zeros(16_000 * 181, np.float32)))
 
 
-async def test_a_late_answer_is_no_answer(network: BeepNetwork) -> None:
+async def test_a_late_answer_is_an_error(network: BeepModel) -> None:
     engine = Engine(inference_threads=1, preprocess_threads=1, preprocess_queue=9)
     cards = [trigger_card(limits=Limits(batch_sizes=(1,), deadline_s=0.1)), embedding_card()]
     entries = [ModelVersion(card, Path()) for card in cards]
@@ -126,35 +126,35 @@ async def test_a_late_answer_is_no_answer(network: BeepNetwork) -> None:
     await engine.close(5)
 
 
-async def test_words_hear_one_decoding_and_answer_as_each_alone(task: Trigger, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_several_words_share_one_decoding(task: Trigger, monkeypatch: pytest.MonkeyPatch) -> None:
     data, times = encode(beeps([1.0], seconds=2)), []
 
     def counted(*args: object) -> Audio:
         times.append(1)
         return decode(*args)  # type: ignore[arg-type]
 
-    alone = [result for name in ("beep", "exercise") for result in await task.predict(data, model=name)]
+    alone = [result for name in ("beep", "coursera") for result in await task.predict(data, model=name)]
     monkeypatch.setattr(module, "decode", counted)
     assert await task.predict(data, words=["*"]) == alone
-    assert await task.predict(data, words=["exercise", "beep"]) == alone[::-1]
+    assert await task.predict(data, words=["coursera", "beep"]) == alone[::-1]
     assert len(times) == 2
 
 
-async def test_every_word_where_there_is_none() -> None:
+async def test_every_word_of_no_models_is_an_error() -> None:
     engine = Engine(inference_threads=1, preprocess_threads=1, preprocess_queue=9)
-    registry = Registry([], lambda path, card: BeepNetwork(), engine.scheduler, Metrics())
+    registry = Registry([], lambda path, card: BeepModel(), engine.scheduler, Metrics())
     with pytest.raises(UnknownModel):
         await Trigger(Context(engine, registry)).predict(b"", words=["*"])
     await engine.close(5)
 
 
 class ManyWords:
-    """Twenty heads on one backbone; what each network was asked."""
+    """Twenty heads on one backbone; the calls of each model are recorded."""
 
     def __init__(self) -> None:
-        self.network = BeepNetwork()
+        self.model = BeepModel()
         self.names = [f"beep{n}" for n in range(20)]
-        self.asked: list[str] = []
+        self.calls: list[str] = []
 
     def load(self, path: Path, card: ModelCard) -> LoadedModel:
         return _Counting(self, card)
@@ -165,10 +165,10 @@ class _Counting:
         self._words, self._card = words, card
 
     def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
-        run = self._words.network.compile(specs, batch)
+        run = self._words.model.compile(specs, batch)
 
         def counted(tensors: Tensors) -> Tensors:
-            self._words.asked.append(self._card.name)
+            self._words.calls.append(self._card.name)
             return run(tensors)
 
         return counted
@@ -181,22 +181,22 @@ async def engine() -> AsyncIterator[Engine]:
     await made.close(5)
 
 
-async def test_the_backbone_hears_a_recording_once_whatever_words_are_asked_for(engine: Engine) -> None:
+async def test_the_backbone_embeds_a_recording_once_for_all_words(engine: Engine) -> None:
     words = ManyWords()
     cards = [embedding_card(), *(trigger_card(name) for name in words.names)]
     registry = Registry([ModelVersion(card, Path()) for card in cards], words.load, engine.scheduler, Metrics())
     registry.load_all()
-    words.asked.clear()
+    words.calls.clear()
     task = Trigger(Context(engine, registry))
     data = encode(beeps([0.2], seconds=0.3))  # two windows, a batch of each model
     results = await task.predict(data, words=["*"])
     assert [result.word for result in results] == words.names
     assert {result.detections for result in results} == {results[0].detections}
-    assert sorted(words.asked) == sorted(["beep-embedding", *words.names])
+    assert sorted(words.calls) == sorted(["beep-embedding", *words.names])
 
 
-async def test_before_a_recording_there_was_silence(engine: Engine) -> None:
-    """A head that scores what it heard two steps ago: the first scores are of the silence before."""
+async def test_silence_precedes_a_recording(engine: Engine) -> None:
+    """A head that scores the embedding of two steps ago: its first scores are those of silence."""
 
     class LoadedModel:
         def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
@@ -220,16 +220,16 @@ async def test_before_a_recording_there_was_silence(engine: Engine) -> None:
 
 async def test_a_head_waits_for_its_backbone(engine: Engine) -> None:
     entries = [ModelVersion(trigger_card(), Path()), ModelVersion(embedding_card(), Path())]
-    registry = Registry(entries, lambda path, card: BeepNetwork(), engine.scheduler, Metrics())
+    registry = Registry(entries, lambda path, card: BeepModel(), engine.scheduler, Metrics())
     registry.load(entries[0])
-    with pytest.raises(NotReady, match="embedding/beep-embedding/1 is not loaded yet") as refused:
+    with pytest.raises(NotReady, match="embedding/beep-embedding/1 is not loaded yet") as raised:
         await Trigger(Context(engine, registry)).predict(b"")
-    assert refused.value.retry_after == 2
+    assert raised.value.retry_after == 2
 
 
-async def test_a_request_keeps_the_versions_that_it_began_with(task: Trigger) -> None:
+async def test_a_request_keeps_its_versions(task: Trigger) -> None:
     registry = task._registry
-    with acquire(registry, ["beep", "exercise"]) as (head, whole):
+    with acquire(registry, ["beep", "coursera"]) as (head, whole):
         assert head.backbone is registry.find("embedding").model
         assert whole.backbone is None
         assert head.backbone is not None

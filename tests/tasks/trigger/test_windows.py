@@ -16,7 +16,7 @@ def queue(*specs: TensorSpec) -> BatchQueue:
 
 @pytest.mark.parametrize("frames", [1, 8, 63, 64, 65, 124, 125, 500, 1_001])
 def test_every_output_comes_from_a_window_with_its_whole_context(frames: int) -> None:
-    """A network that sums the last five frames needs four of context: windows must give what one call gives."""
+    """A model that sums the last five frames needs a context of four: windows must give what one call gives."""
     windows = SlidingWindows(length=64, stride=1, outputs=64, context=4)
     features = np.random.default_rng(0).normal(size=(frames, 40)).astype(np.float32)
     to = queue(TensorSpec(name="features", shape=(64, 40)), TensorSpec(name="state", shape=(1,)))
@@ -26,7 +26,7 @@ def test_every_output_comes_from_a_window_with_its_whole_context(frames: int) ->
 
 @pytest.mark.parametrize("embeddings", [1, 9, 10, 11, 50])
 def test_a_head_scores_every_embedding_after_its_context(embeddings: int) -> None:
-    """A head that sums three embeddings gives two less than it takes."""
+    """A head that sums three embeddings has two outputs less than inputs."""
     windows = SlidingWindows(length=10, stride=1, outputs=8)
     padded = np.random.default_rng(0).normal(size=(2 + embeddings, 4)).astype(np.float32)
     to = queue(TensorSpec(name="embeddings", shape=(10, 4)))

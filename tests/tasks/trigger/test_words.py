@@ -15,7 +15,7 @@ CARDS = [
 ]
 
 
-def test_sensitivities_are_the_cards() -> None:
+def test_sensitivities_are_those_of_the_card() -> None:
     measured = Decision(threshold=0.6, sensitivities={"low": 0.9, "high": 0.3})
     card = trigger_card().model_copy(update={"decision": measured})
     found = {name: decision_for(card, sensitivity=name).threshold for name in ("low", "medium", "high")}
@@ -34,16 +34,16 @@ def test_sensitivities_are_the_cards() -> None:
         ("hey_jarvis", "hey_jarvis"), ("hey-jarvis", "hey-jarvis"), ("Hey Jarvis", "hey_jarvis"),
     ],
 )  # fmt: skip
-def test_a_word_is_a_label_or_a_models_name_whatever_its_case(word: str, name: str) -> None:
+def test_a_word_is_a_label_or_the_name_of_a_model_in_any_case(word: str, name: str) -> None:
     assert model_for_word(CARDS, word) == name
 
 
-def test_a_word_that_nobody_hears_is_told_with_those_that_are_heard() -> None:
-    with pytest.raises(UnknownModel, match="known: Hey you, beep, hey-jarvis, hey_jarvis"):
+def test_an_unknown_word_is_rejected_with_the_known_ones() -> None:
+    with pytest.raises(UnknownModel, match="known words: Hey you, beep, hey-jarvis, hey_jarvis"):
         model_for_word(CARDS, "nix")
 
 
-def test_several_words_are_models_once_each() -> None:
+def test_several_words_are_distinct_models() -> None:
     assert models_for_words(CARDS, ["hey", "beep", "Hey-You"]) == ["other", "beep"]
     assert models_for_words(CARDS, ["nix", "*"]) == ["beep", "other", "hey_jarvis", "hey-jarvis"]
     with pytest.raises(UnknownModel):

@@ -1,1 +1,1 @@
-"""Trigger words: heard in recordings and in live audio."""
+"""Trigger words in recordings."""

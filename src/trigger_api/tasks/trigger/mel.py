@@ -1,8 +1,8 @@
 """The mel spectrogram that the speech embedding was trained on: 32 bands every 10 ms, for clips and for streams.
 
-It gives the numbers of Google's ``melspectrogram`` file, divided by 10 and plus 2, as the package openwakeword streams
-it: audio as 16-bit integers, Hann windows of 400 samples in the middle of 512, bands from 60 to 3 800 Hz on Slaney's
-scale, decibels, and nothing further than 80 dB below the loudest number of the 80 ms that are computed at once.
+It equals Google's ``melspectrogram`` model, divided by 10 and plus 2, as the package openwakeword streams it: audio as
+16-bit integers, Hann windows of 400 samples in the middle of 512, bands from 60 to 3 800 Hz on Slaney's scale,
+decibels, and nothing more than 80 dB below the loudest value of the 80 ms that are computed at once.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ Samples = NDArray[np.float32]
 Features = NDArray[np.float32]
 
 FRAMES = 8
-"""Frames that are computed at once: 80 ms, the embedding's step."""
+"""Frames that are computed at once: 80 ms, one step of the embedding."""
 _FULL_SCALE = np.float32(32_768)
-_LEAST_POWER = 1e-10
+_MIN_POWER = 1e-10
 _RANGE = 8.0  # 80 dB, in the units of the features
-_BLOCK = 256  # frames: what is made of so many stays in a core's own cache
+_BLOCK = 256  # frames at a time: intermediate arrays then stay in a core's own cache
 _LINEAR_HZ, _LINEAR_MEL, _LOG_STEP = 1_000.0, 15.0, np.log(6.4) / 27.0
 
 
 class Mel:
-    """The front end that a card describes. Holds only constants: one instance serves every stream and thread."""
+    """The front end that a card describes. It holds only constants: one instance serves every stream and thread."""
 
     def __init__(self, front_end: MelFrontEnd) -> None:
         self.front_end = front_end
@@ -40,12 +40,12 @@ class Mel:
 
     @property
     def overlap(self) -> int:
-        """Samples from before a step that its first frame looks back on."""
+        """Samples before a step that its first frame covers."""
         return self.front_end.lookback
 
     @property
     def step(self) -> int:
-        """Samples of a step: 8 frames."""
+        """Samples in a step of 8 frames."""
         return FRAMES * self.front_end.hop
 
     def features(self, samples: Samples) -> Features:
@@ -53,12 +53,12 @@ class Mel:
         steps = -(-len(samples) // self.step)
         padded = np.zeros(self.overlap + steps * self.step, np.float32)
         padded[self.overlap : self.overlap + len(samples)] = samples
-        return self._floored(self._decibels(self._frames(padded, steps * FRAMES)))
+        return self._apply_floor(self._decibels(self._frames(padded, steps * FRAMES)))
 
-    def steps(self, heard: Samples) -> Features:
+    def steps(self, samples: Samples) -> Features:
         """One step of many streams: samples ``[streams, overlap + step]`` to features ``[streams, 8, 32]``."""
-        frames = self._frames(heard, FRAMES).reshape(-1, self.front_end.window)
-        return self._floored(self._decibels(frames)).reshape(len(heard), FRAMES, -1)
+        frames = self._frames(samples, FRAMES).reshape(-1, self.front_end.window)
+        return self._apply_floor(self._decibels(frames)).reshape(len(samples), FRAMES, -1)
 
     def _frames(self, samples: Samples, count: int) -> Samples:
         """Windows ``[..., count, window]``, each in the middle of a frame of the transform's size."""
@@ -72,10 +72,10 @@ class Mel:
         for start in range(0, len(frames), _BLOCK):
             spectrum = rfft(frames[start : start + _BLOCK] * self._window, self.front_end.transform)
             powers[start : start + _BLOCK] = (self._mel @ (spectrum.real**2 + spectrum.imag**2).T).T
-        return np.asarray(np.log10(np.maximum(powers, _LEAST_POWER)) + 2, np.float32)
+        return np.asarray(np.log10(np.maximum(powers, _MIN_POWER)) + 2, np.float32)
 
     @staticmethod
-    def _floored(features: Features) -> Features:
+    def _apply_floor(features: Features) -> Features:
         steps = features.reshape(-1, FRAMES, features.shape[-1])
         loudest = steps.max(axis=(1, 2), keepdims=True)
         floored: Features = np.maximum(steps, loudest - _RANGE)

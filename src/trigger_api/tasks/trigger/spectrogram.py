@@ -1,7 +1,7 @@
 """The spectrogram of the "Trigger Word Detection" exercise.
 
 It equals ``matplotlib.pyplot.specgram(x, NFFT=200, Fs=8000, noverlap=120)``: Hann windows, no detrending, one-sided
-power density, of 16-bit sample values, but is computed in single precision and about five times faster.
+power density, of 16-bit sample values. Here it is computed in single precision, about five times faster.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scipy.fft import rfft
 from trigger_api.model_card import SpectrogramFrontEnd
 
 _FULL_SCALE = 32_768  # the exercise reads 16-bit wav files as integers
-_MAX_SCALED = 1e6  # digital near-silence is not brought up to speech: that would only amplify rounding
+_MAX_SCALED = 1e6  # near-silence is not amplified to the level of speech: that would only amplify rounding errors
 
 
 class Spectrogram:
@@ -38,9 +38,9 @@ class Spectrogram:
         return np.asarray((spectrum.real**2 + spectrum.imag**2) * self._density, np.float32)
 
     def _gain(self, samples: NDArray[np.float32]) -> float:
-        """The factor that brings the clip to the loudness the network was trained at."""
+        """The factor that brings the clip to the loudness of the training data."""
         if self.front_end.level_dbfs is None:
             return 1.0
         rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-        wanted = float(10 ** (self.front_end.level_dbfs / 20))
-        return wanted / rms if rms * _MAX_SCALED > wanted else 1.0
+        target = float(10 ** (self.front_end.level_dbfs / 20))
+        return target / rms if rms * _MAX_SCALED > target else 1.0

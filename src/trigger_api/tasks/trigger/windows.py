@@ -19,9 +19,9 @@ class SlidingWindows:
 
     Attributes:
         length: inputs in a window.
-        stride: inputs an output.
-        outputs: outputs a window.
-        context: outputs at a window's start that lean on inputs before it; the window before has them right.
+        stride: inputs per output.
+        outputs: outputs per window.
+        context: outputs at a window's start that depend on inputs before it; they are taken from the previous window.
     """
 
     length: int
@@ -34,15 +34,15 @@ class SlidingWindows:
         return (self.outputs - self.context) * self.stride
 
     def split(self, inputs: Array, queue: BatchQueue) -> list[Tensors]:
-        """The windows as items for the engine; the last is padded with zeros, and every state begins with them."""
-        named, *others = queue.specs
-        rest = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in others}
+        """The windows as items for the engine. The last one is padded with zeros, and states begin as zeros."""
+        spec, *others = queue.specs
+        rest = {other.name: np.zeros(other.shape, other.dtype) for other in others}
         covered = max(len(inputs) - self.length, 0)
         starts = range(0, covered + self._advance, self._advance)
-        return [{named.name: self._window(inputs, start), **rest} for start in starts]
+        return [{spec.name: self._window(inputs, start), **rest} for start in starts]
 
     def merge(self, parts: Sequence[Array], count: int) -> Array:
-        """The first `count` outputs of all the inputs, each taken from the window that had its whole context."""
+        """The first ``count`` outputs for all inputs, each taken from a window that shows its whole context."""
         if len(parts) == 1:
             return parts[0][:count]
         return np.concatenate([parts[0], *(part[self.context :] for part in parts[1:])])[:count]

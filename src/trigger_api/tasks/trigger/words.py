@@ -1,4 +1,4 @@
-"""Which model hears a word, and how it decides."""
+"""Which model detects a word, and how its scores are decided on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EVERY_WORD = "*"
 
 @dataclass(frozen=True)
 class WordModel:
-    """A version that hears a word, and the version of the backbone whose embeddings it takes, if it is a head."""
+    """A version that detects a word, and the version of its backbone if it is a head."""
 
     model: Model
     backbone: Model | None = None
@@ -26,61 +26,62 @@ class WordModel:
         return self.model.card
 
     @property
-    def listener(self) -> Model:
-        """What takes the features of the audio: the backbone, or the model itself."""
+    def audio_model(self) -> Model:
+        """The model that takes audio features: the backbone, or the model itself."""
         return self.backbone or self.model
 
 
 @contextmanager
 def acquire(registry: Registry, names: Sequence[str | None], version: str | None = None) -> Iterator[list[WordModel]]:
-    """Pin the versions of some words' models and of their backbone, the same for all, for a whole request.
+    """Hold the versions of some words' models, and one version of each backbone for all of them, for a whole request.
 
     Args:
-        registry: has them.
-        names: of trigger models; None is the default one.
+        registry: where they are found.
+        names: of trigger models; None means the default one.
         version: of each; see ``Registry.find``.
 
     Raises:
         UnknownModel: there is no such model or version.
         NotReady: one of them, or its backbone, is loading, failed to load, or was unloaded.
     """
-    with ExitStack() as pinned:
-        models = [pinned.enter_context(registry.acquire("trigger", name, version)) for name in names]
-        wanted = dict.fromkeys(model.card.backbone for model in models if model.card.backbone)
-        backbones = {name: pinned.enter_context(registry.acquire("embedding", name)) for name in wanted}
+    with ExitStack() as held:
+        models = [held.enter_context(registry.acquire("trigger", name, version)) for name in names]
+        backbone_names = dict.fromkeys(model.card.backbone for model in models if model.card.backbone)
+        backbones = {name: held.enter_context(registry.acquire("embedding", name)) for name in backbone_names}
         yield [WordModel(model, backbones.get(model.card.backbone)) for model in models]
 
 
 def keyword(card: ModelCard) -> str:
-    """The word that a model hears."""
+    """The word that a model detects."""
     return card.labels[0] if card.labels else card.name
 
 
-def normalised(word: str) -> str:
-    """A word without regard to case, and with ``_``, ``-`` and spaces as one: Hey_Jarvis is hey jarvis."""
+def normalise_word(word: str) -> str:
+    """A word in lower case, with single spaces for ``_``, ``-`` and spaces: Hey_Jarvis becomes hey jarvis."""
     return " ".join(word.casefold().replace("_", " ").replace("-", " ").split())
 
 
 def model_for_word(cards: Sequence[ModelCard], word: str) -> str:
-    """The name of the first model that hears a word: one that is called just so, or else but for case and hyphens.
+    """The name of the first model for a word: an exact match, or else one but for case, hyphens and spaces.
 
     Raises:
         UnknownModel: there is none.
     """
-    wanted = normalised(word)
+    normalised = normalise_word(word)
     exact = (card.name for card in cards if word in (card.name, *card.labels))
-    alike = (card.name for card in cards if wanted in map(normalised, (card.name, *card.labels)))
-    found = next(exact, None) or next(alike, None)
+    similar = (card.name for card in cards if normalised in map(normalise_word, (card.name, *card.labels)))
+    found = next(exact, None) or next(similar, None)
     if found is None:
-        raise UnknownModel(f"no model listens for that word; known: {', '.join(sorted({keyword(c) for c in cards}))}")
+        known = ", ".join(sorted({keyword(card) for card in cards}))
+        raise UnknownModel(f"no model detects this word; known words: {known}")
     return found
 
 
 def models_for_words(cards: Sequence[ModelCard], words: Sequence[str]) -> list[str]:
-    """The names of the models that hear some words, each once; ``*`` is every word.
+    """The names of the models that detect some words, each once; ``*`` means every word.
 
     Raises:
-        UnknownModel: a word is not known, or there is none at all.
+        UnknownModel: a word is unknown, or there are no models.
     """
     if cards and EVERY_WORD in words:
         return list(dict.fromkeys(card.name for card in cards))
@@ -88,7 +89,7 @@ def models_for_words(cards: Sequence[ModelCard], words: Sequence[str]) -> list[s
 
 
 def decision_for(card: ModelCard, *, sensitivity: str | None = None, threshold: float | None = None) -> Decision:
-    """The card's decision with the caller's threshold, or that of a sensitivity it has measured.
+    """The card's decision, with the caller's threshold or with that of a measured sensitivity.
 
     Raises:
         Unprocessable: the model has no such sensitivity, or both are given.
@@ -99,6 +100,6 @@ def decision_for(card: ModelCard, *, sensitivity: str | None = None, threshold: 
     known: dict[str, float] = {"medium": decision.threshold, **decision.sensitivities}
     if sensitivity is not None:
         if sensitivity not in known:
-            raise Unprocessable(f"{card.name} knows these sensitivities: {', '.join(known)}; or give a threshold")
+            raise Unprocessable(f"{card.name} has the sensitivities {', '.join(known)}; you may also give a threshold")
         threshold = known[sensitivity]
     return decision if threshold is None else decision.model_copy(update={"threshold": threshold})
