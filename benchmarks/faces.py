@@ -49,7 +49,7 @@ Detector = Callable[[bytes], object]
 Loads = dict[str, load.LoadResult]
 Times = dict[str, list[float]]
 
-_SERVING = ExitStack()  # for as long as the process lives
+_SERVING = ExitStack()  # in the process of our detector
 
 
 def main() -> None:
@@ -99,6 +99,7 @@ def detection(times: int) -> tuple[Times, dict[int, float]]:
     with ExitStack() as stack:
         own = partial(ProcessPoolExecutor, 1, get_context("spawn"))
         pools = {name: stack.enter_context(own()) for name in DETECTORS}
+        stack.callback(lambda: pools[OURS].submit(_stop_serving).result())  # its threads would keep the process alive
 
         def timings(name: str, data: bytes, count: int) -> list[float]:
             return pools[name].submit(_timings, name, data, count).result()
@@ -127,6 +128,10 @@ def _ours() -> Detector:
     logs.configure("error")
     served = _SERVING.enter_context(serving(BUNDLED / Faces.name))
     return lambda data: served.predict(Faces, data)
+
+
+def _stop_serving() -> None:
+    _SERVING.close()
 
 
 def _package() -> Detector:
