@@ -92,16 +92,18 @@ def test_the_answer_shown_is_the_answer(url: str, folder: Path) -> None:
     assert answer == shown
 
 
-def test_live_audio_is_heard_and_told_to_subscribers(url: str, folder: Path) -> None:
+def test_live_audio_is_detected_and_sent_to_subscribers(url: str, folder: Path) -> None:
     (listen, events) = (line for line in COMMANDS if "listen" in line or "-N" in line)
-    with subprocess.Popen(shlex.split(events.replace(SERVER, url)), stdout=subprocess.PIPE, text=True) as subscriber:
-        arguments = shlex.split(listen)[1:]
-        command = [sys.executable, "-m", "trigger_api", *arguments, "--url", url]
-        heard = subprocess.check_output(command, cwd=folder, text=True, timeout=60)
-        assert subscriber.stdout
-        event = next(line for line in subscriber.stdout if line.startswith("data:"))
-        subscriber.terminate()
-    assert "activate" in heard
+    command = [sys.executable, "-m", "trigger_api", *shlex.split(listen)[1:], "--url", url]
+    subscribe = shlex.split(events.replace(SERVER, url))
+    with subprocess.Popen([*subscribe, "--silent"], stdout=subprocess.PIPE, text=True) as subscriber:
+        try:
+            detected = subprocess.check_output(command, cwd=folder, text=True, timeout=60)
+            assert subscriber.stdout
+            event = next(line for line in subscriber.stdout if line.startswith("data:"))
+        finally:
+            subscriber.terminate()
+    assert "activate" in detected
     assert json.loads(event.removeprefix("data:"))["word"] == "activate"
 
 
