@@ -7,12 +7,9 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,7 @@ import httpx
 import pytest
 
 from helpers.beep import encode
-from helpers.free_port import free_port
+from helpers.service_process import service_process
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "adding-a-task.md").read_text(encoding="utf-8")
@@ -88,43 +85,14 @@ def changes(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def command(name: str) -> list[str]:
-    """The page's command line for ``trigger-api name``, for this interpreter."""
+    """The words of the page's command line for ``trigger-api name``."""
     (line,) = re.findall(rf"^\.venv/bin/trigger-api ({name} .*)$", "".join(blocks("sh")), re.MULTILINE)
-    return [sys.executable, "-m", "trigger_api", *shlex.split(line)]
+    return shlex.split(line)
 
 
 def environment(root: Path) -> dict[str, str]:
-    return {
-        **os.environ,
-        "PYTHONPATH": str(root / "src"),
-        "TRIGGER_API_BUNDLED": "false",
-        "TRIGGER_API_LOG_LEVEL": "error",
-    }
-
-
-@contextmanager
-def serving(root: Path) -> Iterator[str]:
-    port = free_port()
-    process = subprocess.Popen([*command("serve"), "--port", str(port)], cwd=root, env=environment(root))
-    url = f"http://127.0.0.1:{port}"
-    try:
-        await_ready(process, url)
-        yield url
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-
-
-def await_ready(process: subprocess.Popen[bytes], url: str) -> None:
-    give_up = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < give_up:
-        try:
-            if httpx.get(f"{url}/health/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail("the service did not become ready")
+    """The copy in place of the package, and its own model alone."""
+    return {**os.environ, "PYTHONPATH": str(root / "src"), "TRIGGER_API_BUNDLED": "false"}
 
 
 def curl(root: Path, url: str) -> dict[str, Any]:
@@ -138,8 +106,9 @@ def curl(root: Path, url: str) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_page_leads_to_a_sixth_task_that_answers(copy: Path) -> None:
-    subprocess.run(command("train"), cwd=copy, env=environment(copy), check=True)
-    with serving(copy) as url:
+    train = [sys.executable, "-m", "trigger_api", *command("train")]
+    subprocess.run(train, cwd=copy, env=environment(copy), check=True)
+    with service_process(*command("serve"), cwd=copy, env=environment(copy)) as url:
         answer = curl(copy, url)
         shown = json.loads(blocks("json")[0])
         assert answer == {**shown, "score": pytest.approx(shown["score"], abs=0.1)}

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from helpers.free_port import free_port
+from helpers.service_process import service_process
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,27 +36,8 @@ COMMANDS = "".join(blocks("sh")).splitlines()
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """A server with all bundled models."""
-    port = free_port()
-    command = [sys.executable, "-m", "trigger_api", "serve", "--port", str(port)]
-    process = subprocess.Popen(command, env={**os.environ, "TRIGGER_API_LOG_LEVEL": "error"})
-    try:
-        _await_ready(process, f"http://127.0.0.1:{port}/health/ready")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-
-
-def _await_ready(process: subprocess.Popen[bytes], url: str) -> None:
-    give_up = time.monotonic() + 180
-    while process.poll() is None and time.monotonic() < give_up:
-        try:
-            if httpx.get(url).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.2)
-    pytest.fail("the service did not become ready")
+    with service_process("serve") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

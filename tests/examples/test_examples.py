@@ -19,9 +19,9 @@ import pytest
 import yaml
 
 from helpers.beep import BeepModel
-from helpers.free_port import free_port
 from helpers.live_server import Server, answer, running, stop, word
 from helpers.running import serving
+from helpers.service_process import free_port
 from trigger_api.app import create_app
 from trigger_api.registry import BUNDLED
 from trigger_api.settings import Settings
