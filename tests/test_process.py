@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,18 +16,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from helpers.service_process import free_port
 from trigger_api.registry import BUNDLED
 
 pytestmark = pytest.mark.slow
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "activate.wav"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
