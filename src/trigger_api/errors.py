@@ -31,7 +31,7 @@ from http import HTTPStatus
 from typing import Any
 
 MALFORMED_JSON = "failed to parse json, invalid format"
-ONE_ONLY = "there may be one only"  # of a field that was given again: either value would be passed over
+ONE_ONLY = "may be given only once"  # of a repeated field, all values but one of which would be ignored
 FAILED_IMAGE = "failed to process image, try another image"
 
 

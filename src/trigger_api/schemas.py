@@ -1,4 +1,4 @@
-"""Every request and answer of the public API. Imports nothing of ours."""
+"""Every request and answer of the public API. Imports nothing else of this package."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 
-def _whole(text: str) -> str:
+def _check_surrogates(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("half of a surrogate pair is no character") from None
+        raise ValueError("half of a surrogate pair is not a character") from None
     return text
 
 
-# JSON can write half of a surrogate pair, and Python reads it; no answer could repeat it.
-Text = Annotated[str, AfterValidator(_whole)]
+# JSON can spell half of a surrogate pair, and Python reads it, but no answer could contain it.
+Text = Annotated[str, AfterValidator(_check_surrogates)]
 
 
 class _Schema(BaseModel):
@@ -26,7 +26,7 @@ class _Schema(BaseModel):
 
 
 class Problem(_Schema):
-    """An error (RFC 9457). ``success`` and ``error`` are what older clients read."""
+    """An error (RFC 9457). Older clients read ``success`` and ``error``."""
 
     type: str = "about:blank"
     title: str
@@ -38,35 +38,35 @@ class Problem(_Schema):
 
 
 class Detection(_Schema):
-    """A word was said once."""
+    """One detection of a word."""
 
     word: str
     time_ms: int = Field(description="end of the word, milliseconds from the start of the recording")
-    score: float = Field(ge=0, le=1, description="where it first reached the threshold, not the highest of the word")
+    score: float = Field(ge=0, le=1, description="the first score that reached the threshold, not the highest")
 
 
-class HeardWord(_Schema):
-    """What was heard of one word."""
+class WordDetections(_Schema):
+    """The detections of one word."""
 
     word: str
     detected: bool
-    timestamps: list[int] = Field(description="end of each, milliseconds from the start of the recording")
-    threshold: float = Field(description="the score from which the word counts")
+    timestamps: list[int] = Field(description="end of each detection, milliseconds from the start of the recording")
+    threshold: float = Field(description="scores from this value on count as a detection")
     model: str
     version: str
 
 
 class TriggerAnswer(_Schema):
-    """What was heard in a recording: all words together, then one by one."""
+    """The detections in a recording: of all words together, and word by word."""
 
     detected: bool
     timestamps: list[int] = Field(description="end of each word, milliseconds from the start of the recording")
-    detections: list[Detection] = Field(description="in the order of time")
-    duration_ms: int = Field(description="length of the recording")
-    threshold: float = Field(description="the score from which the first word counts")
+    detections: list[Detection] = Field(description="in chronological order")
+    duration_ms: int = Field(description="length of the recording, milliseconds")
+    threshold: float = Field(description="of the first word: scores from this value on count as a detection")
     model: str = Field(description="of the first word")
     version: str
-    words: list[HeardWord]
+    words: list[WordDetections]
 
 
 class PredictAnswer(_Schema):
@@ -74,18 +74,18 @@ class PredictAnswer(_Schema):
 
     success: Literal[True] = True
     detected: bool
-    trigget_detected: bool = Field(description="the same, as the original spelled it")
+    trigget_detected: bool = Field(description="the same, in the spelling of the original")
     timestamps: list[int] = Field(description="end of each word, milliseconds from the start of the recording")
 
 
 class Health(_Schema):
-    """Whether the process lives, or may be sent requests."""
+    """Whether the process is alive, or ready for requests."""
 
     status: Literal["ok", "ready"]
 
 
 class ModelStatus(_Schema):
-    """One version of a model, and whether it serves."""
+    """One version of a model, and whether it is serving."""
 
     task: str
     name: str
@@ -93,60 +93,64 @@ class ModelStatus(_Schema):
     labels: list[str] = Field(description="names for this version, such as stable or canary")
     state: Literal["found", "loading", "ready", "failed", "unloaded"]
     serving: bool
-    reason: str = Field(description="why it, or its last reload, failed")
+    reason: str = Field(description="why loading it failed, if it did")
     description: str
 
 
 Sensitivity = Literal["low", "medium", "high"]
 
 
-def _room(name: str) -> str:
+def _check_room(name: str) -> str:
     if not _ROOM.fullmatch(name):
-        raise ValueError("up to 64 letters, digits, spaces, and _ . : - between them")
+        raise ValueError("up to 64 letters, digits, spaces and _ . : - are allowed, a letter, a digit or _ first")
     return name
 
 
 _ROOM = re.compile(r"\w[\w .:-]{0,63}")
-Room = Annotated[str, AfterValidator(_room)]
+Room = Annotated[str, AfterValidator(_check_room)]
 
 
-def _each(words: object) -> object:
-    """One word stands for itself."""
+def _as_tuple(words: object) -> object:
+    """A single word is a list of one."""
     return (words,) if isinstance(words, str) else words
 
 
 Word = Annotated[str, Field(min_length=1, max_length=64)]
-Words = Annotated[tuple[Word, ...], BeforeValidator(_each)]
+Words = Annotated[tuple[Word, ...], BeforeValidator(_as_tuple)]
 
 
 class StreamQuery(_Schema):
-    """What a live stream is asked to listen for."""
+    """The parameters of a live stream."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    room: Room = Field("room", description="its name, as followers see it")
-    rate: int = Field(16_000, ge=8_000, le=48_000, description="of the audio that will come, Hz")
-    word: Words = Field((), max_length=64, description="words to listen for, instead of a model; `*` is every word")
-    model: str | None = Field(None, max_length=64, description="a trigger model's name, instead of words")
-    version: str | None = Field(None, max_length=64, description="of the one model: a number or a label")
-    sensitivity: Sensitivity | None = Field(None, description="a threshold that was measured")
-    threshold: float | None = Field(None, ge=0, le=1, description="score from which a word counts")
-    scores: bool = Field(False, description="tell the score of every hop too")
-    vad_dbfs: float | None = Field(None, ge=-96, le=0, description="hear nothing while it is quieter than this")
+    room: Room = Field("room", description="the name of the room, as subscribers to its events see it")
+    rate: int = Field(16_000, ge=8_000, le=48_000, description="sample rate of the audio, Hz")
+    word: Words = Field(
+        (), max_length=64, description="words to detect, instead of a model; `*` means every known word"
+    )
+    model: str | None = Field(None, max_length=64, description="the name of a trigger model, instead of words")
+    version: str | None = Field(None, max_length=64, description="of the model: a number or a label")
+    sensitivity: Sensitivity | None = Field(None, description="one of the thresholds that were measured for the model")
+    threshold: float | None = Field(None, ge=0, le=1, description="scores from this value on count as a detection")
+    scores: bool = Field(False, description="send the score of every hop as well")
+    vad_dbfs: float | None = Field(
+        None, ge=-96, le=0, description="skip detection while the audio is quieter than this"
+    )
 
     @model_validator(mode="after")
-    def _says_one_thing(self) -> Self:
+    def _check_combination(self) -> Self:
         if self.word and self.model:
             raise ValueError("give a model or a word, not both")
         if self.version and (len(self.word) > 1 or "*" in self.word):
-            raise ValueError("version: it is of one model, and there are several words")
+            raise ValueError("a version belongs to one model: it cannot be combined with several words")
         if self.sensitivity is not None and self.threshold is not None:
             raise ValueError("give a sensitivity or a threshold, not both")
         return self
 
 
 class StreamWord(_Schema):
-    """A word that a stream listens for."""
+    """A word that a stream detects."""
 
     word: str
     model: str
@@ -155,40 +159,43 @@ class StreamWord(_Schema):
 
 
 class StreamReady(StreamWord):
-    """The stream is open: audio may come. What is said of a word is of the first one; ``words`` has all of them."""
+    """The stream is open and ready for audio.
+
+    ``word``, ``model``, ``version`` and ``threshold`` are those of the first of ``words``.
+    """
 
     type: Literal["ready"] = "ready"
     room: str
     rate: int
-    hop_ms: float = Field(description="audio is heard in steps of this length")
+    hop_ms: float = Field(description="audio is processed in steps of this length, milliseconds")
     words: list[StreamWord]
 
 
 class StreamDetection(_Schema):
-    """A word was said."""
+    """A word was detected."""
 
     type: Literal["detection"] = "detection"
     word: str
     model: str
     version: str
-    time_ms: int = Field(description="end of the word, milliseconds since the stream began")
+    time_ms: int = Field(description="end of the word, milliseconds from the start of the stream")
     score: float
 
 
 class StreamScore(_Schema):
-    """How the last hop scored for a word, for a meter."""
+    """The score of the last hop for a word, for a meter."""
 
     type: Literal["score"] = "score"
     word: str
     model: str
     version: str
-    time_ms: int = Field(description="end of the hop, milliseconds since the stream began")
+    time_ms: int = Field(description="end of the hop, milliseconds from the start of the stream")
     score: float
     level_dbfs: float
 
 
 class StreamStopped(_Schema):
-    """Everything that came was heard."""
+    """The stream has ended: all audio was processed."""
 
     type: Literal["stopped"] = "stopped"
     detections: int
@@ -196,7 +203,7 @@ class StreamStopped(_Schema):
 
 
 class StreamError(_Schema):
-    """Why the stream is closed."""
+    """Why the server closes the stream."""
 
     type: Literal["error"] = "error"
     code: str
@@ -204,58 +211,58 @@ class StreamError(_Schema):
 
 
 class StreamControl(_Schema):
-    """What a client may say in a text frame: ``stop`` ends the audio, ``reset`` forgets what was heard."""
+    """What a client may send in a text frame: ``stop`` ends the audio, ``reset`` clears the detector's state."""
 
     type: Literal["stop", "reset"]
 
 
 class RoomEvent(_Schema):
-    """The word was said in a room."""
+    """A word was detected in a room."""
 
     id: str
-    at: datetime = Field(description="when it was heard")
+    at: datetime = Field(description="when it was detected")
     room: str
     word: str
-    time_ms: int = Field(description="end of the word, milliseconds since the stream began")
+    time_ms: int = Field(description="end of the word, milliseconds from the start of the stream")
     score: float
     model: str
     version: str
 
 
 class RoomState(_Schema):
-    """A room that streams now."""
+    """A room with a live stream."""
 
     room: str
-    node: str = Field(description="the process that it streams to")
-    stream: int = Field(description="its number there")
-    word: str = Field(description="the first that it listens for")
+    node: str = Field(description="the process that serves the stream")
+    stream: int = Field(description="the number of the stream in that process")
+    word: str = Field(description="the first word that it detects")
     words: list[str]
     model: str = Field(description="of the first word")
     version: str
     rate: int
     since: datetime
     heard_ms: int
-    level_dbfs: float | None = Field(description="of the last hop; null before the first")
+    level_dbfs: float | None = Field(description="level of the last hop; null before the first one")
     detections: int
     last_detection: RoomEvent | None
 
 
 class EntitiesRequest(_Schema):
-    """Texts to read: one, or several that are read apart."""
+    """One text, or several that are tagged independently."""
 
     text: Text = Field(default="", description="a text of any length up to the limit")
     texts: list[Text] = Field(default=[], max_length=256, description="further texts")
     model: str | None = Field(default=None, max_length=64)
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def _check_texts(self) -> Self:
         if not self.model_fields_set & {"text", "texts"}:
-            raise ValueError("give text, or texts")
+            raise ValueError("give text or texts")
         return self
 
 
 class TaggedToken(_Schema):
-    """A word with its place in the text, in characters (Unicode code points)."""
+    """A word with its position in the text, in characters (Unicode code points)."""
 
     text: str
     start: int
@@ -265,7 +272,7 @@ class TaggedToken(_Schema):
 
 
 class Entity(_Schema):
-    """What is named; ``text`` is the slice from ``start`` to ``end``."""
+    """A named entity; ``text`` is the slice from ``start`` to ``end``."""
 
     type: str = Field(description="`PER`, `ORG`, `LOC` or `MISC`")
     text: str
@@ -275,22 +282,22 @@ class Entity(_Schema):
 
 
 class TextEntities(_Schema):
-    """What one text names."""
+    """The entities of one text."""
 
     tokens: list[TaggedToken]
     entities: list[Entity]
 
 
 class EntitiesAnswer(TextEntities):
-    """What `text` names, and what each of `texts` does."""
+    """The entities of `text`, and of each of `texts`."""
 
-    results: list[TextEntities] = Field(description="one for each of `texts`")
+    results: list[TextEntities] = Field(description="one result for each of `texts`")
     model: str
     version: str
 
 
 class AlignedAnswer(_Schema):
-    """The answer of the original named-entity service: words above their tags, aligned in columns."""
+    """The answer of the original named-entity service: words above their tags, in aligned columns."""
 
     input: str
     output: str
@@ -298,10 +305,10 @@ class AlignedAnswer(_Schema):
 
 
 class PixelBox(_Schema):
-    """Where something is on a picture, in its pixels, from its upper left corner."""
+    """A box on a picture, in pixels from the upper left corner."""
 
-    x: int = Field(ge=0, description="of the left edge")
-    y: int = Field(ge=0, description="of the upper edge")
+    x: int = Field(ge=0, description="the left edge")
+    y: int = Field(ge=0, description="the upper edge")
     width: int = Field(ge=1)
     height: int = Field(ge=1)
 
@@ -312,11 +319,13 @@ class FoundDigit(_Schema):
     value: int = Field(ge=0, le=9)
     score: float = Field(ge=0, le=1, description="the probability of the value")
     probabilities: list[float] = Field(
-        min_length=10, max_length=10, description="of 0 to 9; what is missing to 1 is the probability of no digit"
+        min_length=10,
+        max_length=10,
+        description="of 0 to 9; the rest, up to 1, is the probability that it is not a digit",
     )
     box: PixelBox
-    line: int = Field(ge=0, description="which of `lines` it stands in")
-    number: int = Field(ge=0, description="which of `numbers` it belongs to")
+    line: int = Field(ge=0, description="index into `lines`")
+    number: int = Field(ge=0, description="index into `numbers`")
 
 
 class DigitsAnswer(_Schema):
@@ -326,8 +335,8 @@ class DigitsAnswer(_Schema):
     digits: list[FoundDigit]
     numbers: list[str] = Field(description="digits without a wide gap between them, in the same order")
     lines: list[str] = Field(description="the digits of each line, from top to bottom")
-    width: int = Field(description="of the picture, pixels")
-    height: int = Field(description="of the picture, pixels")
+    width: int = Field(description="of the picture, in pixels")
+    height: int = Field(description="of the picture, in pixels")
     model: str
     version: str
 
@@ -335,22 +344,22 @@ class DigitsAnswer(_Schema):
 class ImagePredictRequest(_Schema):
     """The request of the original digit service."""
 
-    image: str = Field(description="a picture file in base64, with or without a data URL before it")
-    filename: str | None = Field(default=None, max_length=1_024, description="is not looked at")
+    image: str = Field(description="a picture file in base64, with or without the head of a data URL")
+    filename: str | None = Field(default=None, max_length=1_024, description="ignored")
 
 
 class ImagePredictAnswer(_Schema):
-    """The answer of the original digit service, and every digit."""
+    """The answer of the original digit service, with every digit."""
 
     img_shape: tuple[int, int] = Field(description="width and height")
-    prediction: int | None = Field(description="the first digit; null where there is none")
+    prediction: int | None = Field(description="the first digit; null if there is none")
     digits: list[FoundDigit]
     numbers: list[str]
 
 
 # A picture of one white pixel, in base64.
-_DOT = "R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs="
-_EMOTIONS: dict[str, JsonValue] = {
+_WHITE_PIXEL = "R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs="
+_EMOTIONS_EXAMPLE: dict[str, JsonValue] = {
     "detected": True,
     "faces": [
         {
@@ -380,14 +389,14 @@ _EMOTIONS: dict[str, JsonValue] = {
 
 
 class Point(_Schema):
-    """A place on a picture, in its pixels; it may lie beside the picture."""
+    """A point on a picture, in pixels; it may lie outside the picture."""
 
     x: float
     y: float
 
 
 class Landmarks(_Schema):
-    """Where eyes, nose and corners of the mouth are; left and right as one sees them on the picture."""
+    """The eyes, the nose and the corners of the mouth; left and right as seen on the picture."""
 
     left_eye: Point
     right_eye: Point
@@ -397,50 +406,50 @@ class Landmarks(_Schema):
 
 
 class FoundFace(_Schema):
-    """One face on a photo, and what it shows."""
+    """One face on a photo, and its emotion."""
 
     box: PixelBox
-    confidence: float = Field(ge=0, le=1, description="that it is a face")
-    landmarks: Landmarks | None = Field(description="null from a model that reads the whole photo at once")
+    confidence: float = Field(ge=0, le=1, description="confidence that it is a face")
+    landmarks: Landmarks | None = Field(description="null if the model reads the whole photo at once")
     emotion: str = Field(
-        description="the likeliest: `happy`, `sad`, `surprised`, `neutral`, `fear`, `disgust`, `angry`"
+        description="the most likely one: `happy`, `sad`, `surprised`, `neutral`, `fear`, `disgust`, `angry`"
     )
     probability: float = Field(ge=0, le=1, description="of that emotion")
     probabilities: dict[str, float] = Field(description="of every emotion")
-    crop: str | None = Field(default=None, description="the face alone, a JPEG file in base64; if asked for")
+    crop: str | None = Field(default=None, description="the cropped face, a JPEG file in base64, if requested")
 
 
 class EmotionsAnswer(_Schema):
-    """Every face on a photo, the surest first."""
+    """Every face on a photo, those of the highest confidence first."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EMOTIONS]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_EMOTIONS_EXAMPLE]})
 
     detected: bool
     faces: list[FoundFace]
-    width: int = Field(description="of the photo, pixels")
-    height: int = Field(description="of the photo, pixels")
+    width: int = Field(description="of the photo, in pixels")
+    height: int = Field(description="of the photo, in pixels")
     model: str
     version: str
     annotated: str | None = Field(
-        default=None, description="the photo with boxes and emotions, a JPEG file in base64; if asked for"
+        default=None, description="the photo with boxes and emotions, a JPEG file in base64, if requested"
     )
 
 
 class EmotionRequest(_Schema):
     """The request of the original emotion service."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"image": _DOT, "model": "mobilenetv2"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"image": _WHITE_PIXEL, "model": "mobilenetv2"}]})
 
-    image: str = Field(description="a picture file in base64, with or without a data URL before it")
+    image: str = Field(description="a picture file in base64, with or without the head of a data URL")
     model: JsonValue = Field(
         default="inception-resnet",
         description="`inception-resnet`, `mobilenetv2` or `yolo3`; anything else means the first",
     )
-    img_name: JsonValue = Field(default=None, description="what an upload is called")
+    img_name: JsonValue = Field(default=None, description="the name of the uploaded file")
 
 
 class EmotionProbability(_Schema):
-    """How likely a face shows an emotion."""
+    """The probability of one emotion."""
 
     emotion: str
     probability: float = Field(ge=0, le=1)
@@ -449,8 +458,8 @@ class EmotionProbability(_Schema):
 class EmotionFace(_Schema):
     """One face in an answer of the original emotion service."""
 
-    face: str = Field(description="the face alone, a JPEG file in base64")
-    prediction: list[EmotionProbability] = Field(description="every emotion, the likeliest first")
+    face: str = Field(description="the cropped face, a JPEG file in base64")
+    prediction: list[EmotionProbability] = Field(description="every emotion, the most likely one first")
 
 
 class EmotionPicture(_Schema):
@@ -469,7 +478,7 @@ class EmotionPictureAndFaces(EmotionPicture):
 
 
 class FractionBox(_Schema):
-    """The same as fractions of the picture's width and height."""
+    """A box in fractions of the picture's width and height."""
 
     x: float = Field(ge=0, le=1)
     y: float = Field(ge=0, le=1)
@@ -478,7 +487,7 @@ class FractionBox(_Schema):
 
 
 class FoundObject(_Schema):
-    """One thing on a photo."""
+    """One object on a photo."""
 
     label: str = Field(description="its class, such as `person` or `cup`")
     score: float = Field(ge=0, le=1)
@@ -487,34 +496,38 @@ class FoundObject(_Schema):
 
 
 class ObjectsAnswer(_Schema):
-    """The things on a photo, those of the highest scores first."""
+    """The objects on a photo, those with the highest scores first."""
 
     detected: bool
     objects: list[FoundObject]
-    width: int = Field(description="of the photo, pixels")
-    height: int = Field(description="of the photo, pixels")
+    width: int = Field(description="of the photo, in pixels")
+    height: int = Field(description="of the photo, in pixels")
     model: str
     version: str
 
 
 class VisionFeature(_Schema):
-    """What counts as an object; what is absent or null has its default."""
+    """What counts as an object; fields that are absent or null have their defaults."""
 
-    score_th: float | None = Field(default=None, ge=0, le=1, description="least score; 0.3")
-    nms_iou: float | None = Field(default=None, ge=0, le=1, description="overlap of two boxes for one object; 0.4")
-    min_height: float | None = Field(default=None, ge=0, le=1, description="fraction of the photo's; 0.03")
-    min_width: float | None = Field(default=None, ge=0, le=1, description="fraction of the photo's; 0.03")
-    maxResults: int | None = Field(default=None, ge=1, le=100, description="most objects; 20")  # noqa: N815
+    score_th: float | None = Field(default=None, ge=0, le=1, description="the lowest score; default 0.3")
+    nms_iou: float | None = Field(
+        default=None, ge=0, le=1, description="overlap from which boxes are one object; default 0.4"
+    )
+    min_height: float | None = Field(
+        default=None, ge=0, le=1, description="fraction of the photo's height; default 0.03"
+    )
+    min_width: float | None = Field(default=None, ge=0, le=1, description="fraction of the photo's width; default 0.03")
+    maxResults: int | None = Field(default=None, ge=1, le=100, description="the largest number of objects; default 20")  # noqa: N815
 
 
 class VisionImage(_Schema):
     """A photo."""
 
-    content: str = Field(description="a picture file in base64, with or without a data URL before it")
+    content: str = Field(description="a picture file in base64, with or without the head of a data URL")
 
 
 class VisionRequest(_Schema):
-    """One photo, and what counts on it: the first feature."""
+    """One photo, and what counts as an object; only the first feature is used."""
 
     image: VisionImage
     features: list[VisionFeature | None] | None = Field(default=None, max_length=16)
@@ -527,14 +540,14 @@ class VisionRequests(_Schema):
 
 
 class VisionError(_Schema):
-    """Why one photo of several was not looked at."""
+    """Why one of several photos could not be read."""
 
     code: int
     message: str
 
 
 class VisionResponse(_Schema):
-    """The things on one photo, or why there is no answer."""
+    """The objects on one photo, or an error."""
 
     objects: list[FoundObject] = []
     width: int | None = None
@@ -543,7 +556,7 @@ class VisionResponse(_Schema):
 
 
 class VisionAnswer(_Schema):
-    """The answer of the original detection service: one response a request, in their order."""
+    """The answer of the original detection service: one response per request, in their order."""
 
     success: Literal[True] = True
     responses: list[VisionResponse]

@@ -1,4 +1,4 @@
-"""Pictures of printed digits, and a network in plain numpy that knows them by their shapes."""
+"""Pictures of printed digits, and a model in plain NumPy that recognises them by template matching."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
+from fastapi import FastAPI
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from helpers.beep import add_model
+from trigger_api.app import create_app
 from trigger_api.model_card import Decision, Limits, ModelCard, TensorSpec
 from trigger_api.scheduler import CompiledFunction, Tensors
+from trigger_api.settings import Settings
 from trigger_api.tasks.digits.mnist import normalise
 
 LABELS = (*"0123456789", "none")
-_ALIKE = 0.9  # cosine from which a shape is a digit's
+_SIMILAR = 0.9  # cosine similarity from which a shape is a digit
 
 
 def write(*lines: str, size: int = 40, dark: bool = True, margin: int = 30) -> NDArray[np.uint8]:
@@ -43,23 +46,23 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def digit(text: str, size: int = 60) -> NDArray[np.float32]:
-    """The ink of one printed sign."""
+    """The ink of one printed character."""
     return np.asarray(1 - write(text, size=size)[..., 0] / 255, np.float32).clip(0.1, 1) - np.float32(0.1)
 
 
 @cache
 def _templates() -> NDArray[np.float32]:
-    return _soft(np.stack([normalise(digit(label)) for label in LABELS[:10]]))
+    return _blur(np.stack([normalise(digit(label)) for label in LABELS[:10]]))
 
 
-def _soft(digits: NDArray[np.float32]) -> NDArray[np.float32]:
+def _blur(digits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Blurred, flat, and of length 1."""
     flat = ndimage.gaussian_filter(digits, (0, 1.2, 1.2)).reshape(len(digits), -1)
     return np.asarray(flat / np.linalg.norm(flat, axis=1, keepdims=True).clip(1e-6), np.float32)
 
 
 class PrintedDigitsModel:
-    """Scores a shape by its likeness to each printed digit's. Counts the items of its calls."""
+    """Scores a shape by its similarity to each printed digit. Counts the items of its calls."""
 
     def __init__(self) -> None:
         self.items = 0
@@ -70,15 +73,15 @@ class PrintedDigitsModel:
         def run(tensors: Tensors) -> Tensors:
             digits = tensors["digits"].reshape(batch, 28, 28)
             self.items += int(digits.any(axis=(1, 2)).sum())
-            alike = _soft(digits) @ _templates().T
-            scores = np.exp(60 * np.concatenate([alike, np.full((batch, 1), _ALIKE)], axis=1))
+            similarity = _blur(digits) @ _templates().T
+            scores = np.exp(60 * np.concatenate([similarity, np.full((batch, 1), _SIMILAR)], axis=1))
             return {"scores": np.asarray(scores / scores.sum(axis=1, keepdims=True), np.float32)}
 
         return run
 
 
 def add_digits(root: Path) -> Path:
-    """Write the folder of a digit model, whose weights the test brings."""
+    """Write the folder of a digit model, without weights."""
     card = ModelCard(
         task="digits",
         name="printed",
@@ -90,3 +93,10 @@ def add_digits(root: Path) -> Path:
         limits=Limits(batch_sizes=(1, 4, 16), queue=256),
     )
     return add_model(root, card)
+
+
+def digits_app(folder: Path) -> FastAPI:
+    """The application with the digit model alone."""
+    add_digits(folder / "models")
+    settings = Settings(models=folder / "models", bundled=False, auth="open", max_image_pixels=1_000_000)
+    return create_app(settings, loader=lambda path, card: PrintedDigitsModel())

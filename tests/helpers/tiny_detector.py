@@ -1,17 +1,21 @@
-"""An object model without weights: it finds a red square."""
+"""An object model without weights, which finds a red square."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
+from fastapi import FastAPI
 
+from trigger_api.app import create_app
 from trigger_api.model_card import Limits, ModelCard, TensorSpec, write_card
 from trigger_api.scheduler import CompiledFunction, Tensors
+from trigger_api.settings import Settings
 from trigger_api.tasks.objects.task import BOXES, CLASSES, LIMITS, PHOTO, SCORES, SIZE
 
 SIDE, FOUND = 64, 4
@@ -36,7 +40,7 @@ CARD = ModelCard(
 
 
 class SquareDetector:
-    """Finds what is red, with a score of 0.75, and keeps to the limits; it keeps what it was given."""
+    """Finds what is red, with a score of 0.75, if the limits allow it; records the limits."""
 
     def __init__(self) -> None:
         self.limits: list[list[float]] = []
@@ -65,7 +69,7 @@ def add_squares(folder: Path) -> None:
     write_card(folder, CARD)
 
 
-def drawn(width: int = 40, height: int = 20, *, square: bool = True, kind: str = "PNG") -> bytes:
+def square_picture(width: int = 40, height: int = 20, *, square: bool = True, kind: str = "PNG") -> bytes:
     """A grey picture with a red square over its right half."""
     picture = PIL.Image.new("RGB", (width, height), (120, 120, 120))
     if square:
@@ -73,3 +77,10 @@ def drawn(width: int = 40, height: int = 20, *, square: bool = True, kind: str =
     buffer = io.BytesIO()
     picture.save(buffer, kind)
     return buffer.getvalue()
+
+
+def objects_app(folder: Path, model: SquareDetector, **settings: Any) -> FastAPI:
+    """The application with the square detector alone."""
+    add_squares(folder / "models" / "squares")
+    made = Settings(models=folder / "models", bundled=False, max_image_pixels=1_000_000, **settings)
+    return create_app(made, loader=lambda path, card: model)

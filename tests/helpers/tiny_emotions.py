@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 import skimage.data
+from fastapi import FastAPI
 
+from trigger_api.app import create_app
 from trigger_api.media.image import Pixels
 from trigger_api.model_card import Decision, Limits, ModelCard, TensorSpec, read_card, write_card
 from trigger_api.registry import BUNDLED
+from trigger_api.runtimes import LoadedModel, LoadOptions, load
 from trigger_api.scheduler import CompiledFunction, Tensors
+from trigger_api.settings import Settings
 from trigger_api.tasks.emotions.task import BOXES, EMOTIONS, IMAGE, PROBABILITIES, SCORES
 from trigger_api.tasks.faces.task import PNET
 
@@ -25,7 +29,7 @@ FACE = (176, 57, 272, 187)  # left, top, right, bottom of the astronaut's, drawn
 
 
 class BrightnessClassifier:
-    """The brighter a face, the nearer to the last label; keeps the crops that it was given."""
+    """A classifier: the brighter a face, the later the label. Records its crops and batch sizes."""
 
     def __init__(self) -> None:
         self.crops: list[Pixels] = []
@@ -47,7 +51,7 @@ class BrightnessClassifier:
 
 
 class RedDetector:
-    """Finds what is red on the whole photo, sure to 0.75, twice and a little moved; it is angry."""
+    """A detector: whatever is red is an angry face, with a score of 0.75; a second box overlaps the first."""
 
     def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
         """A function for batches of this size."""
@@ -68,8 +72,8 @@ class RedDetector:
         return run
 
 
-def mood_card(name: str = "inception-resnet", margin: float = 1.0) -> ModelCard:
-    """A model that reads faces one by one."""
+def classifier_card(name: str = "inception-resnet", margin: float = 1.0) -> ModelCard:
+    """The card of a classifier of cropped faces."""
     return ModelCard(
         task="emotions",
         name=name,
@@ -82,8 +86,8 @@ def mood_card(name: str = "inception-resnet", margin: float = 1.0) -> ModelCard:
     )
 
 
-def red_card() -> ModelCard:
-    """A model for whole photos."""
+def detector_card() -> ModelCard:
+    """The card of a detector for whole photos."""
     return ModelCard(
         task="emotions",
         name="yolo3",
@@ -109,10 +113,21 @@ def add_emotions(root: Path, *cards: ModelCard) -> None:
 
 
 def add_detector(root: Path) -> None:
-    """Copy the bundled detector, with few sizes of canvases: each is tried at the start."""
+    """Copy the bundled face detector, with few canvas sizes, since each is warmed up."""
     shutil.copytree(BUNDLED / "faces", root / "faces")
     folder = root / "faces" / PNET / "1"
     write_card(folder, read_card(folder).model_copy(update={"sequence_lengths": (64, 192, 320, 448)}))
+
+
+def emotions_app(root: Path, models: Mapping[str, LoadedModel]) -> FastAPI:
+    """The application with the bundled face detector and three emotion models, given by name."""
+    add_detector(root)
+    add_emotions(root, classifier_card(), classifier_card("mobilenetv2", margin=1.2), detector_card())
+
+    def loader(path: Path, card: ModelCard) -> LoadedModel:
+        return models[card.name] if card.task == "emotions" else load(path, card, LoadOptions())
+
+    return create_app(Settings(models=root, bundled=False, max_image_pixels=2_000_000, jpeg_quality=60), loader=loader)
 
 
 def encoded(pixels: Pixels, kind: str = "PNG", **options: object) -> bytes:

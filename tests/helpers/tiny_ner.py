@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from fastapi import FastAPI
 
+from trigger_api.app import create_app
 from trigger_api.model_card import Limits, ModelCard, TensorSpec, write_card
 from trigger_api.scheduler import CompiledFunction, Tensors
+from trigger_api.settings import Settings
 from trigger_api.tasks.entities.bio import LABELS
 from trigger_api.tasks.entities.gazetteers import FEATURES, write_gazetteers
 from trigger_api.tasks.entities.tagger import GAZETTEERS_FILE, VOCABULARY_FILE
@@ -56,3 +59,10 @@ def add_tiny_ner(folder: Path, vocabulary: Sequence[str] = VOCABULARY) -> None:
     write_card(folder, CARD)
     (folder / VOCABULARY_FILE).write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
     write_gazetteers(folder / GAZETTEERS_FILE, {"paris": "c"})
+
+
+def entities_app(folder: Path) -> FastAPI:
+    """The application with the tiny model alone."""
+    add_tiny_ner(folder / "models" / "tiny")
+    settings = Settings(models=folder / "models", bundled=False, max_text_characters=2_000)
+    return create_app(settings, loader=lambda path, card: PlaceModel())

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import io
-import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,35 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from helpers.printed_digits import PrintedDigitsModel, add_digits, png, write
+from helpers.printed_digits import digits_app, png, write
 from helpers.running import serving, started
-from helpers.threads import note_threads
-from trigger_api.app import create_app
 from trigger_api.client import AsyncClient, Client
-from trigger_api.routers import deps
-from trigger_api.routers.compat import body as compat_body
-from trigger_api.settings import Settings
 
 URL = "/v1/digits"
-TEXT = {"Content-Type": "text/plain"}
-
-
-def served(folder: Path) -> Settings:
-    add_digits(folder / "models")
-    return Settings(models=folder / "models", bundled=False, auth="open", max_image_pixels=1_000_000)
 
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with started(create_app(served(tmp_path), loader=lambda path, card: PrintedDigitsModel())) as http:
+    async with started(digits_app(tmp_path)) as http:
         yield http
 
 
-def encoded(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-async def test_a_picture_is_answered_with_every_digit(client: httpx.AsyncClient) -> None:
+async def test_every_digit_of_a_picture_is_returned(client: httpx.AsyncClient) -> None:
     page = write("42   7")
     answer = (await client.post(URL, files={"image": png(page)})).json()
     assert answer["detected"] is True
@@ -63,7 +46,7 @@ async def test_a_picture_is_answered_with_every_digit(client: httpx.AsyncClient)
 
 
 def test_both_clients_read_digits(tmp_path: Path) -> None:
-    app = create_app(served(tmp_path), loader=lambda path, card: PrintedDigitsModel())
+    app = digits_app(tmp_path)
     picture = tmp_path / "42.png"
     picture.write_bytes(png(write("42")))
 
@@ -84,7 +67,7 @@ async def test_blank_paper_has_no_digits(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "data", "status", "words"),
+    ("files", "data", "status", "text"),
     [
         ({}, {}, 422, "image"),
         ({"image": b""}, {}, 422, "empty"),
@@ -95,66 +78,22 @@ async def test_blank_paper_has_no_digits(client: httpx.AsyncClient) -> None:
         ({"image": png(write("1"))}, {"model": "nix"}, 404, "digits model"),
     ],
 )
-async def test_what_cannot_be_read_is_told_so(
-    client: httpx.AsyncClient, files: dict[str, bytes], data: dict[str, str], status: int, words: str
+async def test_bad_requests_are_rejected(
+    client: httpx.AsyncClient, files: dict[str, bytes], data: dict[str, str], status: int, text: str
 ) -> None:
     response = await client.post(URL, files=files, data=data)
     assert response.status_code == status
-    assert words in response.json()["detail"]
+    assert text in response.json()["detail"]
     assert response.json()["success"] is False
-
-
-@pytest.mark.parametrize("head", ["", "data:image/png;base64,"])
-@pytest.mark.parametrize("headers", [{}, TEXT])
-async def test_the_original_services_answer(client: httpx.AsyncClient, head: str, headers: dict[str, str]) -> None:
-    page = write("5")
-    body = json.dumps({"image": head + encoded(png(page)), "filename": "5.png"})
-    answer = (await client.post("/image-predict", content=body, headers=headers)).json()
-    assert answer["img_shape"] == [page.shape[1], page.shape[0]]
-    assert answer["prediction"] == 5
-    assert [digit["value"] for digit in answer["digits"]] == [5]
-    assert answer["numbers"] == ["5"]
-
-
-async def test_the_original_service_makes_no_guess(client: httpx.AsyncClient) -> None:
-    body = {"image": encoded(png(np.full((60, 90, 3), 255, np.uint8)))}
-    answer = (await client.post("/image-predict", json=body)).json()
-    assert answer == {"img_shape": [90, 60], "prediction": None, "digits": [], "numbers": []}
-
-
-async def test_the_sample_request_can_be_sent_back(client: httpx.AsyncClient) -> None:
-    sample = (await client.get("/image-predict")).json()
-    assert (await client.post("/image-predict", json=sample)).json()["prediction"] == 3
-
-
-@pytest.mark.parametrize(
-    ("content", "status", "words"),
-    [
-        ("{", 400, "failed to parse json, invalid format"),
-        ("", 400, "failed to parse json, invalid format"),
-        ("[]", 422, "shape"),
-        ('{"image": 3}', 422, "shape"),
-        ('{"image": "%%%"}', 422, "failed to process image, try another image"),
-        ('{"image": "\\ud800"}', 400, "failed to parse json"),
-        ('{"image": ""}', 422, "empty"),
-        ('{"image": "aGVsbG8="}', 415, "no picture"),
-    ],
-)
-async def test_bad_requests_to_the_original_service(
-    client: httpx.AsyncClient, content: str, status: int, words: str
-) -> None:
-    response = await client.post("/image-predict", content=content)
-    assert response.status_code == status
-    assert words in response.json()["error"]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
-def test_no_broken_picture_breaks_the_service(tmp_path: Path, kind: str) -> None:
+def test_broken_pictures_never_break_the_service(tmp_path: Path, kind: str) -> None:
     buffer = io.BytesIO()
     PIL.Image.fromarray(write("3", size=20, margin=6)).save(buffer, kind)
     whole = buffer.getvalue()
-    with TestClient(create_app(served(tmp_path), loader=lambda path, card: PrintedDigitsModel())) as client:
+    with TestClient(digits_app(tmp_path)) as client:
         while client.get("/health/ready").status_code != 200:
             time.sleep(0.002)
 
@@ -169,14 +108,3 @@ def test_no_broken_picture_breaks_the_service(tmp_path: Path, kind: str) -> None
             assert response.status_code in {200, 413, 415, 422}, response.text
 
         attack()
-
-
-@pytest.mark.parametrize(("length", "thread"), [(0, "MainThread"), (40_000, "preprocess")])
-async def test_a_large_body_is_decoded_beside_the_event_loop(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, length: int, thread: str
-) -> None:
-    decoding = note_threads(monkeypatch, deps, "from_base64")
-    parsing = note_threads(monkeypatch, compat_body, "_parsed")
-    body = {"image": encoded(png(write("3"))) + " " * length, "filename": "3.png"}
-    assert (await client.post("/image-predict", json=body)).json()["prediction"] == 3
-    assert (parsing, decoding) == ([thread], [thread])

@@ -27,7 +27,7 @@ def app(models: Path, settings: Settings) -> FastAPI:
     return create_app(settings, loader=load)
 
 
-async def test_lists_every_version_and_why_one_failed(client: httpx.AsyncClient, models: Path) -> None:
+async def test_every_version_is_listed_with_why_it_failed(client: httpx.AsyncClient, models: Path) -> None:
     backbone, first, second = (await client.get("/v1/models")).json()
     assert (backbone["task"], backbone["name"], backbone["serving"]) == ("embedding", "beep-embedding", True)
     assert (first["name"], first["version"], first["state"], first["serving"]) == ("beep", "1", "ready", True)
@@ -36,13 +36,13 @@ async def test_lists_every_version_and_why_one_failed(client: httpx.AsyncClient,
     assert str(models) not in str(second)
 
 
-async def test_gives_a_models_card(client: httpx.AsyncClient) -> None:
+async def test_a_models_card_is_returned(client: httpx.AsyncClient) -> None:
     card = ModelCard.model_validate((await client.get("/v1/models/beep", params={"version": "1"})).json())
     assert card.frame_ms == 80
     assert (await client.get("/v1/models/nix")).status_code == 404
 
 
-async def test_loads_and_unloads(client: httpx.AsyncClient, two_beeps: bytes) -> None:
+async def test_a_model_is_loaded_and_unloaded(client: httpx.AsyncClient, two_beeps: bytes) -> None:
     unloaded = await client.post("/v1/models/beep/unload", params={"version": "1"})
     assert unloaded.json()["state"] == "unloaded"
     assert (await client.post("/v1/trigger", files={"audio": two_beeps})).status_code == 503
@@ -52,12 +52,12 @@ async def test_loads_and_unloads(client: httpx.AsyncClient, two_beeps: bytes) ->
     assert pinned.json()["version"] == "1"
 
 
-async def test_says_why_it_cannot_load(client: httpx.AsyncClient) -> None:
+async def test_the_reason_of_a_failed_load_is_returned(client: httpx.AsyncClient) -> None:
     response = await client.post("/v1/models/beep/load", params={"version": "2"})
     assert response.status_code == 422
     assert "half a file" in response.json()["detail"]
 
 
-async def test_strangers_learn_nothing(app: FastAPI) -> None:
+async def test_unauthenticated_callers_learn_nothing(app: FastAPI) -> None:
     async with started(app, host="203.0.113.9") as client:
         assert (await client.get("/v1/models")).status_code == 401

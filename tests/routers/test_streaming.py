@@ -16,18 +16,18 @@ Event = dict[str, str]
 
 
 @asynccontextmanager
-async def following(server: Server, query: str = "", **headers: str) -> AsyncIterator[AsyncIterator[Event]]:
-    """The events' fields, from the moment the server listens."""
+async def subscription(server: Server, query: str = "", **headers: str) -> AsyncIterator[AsyncIterator[Event]]:
+    """The fields of each event, from the moment that the subscription is accepted."""
     url = f"/v1/trigger/events?{query}"
     async with server.http() as http, http.stream("GET", url, headers=headers) as response:
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("text/event-stream")
-        events = parsed(response)
+        events = parse_events(response)
         assert (await anext(events))["retry"] == "2000"
         yield events
 
 
-async def parsed(response: httpx.Response) -> AsyncIterator[Event]:
+async def parse_events(response: httpx.Response) -> AsyncIterator[Event]:
     fields: Event = {}
     async for line in response.aiter_lines():
         name, _, value = line.partition(": ")
@@ -53,47 +53,47 @@ async def detect(server: Server, room: str) -> None:
         assert (await answer(socket))["type"] == "detection"
 
 
-async def test_followers_are_told_of_every_room_or_of_one(server: Server) -> None:
-    async with following(server) as every, following(server, "room=hall") as hall:
+async def test_subscribers_get_events_of_every_room_or_of_one(server: Server) -> None:
+    async with subscription(server) as every, subscription(server, "room=hall") as hall:
         for room in ("kitchen", "hall"):
             await detect(server, room)
         assert [(await next_data(every))["room"] for _ in range(2)] == ["kitchen", "hall"]
-        told = await next_data(hall)
-        assert told["room"] == "hall"
-        assert told["time_ms"] == pytest.approx(810, abs=40)
-        assert (told["word"], told["model"], told["version"]) == ("beep", "beep", "1")
+        event = await next_data(hall)
+        assert event["room"] == "hall"
+        assert event["time_ms"] == pytest.approx(810, abs=40)
+        assert (event["word"], event["model"], event["version"]) == ("beep", "beep", "1")
 
 
-async def test_a_follower_goes_on_where_it_was(server: Server) -> None:
-    async with following(server) as events:
+async def test_a_subscriber_continues_after_its_last_event(server: Server) -> None:
+    async with subscription(server) as events:
         for room in ("a", "b", "c"):
             await detect(server, room)
         first = await next_data(events)
-    async with following(server, **{"Last-Event-ID": first["id"]}) as events:
+    async with subscription(server, **{"Last-Event-ID": first["id"]}) as events:
         assert [(await next_data(events))["room"] for _ in range(2)] == ["b", "c"]
 
 
-async def test_a_gap_is_told(serve: Make) -> None:
+async def test_a_gap_is_announced(serve: Make) -> None:
     async with serve(events_kept=1) as server:
-        async with following(server) as events:
+        async with subscription(server) as events:
             await detect(server, "a")
             first = await next_data(events)
         for room in ("b", "c"):
             await detect(server, room)
-        async with following(server, **{"Last-Event-ID": first["id"]}) as events:
+        async with subscription(server, **{"Last-Event-ID": first["id"]}) as events:
             assert await next_data(events) == {"after": first["id"]}
             assert (await next_data(events))["room"] == "c"
 
 
 async def test_heartbeats(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fastapi.routing._PING_INTERVAL", 0.05)
-    async with following(server) as events:
+    async with subscription(server) as events:
         assert (await asyncio.wait_for(anext(events), 5))[""] == "ping"
 
 
-async def test_followers_are_counted_and_let_go(serve: Make) -> None:
+async def test_subscribers_are_limited_and_released(serve: Make) -> None:
     async with serve(max_subscribers=1) as server:
-        async with following(server), server.http() as http:
+        async with subscription(server), server.http() as http:
             while server.service.rooms.events.subscribers < 1:
                 await asyncio.sleep(0.01)
             refused = await http.get("/v1/trigger/events")
@@ -103,14 +103,14 @@ async def test_followers_are_counted_and_let_go(serve: Make) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_followers_do_not_hold_up_the_end(serve: Make) -> None:
-    async with serve() as server, following(server) as events:
+async def test_subscribers_do_not_delay_shutdown(serve: Make) -> None:
+    async with serve() as server, subscription(server) as events:
         server.service.rooms.begin_shutdown()  # what SIGTERM does
         with pytest.raises(StopAsyncIteration):
             await asyncio.wait_for(anext(events), 2)
 
 
-async def test_who_streams_now(server: Server) -> None:
+async def test_rooms_with_live_streams_are_listed(server: Server) -> None:
     async with server.http() as http:
         assert (await http.get("/v1/rooms")).json() == []
         async with server.stream("room=kitchen&scores=true") as kitchen, server.stream("room=hall&rate=8000") as hall:

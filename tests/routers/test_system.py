@@ -10,7 +10,7 @@ from helpers.beep import BeepModel
 from helpers.running import started
 
 
-async def test_alive_at_once_and_ready_after_a_real_inference(app: FastAPI, network: BeepModel) -> None:
+async def test_live_at_once_and_ready_after_a_real_inference(app: FastAPI, network: BeepModel) -> None:
     network.gate.clear()
     async with started(app, ready=False) as client:
         assert (await client.get("/health/live")).json() == {"status": "ok"}
@@ -27,12 +27,12 @@ async def test_alive_at_once_and_ready_after_a_real_inference(app: FastAPI, netw
         assert sorted(set(network.batches)) == [1, 2, 4]
 
 
-async def test_balancers_may_ask_for_the_head_alone(client: httpx.AsyncClient) -> None:
+async def test_load_balancers_may_send_head(client: httpx.AsyncClient) -> None:
     for path in ("/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"):
         assert (await client.head(path)).status_code == 200
 
 
-async def test_metrics_count_what_was_asked(client: httpx.AsyncClient, two_beeps: bytes) -> None:
+async def test_metrics_count_requests(client: httpx.AsyncClient, two_beeps: bytes) -> None:
     await client.post("/v1/trigger", files={"audio": two_beeps})
     await client.get("/no/such/path")
     text = (await client.get("/metrics")).text
@@ -42,7 +42,7 @@ async def test_metrics_count_what_was_asked(client: httpx.AsyncClient, two_beeps
     assert "trigger_api_requests_in_flight 1.0" in text  # this one
 
 
-async def test_the_documentation_asks_no_other_host(client: httpx.AsyncClient) -> None:
+async def test_the_documentation_loads_nothing_from_other_hosts(client: httpx.AsyncClient) -> None:
     page = (await client.get("/docs")).text
     links = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert links
@@ -54,12 +54,12 @@ async def test_the_documentation_asks_no_other_host(client: httpx.AsyncClient) -
         assert len(asset.content) > 100
 
 
-async def test_only_the_documentations_own_assets_are_given_out(client: httpx.AsyncClient) -> None:
+async def test_only_assets_of_the_documentation_are_served(client: httpx.AsyncClient) -> None:
     for name in ("..%2f..%2fpyproject.toml", "__init__.py", "nix.js"):
         assert (await client.get(f"/docs/assets/{name}")).status_code == 404
 
 
-async def test_behind_a_proxy_the_documentation_finds_its_way(app: FastAPI) -> None:
+async def test_the_documentation_works_behind_a_proxy(app: FastAPI) -> None:
     transport = httpx.ASGITransport(app, root_path="/speech")
     async with (
         app.router.lifespan_context(app),
@@ -69,7 +69,7 @@ async def test_behind_a_proxy_the_documentation_finds_its_way(app: FastAPI) -> N
         assert (await client.get("/speech/openapi.json")).json()["servers"] == [{"url": "/speech"}]
 
 
-async def test_the_openapi_document_describes_errors_as_they_are(client: httpx.AsyncClient) -> None:
+async def test_the_openapi_document_describes_errors(client: httpx.AsyncClient) -> None:
     for _ in range(2):  # it is built once and kept
         document = (await client.get("/openapi.json")).json()
         for operations in document["paths"].values():

@@ -9,7 +9,7 @@ import pytest
 from helpers.beep import beeps, encode
 
 
-async def test_says_when_each_word_ended(client: httpx.AsyncClient, two_beeps: bytes) -> None:
+async def test_detections_end_with_their_words(client: httpx.AsyncClient, two_beeps: bytes) -> None:
     response = await client.post("/v1/trigger", files={"audio": ("two.wav", two_beeps)})
     assert response.status_code == 200
     answer = response.json()
@@ -20,13 +20,13 @@ async def test_says_when_each_word_ended(client: httpx.AsyncClient, two_beeps: b
     assert (answer["model"], answer["version"], answer["threshold"]) == ("beep", "1", 0.5)
 
 
-async def test_says_when_there_is_none(client: httpx.AsyncClient) -> None:
+async def test_a_recording_without_the_word_has_no_detections(client: httpx.AsyncClient) -> None:
     response = await client.post("/v1/trigger", files={"audio": encode(beeps([], seconds=1))})
     assert response.json()["detected"] is False
     assert response.json()["timestamps"] == []
 
 
-async def test_takes_a_model_and_a_threshold(client: httpx.AsyncClient, two_beeps: bytes) -> None:
+async def test_a_model_and_a_threshold_can_be_chosen(client: httpx.AsyncClient, two_beeps: bytes) -> None:
     form = {"model": "beep", "threshold": "0.25"}
     response = await client.post("/v1/trigger", files={"audio": two_beeps}, data=form)
     assert response.json()["threshold"] == 0.25
@@ -67,7 +67,7 @@ async def test_words_are_answered_together(client: httpx.AsyncClient, two_beeps:
         ({"word": ["x"] * 65}, 422, "word"),
     ],
 )
-async def test_bad_options_are_told_so(
+async def test_bad_options_are_rejected(
     client: httpx.AsyncClient, two_beeps: bytes, form: dict[str, Any], status: int, words: str
 ) -> None:
     response = await client.post("/v1/trigger", files={"audio": two_beeps}, data=form)
@@ -85,21 +85,21 @@ async def test_bad_options_are_told_so(
         (encode(np.zeros(16_000 * 301, np.float32)), 413),
     ],
 )
-async def test_bad_recordings_are_told_so(client: httpx.AsyncClient, data: bytes, status: int) -> None:
+async def test_bad_recordings_are_rejected(client: httpx.AsyncClient, data: bytes, status: int) -> None:
     response = await client.post("/v1/trigger", files={"audio": data})
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["success"] is False
 
 
-async def test_a_body_that_is_no_form_is_told_so(client: httpx.AsyncClient) -> None:
+async def test_a_body_that_is_not_a_form_is_rejected(client: httpx.AsyncClient) -> None:
     for content_type in ("application/json", "multipart/form-data", "multipart/form-data; boundary=x"):
         response = await client.post("/v1/trigger", content=b"nonsense", headers={"Content-Type": content_type})
         assert response.status_code in (400, 422)
         assert response.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_text_instead_of_a_file_is_told(client: httpx.AsyncClient) -> None:
+async def test_a_text_in_place_of_a_file_is_rejected(client: httpx.AsyncClient) -> None:
     parts = {"audio": (None, "clip.wav")}  # curl -F audio=clip.wav, where audio=@clip.wav was meant
     response = await client.post("/v1/trigger", files=parts)
     assert (response.status_code, response.json()["detail"]) == (422, "body.audio: this must be a file")

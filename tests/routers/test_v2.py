@@ -78,7 +78,7 @@ class TestTritonClient:
         assert client.is_model_ready("beep")
 
 
-async def test_the_ready_index_holds_what_answers(client: httpx.AsyncClient) -> None:
+async def test_the_index_can_be_limited_to_ready_models(client: httpx.AsyncClient) -> None:
     await client.post("/v2/repository/models/beep/unload")
     ready = (await client.post("/v2/repository/index", json={"ready": True})).json()
     assert [model["name"] for model in ready] == [MODEL]
@@ -96,7 +96,7 @@ def infer_body(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "text"),
     [
         ({"mel": np.zeros((3, 9, 32))}, "takes sequences of length 8, 64"),
         ({"mel": np.zeros((3, 8, 33))}, "'mel' must be float32 of shape [-1, -1, 32]"),
@@ -107,13 +107,15 @@ def infer_body(**changes: Any) -> dict[str, Any]:
         ({"mel": np.zeros((0, 8, 32)), "state": np.zeros((0, 1))}, "the batch is empty"),
     ],
 )
-async def test_tensors_that_are_not_the_models(client: httpx.AsyncClient, changes: dict[str, Any], words: str) -> None:
+async def test_tensors_that_do_not_match_the_model_are_rejected(
+    client: httpx.AsyncClient, changes: dict[str, Any], text: str
+) -> None:
     response = await client.post(f"/v2/models/{MODEL}/infer", json=infer_body(**changes))
     assert response.status_code == 400
-    assert words in response.json()["error"]
+    assert text in response.json()["error"]
 
 
-async def test_integers_for_floats_are_refused(client: httpx.AsyncClient) -> None:
+async def test_integers_for_floats_are_rejected(client: httpx.AsyncClient) -> None:
     sent = infer_body()
     sent["inputs"][0]["datatype"] = "INT32"
     response = await client.post(f"/v2/models/{MODEL}/infer", content=json.dumps(sent))
@@ -121,7 +123,7 @@ async def test_integers_for_floats_are_refused(client: httpx.AsyncClient) -> Non
 
 
 @pytest.mark.parametrize("length", ["-1", "many", "1_000", "²", "9" * 30])
-async def test_a_length_that_is_no_number(client: httpx.AsyncClient, length: str) -> None:
+async def test_a_length_that_is_not_a_number_is_rejected(client: httpx.AsyncClient, length: str) -> None:
     headers = [(b"Inference-Header-Content-Length", length.encode())]
     response = await client.post(f"/v2/models/{MODEL}/infer", content=b"{}", headers=headers)
     assert response.status_code == 400

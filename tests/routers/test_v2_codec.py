@@ -42,21 +42,21 @@ def test_bytes_follow_the_json_in_the_order_of_the_inputs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "json_length", "words"),
+    ("data", "json_length", "text"),
     [
         (b"{", None, "failed to parse json"),
         (body(), None, "at least 1 item"),
         (body(tensor(datatype="BYTES")), None, "BYTES is not one of"),
-        (body(tensor(data=["a"] * 4)), None, "are no FP32 tensor"),
-        (body(tensor(data=[[1, 2], [3]])), None, "are no FP32 tensor"),
+        (body(tensor(data=["a"] * 4)), None, "are not a valid FP32 tensor"),
+        (body(tensor(data=[[1, 2], [3]])), None, "are not a valid FP32 tensor"),
         (body(tensor(data=[1, 2, 3])), None, "3 values do not fill"),
         (body(tensor(data=None)), None, "0 values do not fill"),
         (body(tensor(shape=[-2, -2])), None, "do not fill"),
-        (body(tensor(data=[1, 2, 3, None])), None, "not all numbers"),
-        (body(tensor(data=[1, 2, 3, 1e39])), None, "not all numbers"),
-        (body(tensor(), tensor()), None, "there twice"),
+        (body(tensor(data=[1, 2, 3, None])), None, "cannot represent"),
+        (body(tensor(data=[1, 2, 3, 1e39])), None, "cannot represent"),
+        (body(tensor(), tensor()), None, "given twice"),
         (body(tensor(shape=[2**40, 2**40])), None, "do not fill"),
-        (body(tensor(datatype="INT8", data=[1, 2, 3, 400])), None, "are no INT8 tensor"),
+        (body(tensor(datatype="INT8", data=[1, 2, 3, 400])), None, "are not a valid INT8 tensor"),
         (body(tensor()) + b"rest", len(body(tensor())), "4 bytes follow the last tensor"),
         (body(tensor()), 10_000, "Inference-Header-Content-Length is 10000"),
         (
@@ -67,18 +67,18 @@ def test_bytes_follow_the_json_in_the_order_of_the_inputs() -> None:
         (body(tensor(parameters={"binary_data_size": "x"})), None, "binary_data_size is x"),
     ],
 )
-def test_what_does_not_fit_is_told_so(data: bytes, json_length: int | None, words: str) -> None:
-    with pytest.raises((BadRequest, MalformedJson), match=words):
+def test_invalid_requests_are_rejected(data: bytes, json_length: int | None, text: str) -> None:
+    with pytest.raises((BadRequest, MalformedJson), match=text):
         v2_codec.decode(data, json_length)
 
 
-def test_bytes_that_are_no_whole_number_of_values() -> None:
+def test_bytes_that_are_not_a_whole_number_of_values() -> None:
     head = body(tensor(data=None, parameters={"binary_data_size": 3}))
-    with pytest.raises(BadRequest, match="3 bytes are no FP32 tensor"):
+    with pytest.raises(BadRequest, match="3 bytes are not a whole number of FP32 values"):
         v2_codec.decode(head + b"abc", len(head))
 
 
-def test_outputs_are_json_or_bytes_as_the_caller_wants() -> None:
+def test_outputs_are_json_or_binary_on_request() -> None:
     outputs = {"y": np.array([[1.5, 2.5]], np.float32), "z": np.array([[7]], np.int32)}
     request, _ = v2_codec.decode(body(tensor(), id="42"), None)
     text, length = v2_codec.encode(request, "m", "1", outputs)
@@ -92,8 +92,8 @@ def test_outputs_are_json_or_bytes_as_the_caller_wants() -> None:
             {"name": "z", "datatype": "INT32", "shape": [1, 1], "data": [7]},
         ],
     }
-    wanted = [{"name": "z", "parameters": {"binary_data": True}}, {"name": "y"}]
-    request, _ = v2_codec.decode(body(tensor(), outputs=wanted), None)
+    requested = [{"name": "z", "parameters": {"binary_data": True}}, {"name": "y"}]
+    request, _ = v2_codec.decode(body(tensor(), outputs=requested), None)
     text, length = v2_codec.encode(request, "m", "1", outputs)
     assert length is not None
     assert text[length:] == outputs["z"].tobytes()
@@ -103,13 +103,13 @@ def test_outputs_are_json_or_bytes_as_the_caller_wants() -> None:
     assert text[length:] == outputs["y"].tobytes() + outputs["z"].tobytes()
 
 
-def test_what_is_not_a_number_goes_out_as_json() -> None:
+def test_values_that_are_not_finite_become_null() -> None:
     request, _ = v2_codec.decode(body(tensor()), None)
     text, _ = v2_codec.encode(request, "m", "1", {"y": np.array([np.nan, np.inf, 1], np.float32)})
     assert json.loads(text)["outputs"][0]["data"] == [None, None, 1]
 
 
-def test_an_output_that_is_not_there() -> None:
+def test_an_unknown_output_is_rejected() -> None:
     request, _ = v2_codec.decode(body(tensor(), outputs=[{"name": "nix"}]), None)
     with pytest.raises(BadRequest, match="no output 'nix'"):
         v2_codec.encode(request, "m", "1", {})
@@ -117,6 +117,6 @@ def test_an_output_that_is_not_there() -> None:
 
 @given(st.binary(max_size=200), st.none() | st.integers(-1, 300))
 @settings(max_examples=200, deadline=None)
-def test_noise_is_refused(data: bytes, json_length: int | None) -> None:
+def test_noise_is_rejected(data: bytes, json_length: int | None) -> None:
     with pytest.raises(ServiceError):
         v2_codec.decode(data, json_length)

@@ -1,1 +1,1 @@
-"""One thin module per task: parse, call the task, map the result."""
+"""HTTP routes: one thin module per task, which parses a request, calls the task and maps its result to a schema."""

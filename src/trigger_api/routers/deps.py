@@ -1,4 +1,4 @@
-"""What routes are given: the service behind the application, and the fields that forms have in common."""
+"""Dependencies of the routes: the service, and the fields that forms have in common."""
 
 from __future__ import annotations
 
@@ -13,43 +13,41 @@ from trigger_api.service import Service
 
 
 def service_of(request: Request) -> Service:
-    """The same, for a route that computes less than the dependency would cost."""
+    """The service, for routes on which a FastAPI dependency would cost more than their own work."""
     service: Service = request.app.state.service
     return service
 
 
-async def decoded(service: Service, picture: str) -> bytes:
-    """The bytes of a picture in base64, with or without a data URL; a large one is decoded beside the event loop.
+async def decode_picture(service: Service, text: str) -> bytes:
+    """The bytes of a picture in base64 or a data URL; a large one is decoded off the event loop.
 
     Raises:
-        UnreadableMedia: it is no base64.
-        Overloaded: too many requests wait already.
+        UnreadableMedia: it is not base64.
+        Overloaded: too many requests are waiting already.
     """
-    return await service.engine.preprocess(from_base64, picture, size=len(picture))
+    return await service.engine.preprocess(from_base64, text, size=len(text))
 
 
-async def _service(request: Request) -> Service:  # FastAPI hands a plain function to a thread
+async def _service(request: Request) -> Service:  # async: FastAPI would run a plain function in a thread
     return service_of(request)
 
 
-async def _whole_form(request: Request) -> None:
-    """Refuse what the route would pass over: a field that it lacks, or a second value of one that takes one."""
-    form = await request.form()  # parsed before
+async def _check_form(request: Request) -> None:
+    """Reject what FastAPI would ignore: unknown fields, and further values of fields that take a single one."""
+    form = await request.form()  # already parsed by FastAPI
     fields = {field.alias: field.field_info.annotation for field in request.scope["route"].dependant.body_params}
-    faults = [("there is no such field", name) for name in form if name not in fields]
-    faults += [
-        (ONE_ONLY, name) for name, kind in fields.items() if len(form.getlist(name)) > 1 and not _takes_several(kind)
-    ]
+    faults = [("unknown field", name) for name in form if name not in fields]
+    faults += [(ONE_ONLY, name) for name, kind in fields.items() if len(form.getlist(name)) > 1 and not _is_list(kind)]
     if faults:
         raise RequestValidationError([{"type": "form", "loc": ("body", name), "msg": text} for text, name in faults])
 
 
-def _takes_several(kind: Any) -> bool:
-    return get_origin(kind) is list or any(map(_takes_several, get_args(kind)))
+def _is_list(kind: Any) -> bool:
+    return get_origin(kind) is list or any(map(_is_list, get_args(kind)))
 
 
 Served = Annotated[Service, Depends(_service)]
-WholeForm = Depends(_whole_form)
+StrictForm = Depends(_check_form)
 Picture = Annotated[UploadFile, File(description="a picture: PNG, JPEG, WebP, GIF or BMP")]
-ModelName = Annotated[str | None, Form(max_length=64, description="a model's name; without it the task's first")]
+ModelName = Annotated[str | None, Form(max_length=64, description="the name of a model; by default the task's first")]
 ModelVersion = Annotated[str | None, Form(max_length=64, description="a number, a label, or `latest`")]

@@ -1,4 +1,4 @@
-"""Which models are served, in which versions; and, for administrators, loading and unloading them."""
+"""The models that are served, in which versions; and, for administrators, loading and unloading them."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ Version = Annotated[str | None, Query(max_length=64, description="a number, a la
 @router.get("")
 async def list_models(service: Served) -> list[ModelStatus]:
     """Every version of every model; a task's first is its default."""
-    return [_status(entry) for entry in service.registry.versions]
+    return [_status(version) for version in service.registry.versions]
 
 
 @router.get("/{name}")
 async def get_model(service: Served, name: str, version: Version = None) -> ModelCard:
-    """A model's card: what it takes, what it was trained on, and its measured figures."""
+    """A model's card: its inputs and outputs, training data, and measured figures."""
     return service.registry.find(None, name, version).card
 
 
 @router.post("/{name}/load", dependencies=[Administrator])
 async def load_model(service: Served, name: str, version: Version = None) -> ModelStatus:
-    """Load a version, or load it anew, beside the serving one; then swap. Answers when that is done."""
-    entry = service.registry.find(None, name, version)
-    await asyncio.to_thread(service.registry.load, entry)
-    if entry.reason:
-        raise Unprocessable(f"{name} was not loaded: {entry.reason}")
-    return _status(entry)
+    """Load or reload a version beside the serving one, then swap them. The answer comes when that is done."""
+    found = service.registry.find(None, name, version)
+    await asyncio.to_thread(service.registry.load, found)
+    if found.reason:
+        raise Unprocessable(f"{name} was not loaded: {found.reason}")
+    return _status(found)
 
 
 @router.post("/{name}/unload", dependencies=[Administrator])
 async def unload_model(service: Served, name: str, version: Version = None) -> ModelStatus:
-    """Stop serving a version. Requests that have begun on it are answered."""
-    entry = service.registry.find(None, name, version)
-    service.registry.unload(entry)
-    return _status(entry)
+    """Stop serving a version. Requests that it has begun are finished."""
+    found = service.registry.find(None, name, version)
+    service.registry.unload(found)
+    return _status(found)
 
 
-def _status(entry: ModelVersion) -> ModelStatus:
-    task, name, version = entry.key
+def _status(version: ModelVersion) -> ModelStatus:
+    task, name, number = version.key
     return ModelStatus(
         task=task,
         name=name,
-        version=version,
-        labels=sorted(entry.labels),
-        state=entry.state.value,
-        serving=entry.state is State.READY,
-        reason=entry.reason,
-        description=entry.card.description,
+        version=number,
+        labels=sorted(version.labels),
+        state=version.state.value,
+        serving=version.state is State.READY,
+        reason=version.reason,
+        description=version.card.description,
     )

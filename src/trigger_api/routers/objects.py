@@ -5,15 +5,23 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Form
+from pydantic import Field
 
-from trigger_api.routers.answers import object_answers
-from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served, WholeForm
+from trigger_api.routers.answers import objects_answer
+from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served, StrictForm
 from trigger_api.schemas import ObjectsAnswer
 from trigger_api.tasks.objects.task import DetectionOptions, Objects
 
-router = APIRouter(prefix="/v1", tags=["objects"], dependencies=[WholeForm])
+router = APIRouter(prefix="/v1", tags=["objects"], dependencies=[StrictForm])
 
 _DEFAULT = DetectionOptions()
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+ScoreThreshold = Annotated[Fraction, Form(description="the lowest score")]
+IouThreshold = Annotated[Fraction, Form(description="overlap from which two boxes of one class are the same object")]
+MinHeight = Annotated[Fraction, Form(description="fraction of the photo's height")]
+MinWidth = Annotated[Fraction, Form(description="fraction of the photo's width")]
+MaxResults = Annotated[int, Form(alias="maxResults", ge=1, le=100, description="the largest number of objects")]
 
 
 @router.post("/objects")
@@ -22,24 +30,13 @@ async def find_objects(
     image: Picture,
     model: ModelName = None,
     version: ModelVersion = None,
-    score_th: Annotated[float, Form(ge=0, le=1, description="least score")] = _DEFAULT.score_threshold,
-    nms_iou: Annotated[
-        float, Form(ge=0, le=1, description="overlap from which two boxes of a class are one object")
-    ] = _DEFAULT.iou_threshold,
-    min_height: Annotated[float, Form(ge=0, le=1, description="fraction of the photo's height")] = _DEFAULT.min_height,
-    min_width: Annotated[float, Form(ge=0, le=1, description="fraction of the photo's width")] = _DEFAULT.min_width,
-    max_results: Annotated[
-        int, Form(alias="maxResults", ge=1, le=100, description="most objects")
-    ] = _DEFAULT.max_results,
+    score_th: ScoreThreshold = _DEFAULT.score_threshold,
+    nms_iou: IouThreshold = _DEFAULT.iou_threshold,
+    min_height: MinHeight = _DEFAULT.min_height,
+    min_width: MinWidth = _DEFAULT.min_width,
+    max_results: MaxResults = _DEFAULT.max_results,
 ) -> ObjectsAnswer:
-    """Say which things of everyday life a photo shows, and where."""
+    """Find everyday objects on a photo."""
     options = DetectionOptions(score_th, nms_iou, min_height, min_width, max_results)
-    result = await service.task(Objects).predict(await image.read(), options, model=model, version=version)
-    return ObjectsAnswer(
-        detected=bool(result.objects),
-        objects=object_answers(result),
-        width=result.width,
-        height=result.height,
-        model=result.model,
-        version=result.version,
-    )
+    task = service.task(Objects)
+    return objects_answer(await task.predict(await image.read(), options, model=model, version=version))

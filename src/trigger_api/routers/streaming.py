@@ -1,4 +1,4 @@
-"""Live audio of rooms, and what is heard in them."""
+"""Live audio from rooms, and the detections in them."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ _RETRY_MS = 2_000
 
 @router.websocket("/trigger/stream")
 async def stream(websocket: WebSocket, caller: Annotated[Caller, Depends(authenticate)]) -> None:
-    """Hear a room live: see docs/rooms.md."""
+    """Detect trigger words in live audio; see docs/streaming.md."""
     service: Service = websocket.app.state.service
     await Socket(websocket, service.rooms, service.settings).serve(caller.name)
 
 
 @router.get("/rooms")
 async def rooms(service: Served) -> list[RoomState]:
-    """Who streams now, the oldest first."""
+    """The rooms with a live stream, the oldest stream first."""
     return service.rooms.rooms()
 
 
-def _may_follow(service: Served) -> None:
+def _check_capacity(service: Served) -> None:
     if service.rooms.events.subscribers >= service.settings.max_subscribers:
-        raise Overloaded("too many follow the events already", retry_after=10)
+        raise Overloaded("there are too many subscribers to the events", retry_after=10)
 
 
-@router.get("/trigger/events", response_class=EventSourceResponse, dependencies=[Depends(_may_follow)])
+@router.get("/trigger/events", response_class=EventSourceResponse, dependencies=[Depends(_check_capacity)])
 async def events(
     service: Served,
-    room: Annotated[str | None, Query(max_length=64, description="only this room's")] = None,
-    last_event_id: Annotated[str | None, Header(max_length=64, description="go on after this event")] = None,
+    room: Annotated[str | None, Query(max_length=64, description="only events of this room")] = None,
+    last_event_id: Annotated[str | None, Header(max_length=64, description="continue after this event")] = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """Detections of every room, or of one, as server-sent events; a comment every 15 s shows that we live.
+    """Detections in every room, or in one, as server-sent events. A comment every 15 s keeps the connection alive.
 
-    An event `gap` comes first if detections after `Last-Event-ID` may have been forgotten.
+    An event `gap` comes first if detections after `Last-Event-ID` may be missing.
     """
     log = service.rooms.events
     yield ServerSentEvent(comment="listening", retry=_RETRY_MS)

@@ -1,4 +1,4 @@
-"""Health, metrics and the API's own documentation."""
+"""Health, metrics and the documentation of the API."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _ASSETS = {path.name: path for path in Path(static_path).iterdir() if path.suffi
 
 
 @router.get("/health/live")
-@router.head("/health/live", include_in_schema=False)  # balancers ask so
+@router.head("/health/live", include_in_schema=False)  # as load balancers ask
 async def live() -> Health:
-    """The process runs and answers."""
+    """The process is running and answers."""
     return Health(status="ok")
 
 
 @router.get("/health/ready")
 @router.head("/health/ready", include_in_schema=False)
 async def ready(service: Served) -> Health:
-    """Every model has answered at every batch size; before that 503, with Retry-After."""
+    """Every model is ready: it has answered at every batch size. Before that, 503 with Retry-After."""
     if not service.registry.ready:
         raise NotReady("models are loading, or one has failed: see the log", retry_after=2)
     return Health(status="ready")
@@ -38,7 +38,7 @@ async def ready(service: Served) -> Health:
 
 @router.get("/metrics", response_class=Response)
 def metrics(service: Served) -> Response:
-    """Counters of every worker, in Prometheus form."""
+    """Metrics of all workers, in the format of Prometheus."""
     return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -60,13 +60,13 @@ async def docs(request: Request) -> HTMLResponse:
         swagger_js_url=f"{root}/docs/assets/swagger-ui-bundle.js",
         swagger_css_url=f"{root}/docs/assets/swagger-ui.css",
         swagger_favicon_url=f"{root}/docs/assets/favicon-32x32.png",
-        swagger_ui_parameters={"validatorUrl": None},  # it would send the document to another host
+        swagger_ui_parameters={"validatorUrl": None},  # the validator would send the document to another host
     )
 
 
 @router.get("/docs/assets/{name}", include_in_schema=False)
 async def docs_asset(name: str) -> FileResponse:
-    """One file of the documentation page."""
+    """One file of the documentation."""
     if name not in _ASSETS:
         raise NotFound(f"there is no asset {name!r}")
     return FileResponse(_ASSETS[name])

@@ -1,6 +1,6 @@
-"""Tensors on the wire, as the Open Inference Protocol (version 2) has them: JSON, or its binary extension.
+"""Tensors in the Open Inference Protocol (version 2): as JSON, or in its binary extension.
 
-Source: the protocol's "predict" chapter and the "binary tensor data" extension, as KServe and Triton document them.
+Source: the protocol's "predict" chapter and the "binary tensor data" extension, as documented by KServe and Triton.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Message(BaseModel):
 
 
 class InputTensor(_Message):
-    """A tensor in: its data flat or nested, or its bytes behind the JSON."""
+    """An input: its data flat or nested, or its bytes after the JSON."""
 
     name: str
     shape: list[int] = Field(max_length=8)
@@ -48,8 +48,8 @@ class InputTensor(_Message):
     data: list[Any] | None = None
 
 
-class OutputWanted(_Message):
-    """An output asked for by name."""
+class RequestedOutput(_Message):
+    """An output requested by name."""
 
     name: str
     parameters: dict[str, JsonValue] = Field(default_factory=dict)
@@ -61,25 +61,25 @@ class InferRequest(_Message):
     id: str | None = Field(default=None, max_length=256)
     parameters: dict[str, JsonValue] = Field(default_factory=dict)
     inputs: list[InputTensor] = Field(min_length=1, max_length=32)
-    outputs: list[OutputWanted] = Field(default_factory=list, max_length=32)
+    outputs: list[RequestedOutput] = Field(default_factory=list, max_length=32)
 
     def binary(self, name: str) -> bool:
-        """Whether the caller wants this output as bytes."""
+        """Whether this output is to be sent as bytes."""
         everywhere = bool(self.parameters.get("binary_data_output", False))
         return any(
-            bool(wanted.parameters.get("binary_data", everywhere)) for wanted in self.outputs if wanted.name == name
+            bool(output.parameters.get("binary_data", everywhere)) for output in self.outputs if output.name == name
         ) or (everywhere and not self.outputs)
 
 
 def decode(body: bytes, json_length: int | None) -> tuple[InferRequest, Arrays]:
-    """Read a request; ``json_length`` says where its JSON ends, if tensors follow it.
+    """Read a request; ``json_length`` is the length of its JSON, if binary tensors follow it.
 
     Raises:
-        MalformedJson: the JSON is none.
-        BadRequest: a tensor's data do not fit its shape or type.
+        MalformedJson: the JSON is invalid.
+        BadRequest: the data of a tensor do not match its shape or type.
     """
     if json_length is not None and not 0 <= json_length <= len(body):
-        raise BadRequest(f"{BINARY_HEADER} is {json_length}, the body has {len(body)} bytes")
+        raise BadRequest(f"{BINARY_HEADER} is {json_length}, but the body has {len(body)} bytes")
     try:
         request = InferRequest.model_validate_json(body[:json_length])
     except ValidationError as error:
@@ -91,8 +91,12 @@ def decode(body: bytes, json_length: int | None) -> tuple[InferRequest, Arrays]:
 
 
 def encode(request: InferRequest, model: str, version: str, outputs: Arrays) -> tuple[bytes, int | None]:
-    """Write an answer: its body, and where its JSON ends if tensors follow it."""
-    names = [wanted.name for wanted in request.outputs] or list(outputs)
+    """Write an answer: its body, and the length of its JSON if binary tensors follow it.
+
+    Raises:
+        BadRequest: the model has no such output.
+    """
+    names = [output.name for output in request.outputs] or list(outputs)
     unknown = [name for name in names if name not in outputs]
     if unknown:
         raise BadRequest(f"the model has no output {unknown[0]!r}")
@@ -103,19 +107,19 @@ def encode(request: InferRequest, model: str, version: str, outputs: Arrays) -> 
         **({"id": request.id} if request.id else {}),
         "outputs": [_output(name, outputs[name], raw.get(name)) for name in names],
     }
-    text = to_json(header, inf_nan_mode="null")  # JSON has no other word for what is not a number
+    text = to_json(header, inf_nan_mode="null")  # JSON has no NaN or infinity
     return b"".join([text, *raw.values()]), len(text) if raw else None
 
 
 def describe(spec: TensorSpec) -> dict[str, JsonValue]:
-    """A tensor in a model's metadata; its first dimension is the batch."""
+    """A tensor in a model's metadata, its batch axis first."""
     return {"name": spec.name, "datatype": DATATYPES[spec.dtype], "shape": [-1, *spec.shape]}
 
 
 def _arrays(tensors: Sequence[InputTensor], rest: memoryview) -> list[tuple[str, NDArray[Any]]]:
     names = [tensor.name for tensor in tensors]
     if len(set(names)) < len(names):
-        raise BadRequest("an input is there twice")
+        raise BadRequest("an input is given twice")
     found = []
     for tensor in tensors:
         size = tensor.parameters.get("binary_data_size")
@@ -123,7 +127,7 @@ def _arrays(tensors: Sequence[InputTensor], rest: memoryview) -> list[tuple[str,
             found.append((tensor.name, _from_json(tensor)))
             continue
         if not isinstance(size, int) or not 0 <= size <= len(rest):
-            raise BadRequest(f"{tensor.name}: binary_data_size is {size}, {len(rest)} bytes are there")
+            raise BadRequest(f"{tensor.name}: binary_data_size is {size}, but only {len(rest)} bytes follow")
         found.append((tensor.name, _from_bytes(tensor, rest[:size])))
         rest = rest[size:]
     if len(rest):
@@ -133,23 +137,23 @@ def _arrays(tensors: Sequence[InputTensor], rest: memoryview) -> list[tuple[str,
 
 def _from_json(tensor: InputTensor) -> NDArray[Any]:
     try:
-        with np.errstate(over="ignore"):  # it becomes infinite, and is refused below
+        with np.errstate(over="ignore"):  # the value becomes infinite, and is rejected below
             array = np.array(tensor.data if tensor.data is not None else [], _dtype(tensor))
     except (ValueError, TypeError, OverflowError):
-        raise BadRequest(f"{tensor.name}: its data are no {tensor.datatype} tensor") from None
+        raise BadRequest(f"{tensor.name}: the data are not a valid {tensor.datatype} tensor") from None
     # NumPy reads null as NaN, and JSON has neither that nor infinity.
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise BadRequest(f"{tensor.name}: its data are not all numbers that {tensor.datatype} can hold")
-    return _shaped(tensor, array)
+        raise BadRequest(f"{tensor.name}: the data contain values that {tensor.datatype} cannot represent")
+    return _reshape(tensor, array)
 
 
 def _from_bytes(tensor: InputTensor, raw: memoryview) -> NDArray[Any]:
     if len(raw) % np.dtype(_dtype(tensor)).itemsize:
-        raise BadRequest(f"{tensor.name}: {len(raw)} bytes are no {tensor.datatype} tensor")
-    return _shaped(tensor, np.frombuffer(raw, _dtype(tensor)))
+        raise BadRequest(f"{tensor.name}: {len(raw)} bytes are not a whole number of {tensor.datatype} values")
+    return _reshape(tensor, np.frombuffer(raw, _dtype(tensor)))
 
 
-def _shaped(tensor: InputTensor, array: NDArray[Any]) -> NDArray[Any]:
+def _reshape(tensor: InputTensor, array: NDArray[Any]) -> NDArray[Any]:
     if min(tensor.shape, default=0) < 0 or math.prod(tensor.shape) != array.size:
         raise BadRequest(f"{tensor.name}: {array.size} values do not fill the shape {tensor.shape}")
     return array.reshape(tensor.shape)

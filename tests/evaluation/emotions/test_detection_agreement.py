@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 from typer.testing import CliRunner
 
-from helpers.tiny_emotions import RedDetector, add_emotions, red, red_card
+from helpers.tiny_emotions import RedDetector, add_emotions, detector_card, red
 from trigger_api import service
 from trigger_api.cli.main import app
 from trigger_api.evaluation.emotions.detection_agreement import agreement, find_all
@@ -61,7 +61,7 @@ class OneFace:
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    add_emotions(tmp_path / "models", red_card())
+    add_emotions(tmp_path / "models", detector_card())
     (tmp_path / "photos").mkdir()
     for name, pixels in {"red": red(), "grey": np.full((40, 80, 3), 120, np.uint8)}.items():
         PIL.Image.fromarray(pixels).save(tmp_path / "photos" / f"{name}.png")

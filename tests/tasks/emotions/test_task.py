@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.tiny_emotions import LABELS, mood_card
+from helpers.tiny_emotions import LABELS, classifier_card
 from trigger_api.scheduler import Tensors
 from trigger_api.tasks.emotions.task import BOXES, EMOTIONS, IMAGE, SCORES, postprocess, preprocess
 from trigger_api.tasks.faces.task import Face
@@ -47,7 +47,7 @@ def test_faces_are_cropped_in_grey_with_a_margin() -> None:
     pixels = np.zeros((40, 40, 3), np.uint8)
     pixels[10:20, 10:20] = (0, 255, 0)
     face = Face((10, 10, 20, 20), 1.0)
-    tight, wide = (preprocess(pixels, [face], mood_card(margin=margin))[0][IMAGE] for margin in (1.0, 2.0))
+    tight, wide = (preprocess(pixels, [face], classifier_card(margin=margin))[0][IMAGE] for margin in (1.0, 2.0))
     assert tight.shape == wide.shape == (48, 48, 1)
     assert tight.min() == tight.max() == 150
     assert wide.mean() == pytest.approx(150 / 4, abs=3)

@@ -1,4 +1,4 @@
-"""The paths and bodies of the five services that this one replaces, over the same tasks."""
+"""The paths and bodies of the five services that this one replaces, served by the same tasks."""
 
 from fastapi import APIRouter
 

@@ -1,4 +1,4 @@
-"""JSON bodies of clients that name no content type, read by hand."""
+"""JSON bodies of clients that send no content type, which FastAPI would not parse."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ T = TypeVar("T")
 
 
 def json_body(adapter: TypeAdapter[Any]) -> dict[str, Any]:
-    """The body in the OpenAPI document: the original clients name no content type, so it is read by hand."""
+    """How the OpenAPI document describes a body that ``read_json`` reads."""
     schema = adapter.json_schema()
-    inlined = _inlined(schema, schema.pop("$defs", {}))
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": inlined}}}}
+    body = _inline(schema, schema.pop("$defs", {}))
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}}
 
 
-def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """The schema with its definitions where it names them."""
+def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
+    """A schema with its definitions in the place of references to them."""
     if isinstance(schema, list):
-        return [_inlined(part, definitions) for part in schema]
+        return [_inline(part, definitions) for part in schema]
     if not isinstance(schema, dict):
         return schema
     named = definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {}
     own = {key: part for key, part in schema.items() if key != "$ref"}
-    return {key: _inlined(part, definitions) for key, part in {**named, **own}.items()}
+    return {key: _inline(part, definitions) for key, part in {**named, **own}.items()}
 
 
 async def read_json(adapter: TypeAdapter[T], request: Request, service: Service) -> T:
-    """Read the body as JSON, whatever its content type says; a large one is parsed beside the event loop.
+    """Read the body as JSON, whatever its content type; a large one is parsed off the event loop.
 
     Raises:
-        MalformedJson: it is none.
-        Unprocessable: it is of another shape.
-        Overloaded: too many requests wait already.
+        MalformedJson: it is not JSON.
+        Unprocessable: it does not match the schema.
+        Overloaded: too many requests are waiting already.
     """
     body = await request.body()
-    return await service.engine.preprocess(_parsed, adapter, body, size=len(body))
+    return await service.engine.preprocess(_parse, adapter, body, size=len(body))
 
 
-def _parsed(adapter: TypeAdapter[T], body: bytes) -> T:
+def _parse(adapter: TypeAdapter[T], body: bytes) -> T:
     try:
         return adapter.validate_json(body)
     except ValidationError as error:
         if any(fault["type"] == "json_invalid" for fault in error.errors()):
             raise MalformedJson from None
-        raise Unprocessable("the body is not of the shape that this path takes") from None
+        raise Unprocessable("the body does not have the shape that this path expects") from None

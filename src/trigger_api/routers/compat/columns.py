@@ -1,4 +1,4 @@
-"""Words above their tags, aligned as the original named-entity service aligned them."""
+"""Words above their tags, in the columns of the original named-entity service."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def format_columns(rows: Iterable[tuple[str, str]]) -> tuple[str, str]:
-    """Lay (word, tag) pairs out in columns, each as wide as its longer cell and one space more.
+    """Format (word, tag) pairs in columns, each as wide as its longer cell plus one space.
 
     >>> aligned([("I", "O"), ("love", "O"), ("Paris", "B-LOC")])
     ('I love Paris ', 'O O    B-LOC ')

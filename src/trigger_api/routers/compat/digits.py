@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from trigger_api.routers.answers import digit_answer
 from trigger_api.routers.compat.body import json_body, read_json
-from trigger_api.routers.deps import Served, decoded
+from trigger_api.routers.deps import Served, decode_picture
 from trigger_api.schemas import ImagePredictAnswer, ImagePredictRequest
 from trigger_api.tasks.digits.task import Digits
 
@@ -25,7 +25,7 @@ _ImageRequest = TypeAdapter(ImagePredictRequest)
 
 @router.get("/image-predict")
 def sample_image_request() -> ImagePredictRequest:
-    """What the original digit service takes: a request to try."""
+    """A sample request for the original digit service."""
     return _sample_image_request()
 
 
@@ -33,7 +33,7 @@ def sample_image_request() -> ImagePredictRequest:
 async def image_predict(request: Request, service: Served) -> ImagePredictAnswer:
     """The original digit service: a picture in base64."""
     body = await read_json(_ImageRequest, request, service)
-    result = await service.task(Digits).predict(await decoded(service, body.image))
+    result = await service.task(Digits).predict(await decode_picture(service, body.image))
     return ImagePredictAnswer(
         img_shape=(result.width, result.height),
         prediction=result.digits[0].value if result.digits else None,

@@ -1,4 +1,4 @@
-"""The paths and shapes of the original emotion service, over the same task."""
+"""The original emotion service."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from trigger_api.errors import FAILED_IMAGE, MalformedJson, Unprocessable, UnreadableMedia, UnsupportedMedia
 from trigger_api.routers.compat.body import json_body, read_json
-from trigger_api.routers.deps import Served, decoded
+from trigger_api.routers.deps import Served, decode_picture
 from trigger_api.schemas import EmotionFace, EmotionPicture, EmotionPictureAndFaces, EmotionProbability, EmotionRequest
 from trigger_api.service import Service
 from trigger_api.tasks.emotions.drawing import annotated_photo, face_crops
@@ -22,47 +22,47 @@ _BODY = json_body(_Request)
 
 @router.post("/predict_api", openapi_extra=_BODY, response_model_exclude_none=True)
 async def predict_emotions(request: Request, service: Served) -> EmotionPictureAndFaces:
-    """The original emotion service: a photo in base64 with its faces framed, and each face alone."""
-    return await _read_faces(request, service)
+    """The original emotion service: a photo in base64 is returned with its faces framed, and each face cropped."""
+    return await _predict_with_faces(request, service)
 
 
 @router.post("/predict_upload_api", openapi_extra=_BODY, response_model_exclude_none=True)
 async def predict_uploaded_emotions(request: Request, service: Served) -> EmotionPictureAndFaces:
-    """The same with the upload's name, `img_name`."""
-    return await _read_faces(request, service)
+    """The same, with the name of the uploaded file in `img_name`."""
+    return await _predict_with_faces(request, service)
 
 
 @router.post("/predict_img_only_api", openapi_extra=_BODY, response_model_exclude_none=True)
 async def predict_emotions_picture(request: Request, service: Served) -> EmotionPicture:
-    """The same without the faces, for a camera."""
-    result = await _read(request, service)
+    """The same without the cropped faces, for a camera."""
+    result = await _predict(request, service)
     return await service.engine.preprocess(_picture, result, service.settings.jpeg_quality)
 
 
-async def _read_faces(request: Request, service: Service) -> EmotionPictureAndFaces:
-    result = await _read(request, service)
+async def _predict_with_faces(request: Request, service: Service) -> EmotionPictureAndFaces:
+    result = await _predict(request, service)
     return await service.engine.preprocess(_picture_and_faces, result, service.settings.jpeg_quality)
 
 
-async def _read(request: Request, service: Service) -> EmotionsResult:
-    wanted, task = await _wanted(request, service), service.task(Emotions)
+async def _predict(request: Request, service: Service) -> EmotionsResult:
+    body, task = await _body(request, service), service.task(Emotions)
     try:
-        data = await decoded(service, wanted.image)
-        return await task.predict(data, model=_model(wanted, task.models))
+        data = await decode_picture(service, body.image)
+        return await task.predict(data, model=_model(body, task.models))
     except (UnreadableMedia, UnsupportedMedia):
         raise UnreadableMedia(FAILED_IMAGE) from None
 
 
-async def _wanted(request: Request, service: Service) -> EmotionRequest:
+async def _body(request: Request, service: Service) -> EmotionRequest:
     try:
         return await read_json(_Request, request, service)
     except Unprocessable:
         raise MalformedJson from None
 
 
-def _model(wanted: EmotionRequest, names: list[str]) -> str | None:
-    """The model named, the original's own one, or else the default."""
-    return next((name for name in (wanted.model, _FALLBACK) if name in names), None)
+def _model(body: EmotionRequest, names: list[str]) -> str | None:
+    """The requested model, the original service's default, or else ours."""
+    return next((name for name in (body.model, _FALLBACK) if name in names), None)
 
 
 def _picture(result: EmotionsResult, quality: int) -> EmotionPicture:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
 
-from trigger_api.routers.answers import text_answer
+from trigger_api.routers.answers import entities_answer_size, text_answer
 from trigger_api.routers.compat.body import json_body, read_json
 from trigger_api.routers.compat.columns import format_columns
 from trigger_api.routers.deps import Served
-from trigger_api.routers.entities import answer_size
 from trigger_api.schemas import AlignedAnswer, EntitiesRequest
 from trigger_api.tasks.entities.task import Entities, EntitiesResult
 
@@ -24,10 +23,10 @@ async def tag(request: Request, service: Served) -> AlignedAnswer:
     body = await read_json(_Text, request, service)
     text = body if isinstance(body, str) else body.text
     result = await service.task(Entities).predict([text])
-    return await service.engine.preprocess(_answer, result, size=answer_size([text]))
+    return await service.engine.preprocess(_answer, result, size=entities_answer_size([text]))
 
 
 def _answer(result: EntitiesResult) -> AlignedAnswer:
-    read = text_answer(result.texts[0])
-    words, tags = format_columns((token.text, token.tag) for token in read.tokens)
-    return AlignedAnswer(input=words, output=tags, entities=read.entities)
+    tagged = text_answer(result.texts[0])
+    words, tags = format_columns((token.text, token.tag) for token in tagged.tokens)
+    return AlignedAnswer(input=words, output=tags, entities=tagged.entities)

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from trigger_api.errors import FAILED_IMAGE, ServiceError, UnreadableMedia, UnsupportedMedia
 from trigger_api.routers.answers import object_answers
 from trigger_api.routers.compat.body import json_body, read_json
-from trigger_api.routers.deps import Served, decoded
+from trigger_api.routers.deps import Served, decode_picture
 from trigger_api.schemas import VisionAnswer, VisionError, VisionFeature, VisionRequest, VisionRequests, VisionResponse
 from trigger_api.service import Service
 from trigger_api.tasks.objects.task import DetectionOptions, Objects, ObjectsResult
@@ -24,12 +24,12 @@ _VisionRequests = TypeAdapter(VisionRequests)
 
 @router.post("/", openapi_extra=json_body(_VisionRequests))
 async def annotate(request: Request, service: Served) -> VisionAnswer:
-    """The original detection service: photos in base64, each with what counts on it.
+    """The original detection service: photos in base64, each with its own thresholds.
 
-    A photo that cannot be read has its error in its own response, unless no photo can be read.
+    A photo that cannot be read has an error in its own response, unless none can be read.
     """
     body = await read_json(_VisionRequests, request, service)
-    results = await asyncio.gather(*(_detect(service, one) for one in body.requests))
+    results = await asyncio.gather(*(_detect(service, each) for each in body.requests))
     failed = [result for result in results if isinstance(result, ServiceError)]
     if len(failed) == len(results):
         raise failed[0]
@@ -39,7 +39,7 @@ async def annotate(request: Request, service: Served) -> VisionAnswer:
 async def _detect(service: Service, request: VisionRequest) -> ObjectsResult | ServiceError:
     feature = next(iter(request.features or ()), None) or VisionFeature()
     try:
-        data = await decoded(service, request.image.content)
+        data = await decode_picture(service, request.image.content)
         return await service.task(Objects).predict(data, _options(feature))
     except (UnreadableMedia, UnsupportedMedia):
         return UnreadableMedia(FAILED_IMAGE)
@@ -48,14 +48,14 @@ async def _detect(service: Service, request: VisionRequest) -> ObjectsResult | S
 
 
 def _options(feature: VisionFeature) -> DetectionOptions:
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "score_threshold": feature.score_th,
         "iou_threshold": feature.nms_iou,
         "min_height": feature.min_height,
         "min_width": feature.min_width,
         "max_results": feature.maxResults,
     }
-    return replace(DetectionOptions(), **{name: value for name, value in given.items() if value is not None})
+    return replace(DetectionOptions(), **{name: value for name, value in options.items() if value is not None})
 
 
 def _response(result: ObjectsResult | ServiceError) -> VisionResponse:

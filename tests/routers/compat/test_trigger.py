@@ -6,7 +6,7 @@ import pytest
 from helpers.beep import beeps, encode
 
 
-async def test_predict_answers_in_the_originals_shape(client: httpx.AsyncClient, two_beeps: bytes) -> None:
+async def test_the_answer_has_the_shape_of_the_original(client: httpx.AsyncClient, two_beeps: bytes) -> None:
     answer = (await client.post("/predict", files={"audio": two_beeps})).json()
     assert answer.pop("timestamps") == pytest.approx([810, 2410], abs=40)
     assert answer == {"success": True, "detected": True, "trigget_detected": True}
