@@ -69,7 +69,7 @@ def test_every_kind_of_file_gives_the_same_scores(
     model, wanted = original
     path = tmp_path / name
     model.save_weights(path) if ".weights." in name else model.save(path)
-    scores = fast(coursera.rebuild(path), clip)
+    scores = fast(coursera.load(path), clip)
     assert scores.shape == (1, coursera.STEPS, 1)
     assert np.abs(scores - wanted).max() < 1e-6
     assert wanted.std() > 1e-4
@@ -108,15 +108,15 @@ def test_files_of_old_keras_keep_its_gru(clip: Array, tmp_path: Path, config: di
     model = as_in_the_exercise(reset_after=False, recurrent_activation="hard_sigmoid")
     path = tmp_path / "tr_model.h5"
     legacy(path, model, config, root)
-    weights = coursera.read(path)
+    weights = coursera.read_weights(path)
     assert not weights.reset_after
     assert weights.recurrent_activation == "keras-2-hard_sigmoid"
     # Keras 3's hard sigmoid has another slope, so this network must differ from ours, though not by much.
-    difference = np.abs(fast(coursera.rebuild(path), clip) - scores_of(model, clip))
+    difference = np.abs(fast(coursera.load(path), clip) - scores_of(model, clip))
     assert 1e-6 < difference.max() < 0.5
 
 
-def test_the_old_hard_sigmoid_is_the_old_one() -> None:
+def test_the_old_hard_sigmoid_keeps_its_slope() -> None:
     activation = coursera._activation("keras-2-hard_sigmoid")
     assert np.allclose(activation(np.array([-3.0, -1.0, 0.0, 1.0, 3.0], np.float32)), [0, 0.3, 0.5, 0.7, 1])
 
@@ -132,7 +132,7 @@ def test_the_card_is_recognised_from_the_shapes(original: tuple[Any, Array], tmp
     assert card.parameters == original[0].count_params()
 
 
-def test_another_network_is_refused(tmp_path: Path) -> None:
+def test_another_network_is_rejected(tmp_path: Path) -> None:
     other = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
     other.save(tmp_path / "other.keras")
     (tmp_path / "text.h5").write_text("text")
@@ -142,5 +142,5 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
     two = keras.Model(three.input, three.layers[-4].output)
     two.save(tmp_path / "half.keras")
     for name in ("other.keras", "text.h5", "empty.h5", "half.keras", "absent.h5"):
-        with pytest.raises(ValueError, match="not a weights file of the exercise's network"):
-            coursera.read(tmp_path / name)
+        with pytest.raises(ValueError, match="not a weights file of the Coursera network"):
+            coursera.read_weights(tmp_path / name)

@@ -85,11 +85,13 @@ def seen(preset: Path, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 @pytest.mark.usefixtures("_no_network")
 @pytest.mark.slow
-def test_it_finds_what_kerashub_finds(preset: Path) -> None:
+def test_it_detects_the_same_as_kerashub(preset: Path) -> None:
     pixels = skimage.data.astronaut()[:SIDE, :SIDE]
     card = keras_hub.card(preset)
     runner = load(preset, card, LoadOptions()).compile(card.inputs, 1)
-    item = preprocess(pixels, card, DetectionOptions(score_threshold=0.0, iou_threshold=1.0, min_height=0.0, min_width=0.0)).item
+    item = preprocess(
+        pixels, card, DetectionOptions(score_threshold=0.0, iou_threshold=1.0, min_height=0.0, min_width=0.0)
+    ).item
     found = {name: tensor[0] for name, tensor in runner({name: x[None] for name, x in item.items()}).items()}
     ours = np.column_stack([found["boxes"], found["classes"], found["scores"]])
     theirs = seen(preset, pixels)[:20]
@@ -101,22 +103,24 @@ def test_it_finds_what_kerashub_finds(preset: Path) -> None:
 
 @pytest.mark.usefixtures("_no_network")
 @pytest.mark.slow
-async def test_it_is_served_by_naming_its_folder(preset: Path) -> None:
+async def test_a_preset_is_served_from_its_folder(preset: Path) -> None:
     service = Service(Settings(models=preset, bundled=False, max_batch=1, memory_mib=200), Metrics())
     try:
         (entry,) = service.registry.versions
         assert entry.size > 1e6
         service.registry.load(entry)
         assert (entry.state, entry.reason) == (State.READY, "")
-        view = await service.task(Objects).predict(cat(), DetectionOptions(score_threshold=0.01, min_height=0.0, min_width=0.0))
-        assert (view.model, view.width, view.height) == ("small-detector", 451, 300)
-        assert {thing.label for thing in view.objects} <= {"0", "1", "2"}
-        assert view.objects
+        result = await service.task(Objects).predict(
+            cat(), DetectionOptions(score_threshold=0.01, min_height=0.0, min_width=0.0)
+        )
+        assert (result.model, result.width, result.height) == ("small-detector", 451, 300)
+        assert {found.label for found in result.objects} <= {"0", "1", "2"}
+        assert result.objects
     finally:
         await service.close()
 
 
-def test_its_card(preset: Path) -> None:
+def test_the_card_of_a_preset(preset: Path) -> None:
     (entry,) = discover(preset.parent)
     assert entry.key == ("objects", "small-detector", "1")
     assert "RetinaNetObjectDetector" in entry.card.description
@@ -124,15 +128,15 @@ def test_its_card(preset: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "text"),
     [
-        ({"class_name": "TextClassifier"}, "no object detector"),
-        ({"module": "os", "class_name": "system"}, "not KerasHub's: os"),
-        ({"config": {}}, "no object detector"),
+        ({"class_name": "TextClassifier"}, "not an object detector"),
+        ({"module": "os", "class_name": "system"}, "outside Keras and KerasHub: os"),
+        ({"config": {}}, "not an object detector"),
     ],
 )
-def test_other_folders_are_refused(tmp_path: Path, change: dict[str, object], words: str) -> None:
+def test_other_folders_are_rejected(tmp_path: Path, change: dict[str, object], text: str) -> None:
     task = {"module": "keras_hub.src", "class_name": "RetinaNetObjectDetector", "config": {"num_classes": 3}, **change}
     (tmp_path / keras_hub.TASK_FILE).write_text(json.dumps(task))
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=text):
         discover(tmp_path)

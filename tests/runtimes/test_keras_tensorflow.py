@@ -54,7 +54,7 @@ def test_one_plain_function_serves_every_shape(tensors: dict[str, Any], monkeypa
 
     monkeypatch.setattr(network, "call", call)
     monkeypatch.setattr(
-        keras_tensorflow, "_seconds", lambda runner, example: 1
+        keras_tensorflow, "_best_time", lambda runner, example: 1
     )  # of equals the first stays: the plain one
     for length, batch in ((3, 2), (2, 2), (3, 1)):
         run = network.compile([SPECS[0].model_copy(update={"shape": (length, 2)}), SPECS[1]], batch)
@@ -63,12 +63,12 @@ def test_one_plain_function_serves_every_shape(tensors: dict[str, Any], monkeypa
     assert len(traced) == 2, "once plainly, and once for XLA to try"
 
 
-def test_a_card_with_another_number_of_inputs_is_refused() -> None:
-    with pytest.raises(ValueError, match="names 1 inputs, the model has 2"):
+def test_a_card_with_another_number_of_inputs_is_rejected() -> None:
+    with pytest.raises(ValueError, match="has 1 inputs, but the model has 2"):
         keras_tensorflow.KerasModel(summing(), make_card(inputs=SPECS[:1]))
 
 
-def test_what_xla_cannot_compile_is_served_plain() -> None:
+def test_what_xla_cannot_compile_runs_without_it() -> None:
     strings = keras.Input((1,), name="a")
 
     class Unique(keras.layers.Layer):  # type: ignore[misc,name-defined]
@@ -90,7 +90,7 @@ def test_load_reads_a_model_folder(tmp_path: Path, tensors: dict[str, Any]) -> N
     assert run(tensors)["last"].shape == (2, 2)
 
 
-def test_code_in_a_model_file_is_not_run(tmp_path: Path) -> None:
+def test_code_in_a_model_file_is_not_executed(tmp_path: Path) -> None:
     inputs = keras.Input((1,))
     keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(tmp_path / WEIGHTS_FILE)
     with pytest.raises(ValueError, match="unsafe"):

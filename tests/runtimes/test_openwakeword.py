@@ -58,10 +58,8 @@ class TestNames:
             ("x" * 99, "x" * 64, "x" * 99, "1"),
         ],
     )
-    def test_a_file_names_the_model_the_word_and_the_version(
-        self, stem: str, name: str, word: str, version: str
-    ) -> None:
-        assert openwakeword.named(stem) == (name, word, version)
+    def test_a_file_name_gives_model_word_and_version(self, stem: str, name: str, word: str, version: str) -> None:
+        assert openwakeword.parse_name(stem) == (name, word, version)
 
     def test_the_card_is_that_of_a_head_on_the_shared_backbone(self, tmp_path: Path) -> None:
         card = openwakeword.card(wake_words.write(tmp_path / "hey_jarvis_v0.1.onnx"))
@@ -71,7 +69,7 @@ class TestNames:
         assert card.decision == Decision(threshold=0.5)
         assert card.parameters == pytest.approx(FRAMES * EMBEDDING * wake_words.WIDTH, rel=0.01)
 
-    def test_another_number_of_embeddings_is_another_context(self, tmp_path: Path) -> None:
+    def test_the_context_follows_the_number_of_embeddings(self, tmp_path: Path) -> None:
         mean = [node("ReduceMean", "x", "m", axes=[1, 2], keepdims=0), node("Sigmoid", "m", "s")]
         shape = {"shape": np.array([1, 1])}
         made = wake_words.graph([*mean, node("Reshape", "s shape", "y")], shape, taken=(1, 22, 96))
@@ -89,7 +87,7 @@ class TestScores:
         assert np.abs(scored(path, embeddings) - wanted(embeddings)).max() < 1e-5
         assert wanted(embeddings).std() > 0.1
 
-    def test_a_graph_tied_to_one_window_is_asked_for_each(self, tmp_path: Path) -> None:
+    def test_a_graph_for_one_window_computes_them_one_by_one(self, tmp_path: Path) -> None:
         made = wake_words.model("matmul")
         made.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array([1, -1]), "flat"))
         (tmp_path / "word.onnx").write_bytes(made.SerializeToString())
@@ -97,7 +95,7 @@ class TestScores:
         embeddings = wake_words.embeddings(20, batch=2)
         assert np.abs(scored(tmp_path / "word.onnx", embeddings) - wanted(embeddings)).max() < 1e-5
 
-    def test_a_graph_that_mixes_its_windows_is_asked_for_each(self, tmp_path: Path) -> None:
+    def test_a_graph_that_mixes_windows_computes_them_one_by_one(self, tmp_path: Path) -> None:
         nodes = wake_words.model("gemm").graph.node
         mixing = [node("ReduceMean", "x", "all", axes=[0]), node("Sub", "x all", "d"), node("Add", "d all", "x2")]
         mixing += [node("ReduceMean", "x2", "y0", axes=[0])]
@@ -122,7 +120,7 @@ class TestScores:
         run = network.compile([TensorSpec(name="embeddings", shape=(16, EMBEDDING))], 2)
         assert run({"embeddings": wake_words.embeddings(16, batch=2)})["scores"].shape == (2, 1)
         with pytest.raises(ValueError, match=r"word\.onnx is served as it is"):
-            keras_loader.read(path)
+            keras_loader.load(path)
 
 
 class TestThePackage:
@@ -262,29 +260,29 @@ class TestRefused:
         [
             (lambda: b"only some words", "it is not an ONNX file"),
             (truncated, "it is not an ONNX file"),
-            (no_graph, r"it takes nothing and gives nothing rather than \[1, 16, 96\] and \[1, 1\]"),
-            (other_shape, r"it takes \[1, 16, 40\] and gives \[1, 1\]"),
-            (two_scores, r"it takes \[1, 16, 96\] and gives \[1, 2\]"),
-            (half_precision, "it takes other than float32"),
-            (foreign_operator, r"operators that are not ONNX's own: com\.example"),
-            (own_function, "operators that are not ONNX's own: functions"),
+            (no_graph, r"its inputs are none and its outputs none, not \[1, 16, 96\] and \[1, 1\]"),
+            (other_shape, r"its inputs are \[1, 16, 40\] and its outputs \[1, 1\]"),
+            (two_scores, r"its inputs are \[1, 16, 96\] and its outputs \[1, 2\]"),
+            (half_precision, "its inputs are other than float32"),
+            (foreign_operator, r"operators outside ONNX: com\.example"),
+            (own_function, "operators outside ONNX: functions"),
             (branch, "it has more than one graph"),
-            (weights_elsewhere, "it keeps weights in another file"),
-            (constant_elsewhere, "it keeps weights in another file"),
-            (sparse_elsewhere, "it keeps weights in another file"),
-            (unreadable_note, "what it says of its word and decision cannot be read"),
+            (weights_elsewhere, "it stores weights in another file"),
+            (constant_elsewhere, "it stores weights in another file"),
+            (sparse_elsewhere, "it stores weights in another file"),
+            (unreadable_note, "the word and the decision, cannot be read"),
         ],
     )
     def test_onnx(self, tmp_path: Path, data: Callable[[], bytes], reason: str) -> None:
         path = tmp_path / "word.onnx"
         path.write_bytes(data())
-        with pytest.raises(ValueError, match=rf"^word\.onnx is not a wake word of openWakeWord's: .*{reason}"):
+        with pytest.raises(ValueError, match=rf"^word\.onnx is not a wake word of openWakeWord: .*{reason}"):
             openwakeword.card(path)
 
-    def test_what_gives_no_scores_or_cannot_be_computed(self, tmp_path: Path) -> None:
+    def test_outputs_that_are_not_scores_are_rejected(self, tmp_path: Path) -> None:
         path = tmp_path / "word.onnx"
         path.write_bytes(wake_words.graph([node("Nonsense", "x", "y")], {}).SerializeToString())
-        with pytest.raises(ValueError, match="its runtime refuses it"):
+        with pytest.raises(ValueError, match="its runtime rejects it"):
             openwakeword.load(path, threads=1)
         logits = [*wake_words.model().graph.node[:-1], node("Identity", "l", "y")]
         path.write_bytes(wake_words.graph(logits, wake_words.weights()).SerializeToString())
@@ -292,7 +290,7 @@ class TestRefused:
             openwakeword.load(path, threads=1)
 
     @pytest.mark.parametrize("name", ["word.onnx", "word.tflite"])
-    def test_a_huge_file_is_not_even_read(self, tmp_path: Path, name: str) -> None:
+    def test_a_huge_file_is_not_read(self, tmp_path: Path, name: str) -> None:
         with (tmp_path / name).open("wb") as file:
             file.truncate(2**40)
         with pytest.raises(ValueError, match="it is larger than 16 MiB"):
@@ -302,16 +300,16 @@ class TestRefused:
     def test_tensorflow_lite(self, lite: dict[bool, bytes], tmp_path: Path, part: bytes | slice) -> None:
         path = tmp_path / "word.tflite"
         path.write_bytes(part if isinstance(part, bytes) else lite[False][part])
-        with pytest.raises(ValueError, match=r"^word\.tflite is not a wake word of openWakeWord's: "):
+        with pytest.raises(ValueError, match=r"^word\.tflite is not a wake word of openWakeWord: "):
             openwakeword.card(path)
 
     @pytest.mark.parametrize(
         ("change", "reason"),
         [
-            (lambda model: setattr(model.operatorCodes[0], "customCode", b"Other"), "not TensorFlow Lite's own"),
+            (lambda model: setattr(model.operatorCodes[0], "customCode", b"Other"), "outside TensorFlow Lite"),
             (lambda model: model.subgraphs.append(model.subgraphs[0]), "more than one graph"),
-            (lite_weights_elsewhere, "weights in another place"),
-            (lambda model: setattr(model.subgraphs[0].tensors[0], "shape", [1, 16, 40]), r"takes \[1, 16, 40\]"),
+            (lite_weights_elsewhere, "weights outside the file"),
+            (lambda model: setattr(model.subgraphs[0].tensors[0], "shape", [1, 16, 40]), r"inputs are \[1, 16, 40\]"),
         ],
     )
     def test_tensorflow_lite_with_more_than_a_classifier(
@@ -329,7 +327,7 @@ class TestRefused:
             openwakeword.card(tmp_path / "word.tflite")
 
     @pytest.mark.parametrize("extra", ["onnx", "tflite"])
-    def test_a_missing_package_is_told_with_the_extra_that_brings_it(
+    def test_a_missing_package_is_reported_with_its_extra(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: str
     ) -> None:
         monkeypatch.setattr(openwakeword, "find_spec", lambda name: None)

@@ -64,13 +64,13 @@ def scores(path: Path, card: ModelCard, embeddings: Floats) -> Floats:
     return np.asarray(run({"embeddings": embeddings})["scores"])[:, -(embeddings.shape[1] - 15) :]
 
 
-def test_the_file_takes_a_window_and_gives_a_score(file: Path) -> None:
+def test_the_file_maps_a_window_to_a_score(file: Path) -> None:
     session = onnxruntime.InferenceSession(file)
     assert [each.shape for each in session.get_inputs()] == [[1, 16, EMBEDDING]]
     assert [each.shape for each in session.get_outputs()] == [[1, 1]]
 
 
-def test_the_package_hears_with_it(head: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_package_detects_with_it(head: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings = wake_words.embeddings(80)
     heard = wake_words.heard_by_the_package([file], embeddings[0], monkeypatch)["hey_jarvis"]
     ours = scores(head, read_card(head), embeddings)[0]
@@ -93,7 +93,7 @@ def test_served_again_it_detects_the_same(head: Path, file: Path) -> None:
     assert [hit.time_ms for hit in first] == [hit.time_ms for hit in second]
 
 
-def test_a_head_that_looks_further_back_makes_a_longer_window(head: Path) -> None:
+def test_a_longer_context_makes_a_longer_window(head: Path) -> None:
     card = read_card(head)
     assert openwakeword_export.frames(card) == 16
     assert openwakeword_export.frames(card.model_copy(update={"context": 20})) == 21
@@ -108,8 +108,8 @@ def test_without_a_conversion_one_is_made(head: Path, file: Path, tmp_path: Path
     assert others == pytest.approx(scores(file, openwakeword.card(file), embeddings), abs=1e-6)
 
 
-def test_what_cannot_be_exported_is_told(head: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match=r"word\.bin: the name of such a file ends in \.onnx"):
+def test_what_cannot_be_exported_is_rejected(head: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"word\.bin: the file name must end in \.onnx"):
         openwakeword_export.export(head, tmp_path / "word.bin")
     other = tmp_path / "other"
     other.mkdir()

@@ -6,7 +6,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from trigger_api.runtimes.speech_embedding import BANDS, EMBEDDING, SILENT, Convolution, network, read
+from trigger_api.runtimes.speech_embedding import BANDS, EMBEDDING, SILENT, Convolution, build, read_layers
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -29,7 +29,7 @@ def layers(seed: int = 0) -> list[Convolution]:
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    return network(layers())
+    return build(layers())
 
 
 def run(model: Any, mel: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +41,7 @@ def silence(model: Any) -> np.ndarray:
     return np.zeros((1, model.input["state"].shape[1]), np.float32)
 
 
-def test_a_stream_gives_what_the_whole_clip_gives(model: Any) -> None:
+def test_a_stream_gives_the_same_as_a_whole_clip(model: Any) -> None:
     mel = np.random.default_rng(1).normal(0, 2, (160, BANDS)).astype(np.float32)
     whole, _ = run(model, mel, silence(model))
     assert whole.shape == (20, EMBEDDING)
@@ -61,7 +61,7 @@ def test_zeros_are_the_state_after_silence(model: Any) -> None:
     np.testing.assert_allclose(state, 0, atol=1e-4)
 
 
-def test_an_embedding_looks_back_on_76_frames(model: Any) -> None:
+def test_an_embedding_depends_on_76_frames(model: Any) -> None:
     mel = np.random.default_rng(3).normal(0, 2, (160, BANDS)).astype(np.float32)
     other = mel.copy()
     other[: 160 - 76] += 1
@@ -88,10 +88,10 @@ def published(path: Path, made: list[Convolution]) -> None:
     onnx.save(helper.make_model(helper.make_graph(nodes, "embedding", inputs, outputs, tensors)), path)
 
 
-def test_the_published_file_is_read(tmp_path: Path) -> None:
+def test_the_published_file_can_be_read(tmp_path: Path) -> None:
     made = layers()
     published(tmp_path / "embedding.onnx", made)
-    for one, other in zip(made, read(tmp_path / "embedding.onnx"), strict=True):
+    for one, other in zip(made, read_layers(tmp_path / "embedding.onnx"), strict=True):
         np.testing.assert_array_equal(one.kernel, other.kernel)
         np.testing.assert_array_equal(one.bias, other.bias)
         assert tuple(other.pool) == one.pool
@@ -99,7 +99,7 @@ def test_the_published_file_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="the published file is not here")
-def test_it_computes_what_the_published_file_does() -> None:
+def test_it_equals_the_published_file() -> None:
     import onnxruntime
 
     from trigger_api.datasets.speech import read as read_audio
@@ -107,14 +107,14 @@ def test_it_computes_what_the_published_file_does() -> None:
     from trigger_api.tasks.trigger.mel import Mel
 
     file = onnxruntime.InferenceSession(PUBLISHED, providers=["CPUExecutionProvider"])
-    model = network(read(PUBLISHED))
+    model = build(read_layers(PUBLISHED))
     mel = Mel(MelFrontEnd()).features(read_audio(Path(__file__).parents[2] / "samples/activate.wav"))
     windows = np.stack([mel[end - 76 : end] for end in range(80, len(mel) + 1, 8)])[..., None]
     expected = file.run(None, {"input_1": windows})[0][:, 0, 0]
     np.testing.assert_allclose(run(model, mel, silence(model))[0][9:], expected, rtol=1e-5, atol=1e-4)
 
 
-def test_another_network_is_refused(tmp_path: Path) -> None:
+def test_another_network_is_rejected(tmp_path: Path) -> None:
     published(tmp_path / "other.onnx", layers()[:5])
     with pytest.raises(ValueError, match="not the speech embedding"):
-        read(tmp_path / "other.onnx")
+        read_layers(tmp_path / "other.onnx")

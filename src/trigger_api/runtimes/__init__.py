@@ -1,4 +1,4 @@
-"""What computes a model: one module per runtime, all behind ``LoadedModel``."""
+"""Runtimes that compute models: one module each, all behind ``LoadedModel``."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class LoadedModel(Protocol):
     """A model's weights in memory."""
 
     def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
-        """Make, and run once, a function for batches of this size and these input shapes.
+        """Build a function for batches of this size and these input shapes, and run it once.
 
-        The shapes are without the batch axis and have no variable dimension left.
+        The shapes have no batch axis and no variable dimensions.
         """
 
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How to load.
+    """How to load a model.
 
     Attributes:
-        kind: a runtime, or ``auto``: ONNX Runtime where it is installed and the model converts, else TensorFlow.
-        cache: folder that keeps conversions, by the weights' sha256.
+        kind: a runtime, or ``auto``: ONNX Runtime if it is installed and the model can be converted, else TensorFlow.
+        cache: folder in which conversions are kept, by the sha256 of the weights.
     """
 
     kind: RuntimeKind = "auto"
@@ -42,10 +42,10 @@ class LoadOptions:
 
 
 def load(path: Path, card: ModelCard, options: LoadOptions) -> LoadedModel:
-    """Load a model folder, a bare weights file of the "Trigger Word Detection" exercise, or one of openWakeWord's.
+    """Load a model folder, a bare weights file of the Coursera assignment, or a file of openWakeWord.
 
     Raises:
-        ValueError: the weights are not what the card says, or the runtime asked for cannot serve them.
+        ValueError: the weights do not match the card, or the chosen runtime cannot serve them.
     """
     if openwakeword.is_named(path):
         return openwakeword.load(path, options.intra_op_threads)
@@ -54,12 +54,12 @@ def load(path: Path, card: ModelCard, options: LoadOptions) -> LoadedModel:
         if converted is not None:
             return converted
     if options.kind == "onnx":
-        raise ValueError("it is not converted for ONNX Runtime, and cannot be here: see `trigger-api convert`")
+        raise ValueError("it is not converted for ONNX Runtime and cannot be converted here: see `trigger-api convert`")
     return _keras(path, card, options)
 
 
 def servable(path: Path, options: LoadOptions) -> bool:
-    """Whether a runtime that is installed may serve a model: TensorFlow any folder, ONNX Runtime what is converted."""
+    """Whether an installed runtime may serve a model: TensorFlow serves any folder, ONNX Runtime converted ones."""
     if openwakeword.is_named(path):
         return openwakeword.servable(path)
     if find_spec("tensorflow"):
@@ -70,10 +70,10 @@ def servable(path: Path, options: LoadOptions) -> bool:
 
 def digest(path: Path) -> str:
     """The sha256 of a model's weights."""
-    together = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for file in weights(path):
-        together.update(file.read_bytes())
-    return together.hexdigest()
+        sha256.update(file.read_bytes())
+    return sha256.hexdigest()
 
 
 def _converted(path: Path, card: ModelCard, options: LoadOptions) -> LoadedModel | None:
@@ -101,16 +101,16 @@ def _can_convert() -> bool:
 
 def _keras(path: Path, card: ModelCard, options: LoadOptions) -> LoadedModel:
     if not find_spec("tensorflow"):
-        raise ValueError("no runtime can serve it: install trigger-api[tensorflow], or [onnx] and a converted model")
+        raise ValueError("no runtime can serve it: install trigger-api[tensorflow], or [onnx] for a converted model")
     _prepare_tensorflow(options)
     from trigger_api.runtimes import keras_loader, keras_tensorflow
 
-    return keras_tensorflow.KerasModel(keras_loader.read(path), card)
+    return keras_tensorflow.KerasModel(keras_loader.load(path), card)
 
 
 def _prepare_tensorflow(options: LoadOptions) -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it takes a machine without a GPU for an error
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it reports a missing GPU as an error
     from trigger_api.runtimes import keras_tensorflow  # importing it takes seconds
 
     keras_tensorflow.configure(intra_op_threads=options.intra_op_threads, inter_op_threads=options.inference_threads)

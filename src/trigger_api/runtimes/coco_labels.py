@@ -1,4 +1,4 @@
-"""The labels of COCO, in the orders that detectors number them in."""
+"""The labels of COCO, in the numberings that detectors use."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ COCO = (
     "microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear",
     "hair drier", "toothbrush",
 )  # fmt: skip
-_GAPS = frozenset({0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83})  # numbers that COCO's categories do not use
+_GAPS = frozenset({0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83})  # category numbers that COCO does not use
 
 
 def labels(classes: int) -> tuple[str, ...]:
-    """Labels for a number of classes: the 80, or COCO's own numbers up to 90; otherwise numbers are all there is."""
+    """Labels for a number of classes: the 80 of COCO, its category numbers from 0 to 90, or otherwise just numbers."""
     if classes == len(COCO):
         return COCO
     if classes == len(COCO) + len(_GAPS):

@@ -1,9 +1,9 @@
-"""Weights of the "Trigger Word Detection" exercise, read as plain arrays and put into a network that serves fast.
+"""Imports weights of the "Trigger Word Detection" assignment of deeplearning.ai on Coursera.
 
-The network: Conv1D 15 wide, stride 4; batch normalisation; ReLU; GRU; batch normalisation; GRU; batch normalisation;
-one sigmoid unit a step. Files come from many Keras versions: full models and weight files, ``.h5``, ``.weights.h5``
-and ``.keras``. Only their arrays are read, so that nothing in them is ever deserialised, and old ones still load.
-The exercise's ``TimeDistributed(Dense)`` becomes ``Dense``: the same weights, the same output, without 1375 copies.
+The network: Conv1D of width 15 and stride 4, batch normalisation, ReLU, GRU, batch normalisation, GRU, batch
+normalisation, one sigmoid unit per step. Files come from many versions of Keras: full models and weights files,
+``.h5``, ``.weights.h5`` and ``.keras``. Only their arrays are read, so that nothing in them is deserialised and old
+files still load. ``TimeDistributed(Dense)`` becomes ``Dense``: the same weights and output, without 1375 copies.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _Arrays = list[NDArray[Any]]
 
 @dataclass(frozen=True)
 class Weights:
-    """The layers' arrays in the order of the network."""
+    """The arrays of each layer, in the order of the network."""
 
     convolution: _Arrays
     normalisations: list[_Arrays]
@@ -40,22 +40,22 @@ class Weights:
 
     @property
     def reset_after(self) -> bool:
-        """Whether the GRU resets after the matrix product: such a one has two biases."""
+        """Whether the GRU applies its reset gate after the matrix product: then it has two biases."""
         return self.grus[0][2].ndim == 2
 
 
 def card(path: Path) -> ModelCard:
-    """The card of a bare weights file: the exercise's own front end and decision.
+    """The card of a bare weights file: the assignment's own front end and decision.
 
     Raises:
-        ValueError: the file is not of that network.
+        ValueError: the file is not of this network.
     """
-    weights = read(path)
+    weights = read_weights(path)
     return ModelCard(
         task="trigger",
         name=re.sub(r"[^a-z0-9._-]+", "-", path.name.split(".")[0].lower()).strip("-._") or "exercise",
         version="1",
-        description="A network trained in the Trigger Word Detection exercise, served as it is.",
+        description="A network trained in the Trigger Word Detection assignment, served as it is.",
         labels=("activate",),
         inputs=(TensorSpec(name="spectrogram", shape=(FRAMES, BINS)),),
         outputs=(TensorSpec(name="scores", shape=(STEPS, 1)),),
@@ -68,22 +68,22 @@ def card(path: Path) -> ModelCard:
     )
 
 
-def read(path: Path) -> Weights:
+def read_weights(path: Path) -> Weights:
     """Read the arrays of a weights file.
 
     Raises:
-        ValueError: the file cannot be read, or is not of that network.
+        ValueError: the file cannot be read, or is not of this network.
     """
     try:
         with _open(path) as (file, config):
-            return _sort(list(_layers(file)), config)
+            return _identify(list(_layers(file)), config)
     except (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path.name} is not a weights file of the exercise's network") from error
+        raise ValueError(f"{path.name} is not a weights file of the Coursera network") from error
 
 
-def rebuild(path: Path) -> Any:
+def load(path: Path) -> Any:
     """The network as a Keras model: ``(batch, 5511, 101)`` to ``(batch, 1375, 1)``."""
-    weights = read(path)
+    weights = read_weights(path)
     model = build(
         filters=weights.convolution[1].size,
         units=weights.grus[0][1].shape[0],
@@ -99,7 +99,7 @@ def rebuild(path: Path) -> Any:
 def build(
     *, filters: int = 196, units: int = 128, reset_after: bool = True, recurrent_activation: Any = "sigmoid"
 ) -> Any:
-    """The exercise's network without its dropouts, which do nothing at inference."""
+    """The network without its dropout layers, which do nothing at inference."""
     from keras import Model, layers
 
     def gru(x: Any) -> Any:
@@ -116,7 +116,7 @@ def build(
 
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """The HDF5 file, inside a ``.keras`` archive if need be, with what is known of the model's configuration."""
+    """The HDF5 file, which may lie in a ``.keras`` archive, with what is known of the model's configuration."""
     if not zipfile.is_zipfile(path):
         with h5py.File(path, "r") as file:
             yield file, _legacy_config(file)
@@ -134,7 +134,7 @@ def _legacy_config(file: Any) -> dict[str, Any]:
 
 
 def _layers(file: Any) -> Iterator[_Arrays]:
-    """Each layer's arrays, in the order the layers were made."""
+    """Each layer's arrays, in the order in which the layers were created."""
     if "layers" in file:  # Keras 3
         for name in sorted(file["layers"], key=_natural):
             yield _variables(file["layers"][name])
@@ -146,14 +146,14 @@ def _layers(file: Any) -> Iterator[_Arrays]:
 
 
 def _variables(group: Any) -> _Arrays:
-    """The arrays of a Keras 3 layer, whose own lie in ``vars`` and whose inner layer's deeper down."""
+    """The arrays of a Keras 3 layer, its own in ``vars`` and those of inner layers deeper down."""
     found: list[tuple[str, NDArray[Any]]] = []
     group.visititems(lambda name, node: found.append((name, node[()])) if _is_variable(name, node) else None)
     return [array for _, array in sorted(found, key=lambda pair: _natural(pair[0]))]
 
 
 def _is_variable(name: str, node: Any) -> bool:
-    # A GRU's random seed, kept for its dropout, is no weight.
+    # The random seed of a GRU's dropout is not a weight.
     return isinstance(node, h5py.Dataset) and "seed" not in name
 
 
@@ -162,8 +162,8 @@ def _natural(name: str) -> tuple[str, int]:
     return stem, int(number or 0)
 
 
-def _sort(layers: list[_Arrays], config: dict[str, Any]) -> Weights:
-    """Tell the layers apart by the shapes of their arrays."""
+def _identify(layers: list[_Arrays], config: dict[str, Any]) -> Weights:
+    """Identify the layers by the shapes of their arrays."""
     shapes = [(arrays, [array.ndim for array in arrays]) for arrays in layers]
     (convolution,) = [arrays for arrays, dims in shapes if dims == [3, 1]]
     (dense,) = [arrays for arrays, dims in shapes if dims == [2, 1] and arrays[0].shape[1] == 1]
@@ -176,7 +176,7 @@ def _sort(layers: list[_Arrays], config: dict[str, Any]) -> Weights:
 
 
 def _recurrent_activation(config: dict[str, Any], weights: Weights) -> str:
-    """What the file says, or else what its Keras used: a GRU with one bias is from before ``sigmoid``."""
+    """The activation in the file, or else the default of its Keras: a GRU with one bias predates ``sigmoid``."""
     default = "sigmoid" if weights.reset_after else "hard_sigmoid"
     layers = config.get("config", {})
     layers = layers.get("layers", []) if isinstance(layers, dict) else layers
@@ -187,7 +187,7 @@ def _recurrent_activation(config: dict[str, Any], weights: Weights) -> str:
 
 
 def _activation(name: str) -> Any:
-    """Keras 3 changed the slope of ``hard_sigmoid``: a network trained before keeps the old one."""
+    """Keras 3 changed the slope of ``hard_sigmoid``: a network trained before it keeps the old one."""
     if name != "keras-2-hard_sigmoid":
         return name
     from keras import ops

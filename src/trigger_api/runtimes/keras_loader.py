@@ -1,4 +1,4 @@
-"""A model on disk to a Keras model, whoever made it."""
+"""Loads a Keras model from disk, whoever made it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from trigger_api.model_card import WEIGHTS_FILE
 from trigger_api.runtimes import coursera, keras_hub, keras_tensorflow, openwakeword
 
 
-def read(path: Path) -> Any:
-    """Read a model folder, a folder of KerasHub's, or a bare weights file of the exercise.
+def load(path: Path) -> Any:
+    """Load a model folder, a KerasHub preset, or a bare weights file of the Coursera assignment.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not what it should be.
+        ValueError: it is not a model of that kind.
     """
     if openwakeword.is_named(path):
-        raise ValueError(f"{path.name} is served as it is: there is no Keras model in it")
+        raise ValueError(f"{path.name} is served as it is: it contains no Keras model")
     if path.is_file():
-        return coursera.rebuild(path)
-    return keras_hub.read(path) if keras_hub.is_preset(path) else keras_tensorflow.read(path / WEIGHTS_FILE)
+        return coursera.load(path)
+    return keras_hub.load(path) if keras_hub.is_preset(path) else keras_tensorflow.load(path / WEIGHTS_FILE)

@@ -1,4 +1,4 @@
-"""Keras models to ONNX, once: by tf2onnx, and the exercise's network by hand, with ONNX's own recurrent operator."""
+"""Converts Keras models to ONNX: with tf2onnx, and the Coursera network by hand, with ONNX's own GRU operator."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from onnx import TensorProto, helper, numpy_helper
 from trigger_api.model_card import CONVERTED_FILE, ModelCard, TensorSpec
 from trigger_api.runtimes import coursera, keras_loader, keras_tensorflow
 from trigger_api.runtimes.coursera import Weights
-from trigger_api.runtimes.onnx_float16 import halve
+from trigger_api.runtimes.onnx_float16 import store_as_float16
 from trigger_api.runtimes.onnx_runtime import DIGEST_KEY, SAMPLES_FILE
 
 _OPSET = 18
 _SAMPLES = 2  # items of the batch that a conversion is checked with
-_SQUARE = 16  # pixels
-_VALUES = 9  # that tensors of a range are tried with
+_SQUARE = 16  # side, pixels
+_VALUES = 9  # distinct values of sample tensors that have a range
 _EPSILON = 1e-3  # Keras's, in batch normalisation
 _HARD_SIGMOID = {"keras-2-hard_sigmoid": 0.2, "hard_sigmoid": 1 / 6}  # slopes, before and since Keras 3
 
 
 def convert(path: Path, card: ModelCard, digest: str, folder: Path) -> None:
-    """Convert a model folder, or a file of the exercise, into a folder.
+    """Convert a model folder, or a weights file of the Coursera assignment, and write the result into a folder.
 
     Raises:
-        ValueError: a recurrent layer would become a loop of small operators, slower than what it replaces.
+        ValueError: a recurrent layer would become a loop of small operators, slower than the original.
     """
-    network = keras_tensorflow.KerasModel(keras_loader.read(path), card)
-    graph = _converted(network, card) if path.is_dir() else _exercise(coursera.read(path))
+    model = keras_tensorflow.KerasModel(keras_loader.load(path), card)
+    graph = _from_keras(model, card) if path.is_dir() else _from_coursera(coursera.read_weights(path))
     helper.set_model_props(graph, {DIGEST_KEY: digest})
     folder.mkdir(parents=True, exist_ok=True)
-    # Whole or not at all: another process may look for it at this moment.
+    # Written completely or not at all: another process may be looking for it right now.
     with tempfile.TemporaryDirectory(dir=folder) as work:
         onnx.save(graph, Path(work) / CONVERTED_FILE)
-        np.savez_compressed(Path(work) / SAMPLES_FILE, **_samples(network, card))
+        np.savez_compressed(Path(work) / SAMPLES_FILE, **_samples(model, card))
         for name in (SAMPLES_FILE, CONVERTED_FILE):
             shutil.move(Path(work) / name, folder / name)
 
 
-def _samples(network: keras_tensorflow.KerasModel, card: ModelCard) -> Mapping[str, Any]:
-    """Inputs, and what Keras makes of them."""
+def _samples(model: keras_tensorflow.KerasModel, card: ModelCard) -> Mapping[str, Any]:
+    """Random inputs, and Keras's outputs for them."""
     length = min(card.sequence_lengths, default=0)
     specs = [
         spec.model_copy(update={"shape": tuple(length if size < 0 else size for size in spec.shape)})
@@ -54,23 +54,23 @@ def _samples(network: keras_tensorflow.KerasModel, card: ModelCard) -> Mapping[s
     ]
     rng = np.random.default_rng(0)
     inputs = {spec.name: _noise(spec, rng) for spec in specs}
-    outputs = network.compile(specs, _SAMPLES)(inputs)
+    outputs = model.compile(specs, _SAMPLES)(inputs)
     return {**inputs, **{f"out:{name}": tensor for name, tensor in outputs.items()}}
 
 
 def _noise(spec: TensorSpec, rng: np.random.Generator) -> NDArray[Any]:
     shape = (_SAMPLES, *spec.shape)
-    if spec.dtype == "uint8":  # pictures; in squares, since a file of single pixels' noise is larger than the weights
+    if spec.dtype == "uint8":  # images, in squares: noise in single pixels does not compress
         squares = rng.integers(0, 256, (_SAMPLES, *(-(-side // _SQUARE) for side in shape[1:3]), *shape[3:]), np.uint8)
         return squares.repeat(_SQUARE, axis=1).repeat(_SQUARE, axis=2)[:, : shape[1], : shape[2]]
     if spec.value_range:
         return rng.choice(np.linspace(*spec.value_range, _VALUES), shape).astype(spec.dtype)
     if spec.dtype == "int32":
-        return rng.integers(0, 2, shape, np.int32)  # indices that every embedding has
+        return rng.integers(0, 2, shape, np.int32)  # valid indices of any embedding
     return (rng.integers(-2, 3, shape) / 2).astype(np.float32)  # few values: fine noise would not compress
 
 
-def _converted(network: keras_tensorflow.KerasModel, card: ModelCard) -> Any:
+def _from_keras(model: keras_tensorflow.KerasModel, card: ModelCard) -> Any:
     import tensorflow as tf
     import tf2onnx
 
@@ -80,20 +80,20 @@ def _converted(network: keras_tensorflow.KerasModel, card: ModelCard) -> Any:
     ]
 
     def call(*tensors: Any) -> list[Any]:
-        outputs = network.call(dict(zip((spec.name for spec in card.inputs), tensors, strict=True)))
-        # An output must not have an input's name: the converter would take one for the other.
+        outputs = model.call(dict(zip((spec.name for spec in card.inputs), tensors, strict=True)))
+        # Outputs need names of their own: the converter would confuse them with inputs of the same name.
         return [tf.identity(outputs[spec.name], f"out_{spec.name}") for spec in card.outputs]
 
     function = tf.function(call, input_signature=signature, autograph=False)
     graph, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=_OPSET)
     if any(node.op_type in ("Loop", "Scan") for node in graph.graph.node):
-        raise ValueError(f"{card.name} has a recurrent layer that ONNX's own operators cannot express")
-    halve(graph, network.kernels)
+        raise ValueError(f"{card.name} has a recurrent layer that ONNX's operators cannot express")
+    store_as_float16(graph, model.kernels)
     return graph
 
 
 class _Graph:
-    """Nodes one after the other; the output of each is the input of the next."""
+    """A chain of nodes: the output of each is the input of the next."""
 
     def __init__(self, start: str) -> None:
         self.nodes: list[Any] = []
@@ -101,7 +101,7 @@ class _Graph:
         self.last = start
 
     def add(self, operator: str, *arrays: NDArray[Any] | None, outputs: int = 1, **attributes: Any) -> None:
-        """One more node, with constants behind its first input; None leaves an optional one out."""
+        """Append a node, with constants after its first input; None omits an optional one."""
         names = [f"{operator}_{len(self.nodes)}_{i}" for i in range(outputs)]
         inputs = [self.last, *(self._constant(array) for array in arrays)]
         self.nodes.append(helper.make_node(operator, inputs, names, **attributes))
@@ -115,19 +115,19 @@ class _Graph:
         return name
 
 
-def _exercise(weights: Weights) -> Any:
-    """The exercise's network: ``(batch, 5511, 101)`` to ``(batch, 1375, 1)``."""
+def _from_coursera(weights: Weights) -> Any:
+    """The Coursera network: ``(batch, 5511, 101)`` to ``(batch, 1375, 1)``."""
     graph = _Graph("spectrogram")
     kernel, bias = weights.convolution
     graph.add("Transpose", perm=[0, 2, 1])
     graph.add("Conv", kernel.transpose(2, 1, 0), bias, strides=[coursera.STRIDE])
-    graph.add("Transpose", perm=[2, 0, 1])  # time first, as recurrent operators want it
+    graph.add("Transpose", perm=[2, 0, 1])  # time first, as recurrent operators require
     first, *others = weights.normalisations
-    _normalise(graph, first)
+    _add_batch_norm(graph, first)
     graph.add("Relu")
     for gru, normalisation in zip(weights.grus, others, strict=True):
-        _recur(graph, gru, weights)
-        _normalise(graph, normalisation)
+        _add_gru(graph, gru, weights)
+        _add_batch_norm(graph, normalisation)
     graph.add("MatMul", weights.dense[0])
     graph.add("Add", weights.dense[1])
     graph.add("Sigmoid")
@@ -135,18 +135,18 @@ def _exercise(weights: Weights) -> Any:
     return _model(graph, "spectrogram", (coursera.FRAMES, coursera.BINS), (coursera.STEPS, 1))
 
 
-def _normalise(graph: _Graph, arrays: Sequence[NDArray[Any]]) -> None:
-    """Batch normalisation at inference is a product and a sum."""
+def _add_batch_norm(graph: _Graph, arrays: Sequence[NDArray[Any]]) -> None:
+    """Batch normalisation, which at inference is a product and a sum."""
     gamma, beta, mean, variance = arrays
     scale = gamma / np.sqrt(variance + _EPSILON)
     graph.add("Mul", scale)
     graph.add("Add", beta - mean * scale)
 
 
-def _recur(graph: _Graph, arrays: Sequence[NDArray[Any]], weights: Weights) -> None:
-    """A GRU; Keras and ONNX both order its gates update, reset, candidate."""
+def _add_gru(graph: _Graph, arrays: Sequence[NDArray[Any]], weights: Weights) -> None:
+    """A GRU. Keras and ONNX order its gates alike: update, reset, candidate."""
     kernel, recurrent, bias = arrays
-    both = bias.reshape(-1) if weights.reset_after else np.concatenate([bias, np.zeros_like(bias)])
+    biases = bias.reshape(-1) if weights.reset_after else np.concatenate([bias, np.zeros_like(bias)])
     slope = _HARD_SIGMOID.get(weights.recurrent_activation)
     gates: dict[str, Any] = {}
     if slope is not None:
@@ -155,7 +155,7 @@ def _recur(graph: _Graph, arrays: Sequence[NDArray[Any]], weights: Weights) -> N
         "GRU",
         kernel.T[None],
         recurrent.T[None],
-        both[None],
+        biases[None],
         hidden_size=recurrent.shape[0],
         linear_before_reset=int(weights.reset_after),
         **gates,
@@ -163,8 +163,8 @@ def _recur(graph: _Graph, arrays: Sequence[NDArray[Any]], weights: Weights) -> N
     graph.add("Squeeze", np.array([1], np.int64))
 
 
-def _model(graph: _Graph, name: str, taken: Iterable[int], given: Iterable[int]) -> Any:
-    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *taken])]
-    outputs = [helper.make_tensor_value_info(graph.last, TensorProto.FLOAT, ["batch", *given])]
+def _model(graph: _Graph, name: str, inputs_shape: Iterable[int], outputs_shape: Iterable[int]) -> Any:
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *inputs_shape])]
+    outputs = [helper.make_tensor_value_info(graph.last, TensorProto.FLOAT, ["batch", *outputs_shape])]
     body = helper.make_graph(graph.nodes, name, inputs, outputs, graph.constants)
     return helper.make_model(body, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=9)

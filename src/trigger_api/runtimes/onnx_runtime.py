@@ -1,7 +1,7 @@
-"""Converted models on ONNX Runtime: no TensorFlow in the process, and several times faster on convolutions.
+"""Converted models on ONNX Runtime: without TensorFlow, and several times faster on convolutions.
 
-A conversion is three files in one: the graph, the digest of the weights it was made from, and samples with Keras's own
-answers. Before it serves it must give those answers.
+A conversion consists of the graph, the digest of the weights that it was made from, and samples with Keras's own
+outputs. It serves only if it reproduces those outputs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class OnnxModel:
         self._outputs = tuple(spec.name for spec in card.outputs)
 
     def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
-        """There is nothing to compile: shapes are free."""
+        """Nothing to compile: the session takes any shape."""
         return self.run
 
     def run(self, tensors: Tensors) -> Tensors:
@@ -41,32 +41,32 @@ class OnnxModel:
 
 
 def find(folders: Sequence[Path], card: ModelCard, digest: str, *, threads: int) -> OnnxModel | None:
-    """The first conversion of these weights in some folders; None if there is none that gives Keras's answers."""
+    """The first conversion of these weights in some folders; None if none of them reproduces Keras's outputs."""
     for folder in folders:
         if (folder / CONVERTED_FILE).exists() and (folder / SAMPLES_FILE).exists():
             session = open_session(folder / CONVERTED_FILE, threads)
-            network = OnnxModel(session, card)
+            model = OnnxModel(session, card)
             if session.get_modelmeta().custom_metadata_map.get(DIGEST_KEY) != digest:
-                _log.warning("conversion is of other weights", model=card.name)
-            elif (worst := error(network, folder / SAMPLES_FILE)) > TOLERANCE:
-                _log.warning("conversion differs from Keras", model=card.name, by=worst)
+                _log.warning("conversion was made from other weights", model=card.name)
+            elif (difference := max_difference(model, folder / SAMPLES_FILE)) > TOLERANCE:
+                _log.warning("conversion differs from Keras", model=card.name, by=difference)
             else:
-                return network
+                return model
     return None
 
 
-def error(network: OnnxModel, samples: Path) -> float:
-    """The largest difference from Keras's answers, which lie beside the samples as ``out:NAME``."""
+def max_difference(model: OnnxModel, samples: Path) -> float:
+    """The largest difference from Keras's outputs, which are stored with the samples as ``out:NAME``."""
     with np.load(samples, allow_pickle=False) as stored:
-        outputs = network.run({name: stored[name] for name in stored.files if not name.startswith("out:")})
+        outputs = model.run({name: stored[name] for name in stored.files if not name.startswith("out:")})
         return max(float(np.abs(outputs[name] - stored[f"out:{name}"]).max()) for name in outputs)
 
 
 def open_session(model: Path | bytes, threads: int, *, arena: bool = False) -> onnxruntime.InferenceSession:
-    """A session on the processor, of a file or of its bytes.
+    """Open a session on the CPU, from a file or from its bytes.
 
-    An `arena` keeps memory from run to run: good for one model at work; but of many it would keep what the largest
-    batches took, for good.
+    An ``arena`` keeps memory between runs. That suits a single model; with many, the memory of the largest batch of
+    each would never be returned.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

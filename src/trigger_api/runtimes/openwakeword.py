@@ -1,7 +1,7 @@
-"""Wake words made with openWakeWord, served by naming the file: ``alexa_v0.1.onnx`` or ``alexa_v0.1.tflite``.
+"""Imports wake words of openWakeWord, given as files: ``alexa_v0.1.onnx`` or ``alexa_v0.1.tflite``.
 
-Such a file is a small classifier: 16 speech embeddings in, one score out. Our own heads stand on the same embeddings,
-so it is served as one more head on the shared backbone, with the scores of the package ``openwakeword``.
+Such a file is a small classifier: 16 speech embeddings in, one score out. Our own heads use the same embeddings, so it
+is served as one more head on the shared backbone, with the same scores as in the package ``openwakeword``.
 
 Source of the format: https://github.com/dscripka/openWakeWord (Apache-2.0), release 0.6.
 """
@@ -24,16 +24,16 @@ from trigger_api.scheduler import CompiledFunction, Tensors
 SUFFIXES = (".onnx", ".tflite")
 BACKBONE, FRAME_MS = "speech-embedding", 80
 THRESHOLD = 0.5
-"""From which the package's documentation has a score count."""
+"""The threshold that the package's documentation recommends."""
 _PACKAGES = {".onnx": ("onnx", "onnxruntime"), ".tflite": ("ai_edge_litert",)}
-_LARGEST = 16 * 2**20  # bytes; the community's files have 0.2 MB
-_CLIP = 144  # embeddings of the windows that recordings are cut into
-_TOGETHER = 1e-5  # by which a score may differ when its window is computed with others
+_MAX_BYTES = 16 * 2**20  # files of the community have 0.2 MB
+_WINDOW = 144  # embeddings per window of a recording
+_TOLERANCE = 1e-5  # by which a score may differ when its window is computed with others
 _VERSIONED = re.compile(r"(.+?)[ ._-]v(\d{1,4})(?:\.(\d{1,4}))?", re.IGNORECASE)
 
 
 def is_named(path: Path) -> bool:
-    """Whether a path is a file with the name of such a model: ``.onnx`` or ``.tflite``."""
+    """Whether a path is a file named like such a model: ``.onnx`` or ``.tflite``."""
     return path.suffix.lower() in SUFFIXES and not path.is_dir()
 
 
@@ -42,44 +42,44 @@ def servable(path: Path) -> bool:
     return all(map(find_spec, _PACKAGES[path.suffix.lower()]))
 
 
-def read(path: Path, threads: int = 1) -> Classifier:
+def read_classifier(path: Path, threads: int = 1) -> Classifier:
     """Read a file.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not a wake word of openWakeWord's, or a package that it needs is missing.
+        ValueError: it is not a wake word of openWakeWord, or a package that it needs is missing.
     """
     extra = path.suffix.lower().removeprefix(".")
     if not servable(path):
         raise ValueError(f"{path.name} needs the extra {extra!r}: pip install '.[{extra}]'")
     try:
-        if path.stat().st_size > _LARGEST:
-            raise ValueError(f"it is larger than {_LARGEST // 2**20} MiB")
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError(f"it is larger than {_MAX_BYTES // 2**20} MiB")
         kind = OnnxClassifier if extra == "onnx" else TfLiteClassifier
         return kind(path.read_bytes(), threads)
     except ValueError as error:
-        raise ValueError(f"{path.name} is not a wake word of openWakeWord's: {error}") from error
+        raise ValueError(f"{path.name} is not a wake word of openWakeWord: {error}") from error
 
 
 def card(path: Path) -> ModelCard:
-    """The card of a file: named by the file, and decided on at the package's own threshold.
+    """The card of a file: its name comes from the file name, its threshold from the package.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not a wake word of openWakeWord's, or a package that it needs is missing.
+        ValueError: it is not a wake word of openWakeWord, or a package that it needs is missing.
     """
-    classifier = read(path)
-    name, word, version = named(path.stem)
+    classifier = read_classifier(path)
+    name, word, version = parse_name(path.stem)
     note = classifier.note or Note(word=word, decision=Decision(threshold=THRESHOLD))
     return ModelCard(
         task="trigger",
         name=name,
         version=version,
-        description="A wake word of openWakeWord's, served as it is.",
+        description="A wake word of openWakeWord, served as it is.",
         labels=(note.word,),
         inputs=(TensorSpec(name="embeddings", shape=(-1, EMBEDDING)),),
         outputs=(TensorSpec(name="scores", shape=(-1,)),),
-        sequence_lengths=(classifier.frames, _CLIP),
+        sequence_lengths=(classifier.frames, _WINDOW),
         frame_ms=FRAME_MS,
         context=classifier.frames - 1,
         decision=note.decision,
@@ -88,8 +88,8 @@ def card(path: Path) -> ModelCard:
     )
 
 
-def named(stem: str) -> tuple[str, str, str]:
-    """Name, word and version by a file's name: ``Hey_Jarvis_v0.1`` is version 1 of hey_jarvis, "hey jarvis".
+def parse_name(stem: str) -> tuple[str, str, str]:
+    """Name, word and version from a file name: ``Hey_Jarvis_v0.1`` is version 1 of hey_jarvis, "hey jarvis".
 
     The version is the suffix without its dot, so that v0.1, v0.2 and v1.0 are 1, 2 and 10; without a suffix it is 1.
     """
@@ -105,32 +105,32 @@ def load(path: Path, threads: int) -> WindowedModel:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not a wake word of openWakeWord's, or what it gives are no scores.
+        ValueError: it is not a wake word of openWakeWord, or its outputs are not scores.
     """
-    return WindowedModel(read(path, threads))
+    return WindowedModel(read_classifier(path, threads))
 
 
 class WindowedModel:
     """Slides a classifier along embeddings: ``[batch, T, 96]`` to ``scores [batch, T - frames + 1]``.
 
     Attributes:
-        batched: whether all windows are computed at once. Otherwise the graph takes one only, and is asked for each.
+        batched: whether all windows are computed at once; otherwise the graph computes them one by one.
     """
 
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
         self._one = classifier.scorer(1)
         windows = np.random.default_rng(0).normal(0, 10, (4, classifier.frames, EMBEDDING)).astype(np.float32)
-        scores = self._each(windows)
+        scores = self._one_by_one(windows)
         if scores.shape != (4,) or not ((scores >= 0) & (scores <= 1)).all():
-            raise ValueError("what it gives are not scores between 0 and 1")
-        self.batched = self._agrees(windows, scores)
+            raise ValueError("its outputs are not scores between 0 and 1")
+        self.batched = self._is_batchable(windows, scores)
 
     def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
-        """A function for batches of this size, of so many embeddings."""
+        """A function for batches of this size and number of embeddings."""
         frames = self._classifier.frames
         count = batch * (specs[0].shape[0] - frames + 1)
-        score = self._classifier.scorer(count) if self.batched else self._each
+        score = self._classifier.scorer(count) if self.batched else self._one_by_one
 
         def run(tensors: Tensors) -> Tensors:
             views = sliding_window_view(tensors["embeddings"], frames, axis=1)
@@ -140,13 +140,13 @@ class WindowedModel:
         run({"embeddings": np.zeros((batch, *specs[0].shape), np.float32)})
         return run
 
-    def _each(self, windows: Floats) -> Floats:
+    def _one_by_one(self, windows: Floats) -> Floats:
         return np.concatenate([self._one(window[None]) for window in windows])
 
-    def _agrees(self, windows: Floats, scores: Floats) -> bool:
-        """Whether windows that are computed together get the scores that they get alone."""
+    def _is_batchable(self, windows: Floats, scores: Floats) -> bool:
+        """Whether windows get the same scores together as alone."""
         try:
             together = self._classifier.scorer(len(windows))(windows)
         except ValueError:
             return False
-        return together.shape == scores.shape and float(np.abs(together - scores).max()) < _TOGETHER
+        return together.shape == scores.shape and float(np.abs(together - scores).max()) < _TOLERANCE

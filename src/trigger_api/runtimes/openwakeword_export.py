@@ -1,6 +1,6 @@
-"""Words trained here as files for the package openwakeword: ``[1, 16, 96]`` embeddings in, a score ``[1, 1]`` out.
+"""Exports heads as files for the package openwakeword: ``[1, 16, 96]`` embeddings in, a score ``[1, 1]`` out.
 
-A head of ours looks at fewer embeddings than 16: of the window it takes the latest.
+Our heads take fewer than 16 embeddings: the latest ones of the window.
 """
 
 from __future__ import annotations
@@ -17,53 +17,53 @@ from trigger_api.runtimes import openwakeword
 from trigger_api.runtimes.openwakeword_graphs import NOTE_KEY, Note
 from trigger_api.runtimes.speech_embedding import EMBEDDING
 
-_FRAMES = 16  # embeddings that the package's own models look at
-_TRIED = 32  # windows that a file is tried with before it is handed out
+_FRAMES = 16  # embeddings that the package's own models take
+_WINDOWS = 32  # windows with which an exported file is checked
 _TOLERANCE = 1e-4
 
 
 def export(folder: Path, out: Path) -> ModelCard:
-    """Write the head in a model folder as an ``.onnx`` file, once that gave the head's own scores.
+    """Write the head in a model folder as an ``.onnx`` file, after checking that it gives the head's own scores.
 
-    The file also carries the word and how it is decided on, for us to serve it by; the package takes no notice of that.
+    The file also contains the word and its decision, for this service to use; the package ignores them.
 
     Raises:
-        OSError: the folder cannot be read or the file not written.
+        OSError: the folder cannot be read, or the file cannot be written.
         ValueError: it is not a head on the speech embedding, or the file would give other scores.
     """
     card = read_card(folder)
     if card.task != "trigger" or card.backbone != openwakeword.BACKBONE:
         raise ValueError(f"{card.name} is not a head on the backbone {openwakeword.BACKBONE}")
     if out.suffix != ".onnx":
-        raise ValueError(f"{out.name}: the name of such a file ends in .onnx")
+        raise ValueError(f"{out.name}: the file name must end in .onnx")
     data = _file(folder, card)
     with tempfile.TemporaryDirectory() as work:
-        tried = Path(work) / out.name
-        tried.write_bytes(data)
-        _check(tried, folder, card)
+        candidate = Path(work) / out.name
+        candidate.write_bytes(data)
+        _check(candidate, folder, card)
     out.write_bytes(data)
     return card
 
 
 def frames(card: ModelCard) -> int:
-    """How many embeddings the file takes: 16, or as many as the head needs."""
+    """How many embeddings the file takes: 16, or more if the head needs them."""
     return max(_FRAMES, card.context + 1)
 
 
 def _check(file: Path, folder: Path, card: ModelCard) -> None:
-    """Compare the file's scores with the head's, each as it would be served."""
-    length = frames(card) + _TRIED - 1
+    """Compare the scores of the file and of the head, each as it would be served."""
+    length = frames(card) + _WINDOWS - 1
     embeddings = np.random.default_rng(0).normal(0, 10, (1, length, EMBEDDING)).astype(np.float32)
     specs = [card.inputs[0].model_copy(update={"shape": embeddings.shape[1:]})]
-    networks = (openwakeword.load(file, 1), runtimes.load(folder, card, runtimes.LoadOptions()))
-    theirs, ours = (network.compile(specs, 1)({"embeddings": embeddings})["scores"] for network in networks)
-    worst = float(np.abs(theirs - ours.reshape(1, -1)[:, -_TRIED:]).max())
-    if worst > _TOLERANCE:
-        raise ValueError(f"{file.name} would give scores that differ from the head's by {worst:.1g}")
+    models = (openwakeword.load(file, 1), runtimes.load(folder, card, runtimes.LoadOptions()))
+    theirs, ours = (model.compile(specs, 1)({"embeddings": embeddings})["scores"] for model in models)
+    difference = float(np.abs(theirs - ours.reshape(1, -1)[:, -_WINDOWS:]).max())
+    if difference > _TOLERANCE:
+        raise ValueError(f"{file.name} would give scores that differ from the head's by {difference:.1g}")
 
 
 def _file(folder: Path, card: ModelCard) -> bytes:
-    """The head's conversion with one more node in front, which takes the window's latest embeddings."""
+    """The head's conversion, preceded by a node that slices the latest embeddings of the window."""
     from onnx import TensorProto, helper, numpy_helper
 
     model = _converted(folder, card)
@@ -87,13 +87,13 @@ def _note(card: ModelCard) -> Note:
 
 
 def _converted(folder: Path, card: ModelCard) -> Any:
-    """The folder's own conversion, or one made for the purpose, which takes TensorFlow."""
+    """The folder's own conversion, or a new one, which needs TensorFlow."""
     import onnx
 
-    from trigger_api.runtimes import onnx_runtime as converted
+    from trigger_api.runtimes import onnx_runtime
 
     digest = runtimes.digest(folder)
-    if converted.find([folder], card, digest, threads=1):
+    if onnx_runtime.find([folder], card, digest, threads=1):
         return onnx.load(folder / CONVERTED_FILE)
     from trigger_api.runtimes import onnx_export
 

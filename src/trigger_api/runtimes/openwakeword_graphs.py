@@ -1,7 +1,7 @@
-"""The two kinds of file that openWakeWord's wake words come in, read with care: ONNX and TensorFlow Lite.
+"""The two file formats of openWakeWord's wake words, ONNX and TensorFlow Lite, treated as untrusted.
 
-A graph is told by its shapes: ``[1, frames, 96]`` float32 in, ``[1, 1]`` float32 out. What such a classifier has no
-need of is refused before it is computed: files of strangers must not open other files, nor bring their own operators.
+A graph is recognised by its shapes: ``[1, frames, 96]`` float32 in, ``[1, 1]`` float32 out. Whatever such a classifier
+does not need is rejected before anything is computed: a file must not open other files or bring its own operators.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ Score = Callable[[Floats], Floats]
 """Windows ``[n, frames, 96]`` to scores ``[n]``."""
 
 NOTE_KEY = "trigger_api"
-"""Where an ONNX file that we exported keeps its word and its decision, which the format has no place for."""
-_LONGEST = 120  # embeddings; the package keeps no more
+"""The metadata key under which an ONNX file that we exported stores its word and its decision."""
+_MAX_FRAMES = 120  # embeddings; the package keeps no more
 _FLOAT = 1  # onnx.TensorProto.FLOAT
 _CUSTOM = 32  # BuiltinOperator.CUSTOM of TensorFlow Lite's schema
 
 _Shape = tuple[int, ...] | None
-"""A tensor's shape, 0 where it is free; None where it is not of float32."""
+"""A tensor's shape, with 0 for free dimensions; None if it is not float32."""
 
 
 class Note(BaseModel):
-    """What a file that we exported says of itself."""
+    """The metadata of a file that we exported."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,26 +42,26 @@ class Note(BaseModel):
 
 
 class Classifier(Protocol):
-    """A graph that was read and found to be a wake word's."""
+    """The graph of a wake word, read and checked."""
 
     frames: int
     parameters: int
     note: Note | None
 
     def scorer(self, windows: int) -> Score:
-        """A function for exactly so many windows at once; any thread may call it.
+        """A function for exactly this number of windows at once; any thread may call it.
 
         Raises:
-            ValueError: the graph cannot be computed, or takes no more than one window.
+            ValueError: the graph cannot be computed, or takes only one window at a time.
         """
 
 
 class OnnxClassifier:
-    """A graph of ONNX. Until it is asked for a scorer only the protobuf is parsed."""
+    """An ONNX graph. Until a scorer is requested, only the protobuf is parsed."""
 
     def __init__(self, data: bytes, threads: int = 1) -> None:
-        self._model = _parsed(data)
-        _refuse_foreign(self._model)
+        self._model = _parse(data)
+        _check_untrusted(self._model)
         graph = self._model.graph
         constants = {tensor.name for tensor in graph.initializer}
         inputs = [value for value in graph.input if value.name not in constants]
@@ -73,13 +73,13 @@ class OnnxClassifier:
         self._batched: Any = None
 
     def scorer(self, windows: int) -> Score:
-        """A session for one window, or the session for any number of them."""
+        """A session for one window, or a shared session for any number of them."""
         if windows > 1 and self._batched is None:
             self._batched = self._session(_batched(self._model))
         session = self._batched if windows > 1 else self._session(self._model)
 
         def score(batch: Floats) -> Floats:
-            (scores,) = _told(session.run, None, {self._input: batch})
+            (scores,) = _call(session.run, None, {self._input: batch})
             return np.asarray(scores, np.float32).reshape(-1)
 
         return score
@@ -87,11 +87,11 @@ class OnnxClassifier:
     def _session(self, model: Any) -> Any:
         from trigger_api.runtimes.onnx_runtime import open_session
 
-        return _told(open_session, model.SerializeToString(), self._threads)
+        return _call(open_session, model.SerializeToString(), self._threads)
 
 
 class TfLiteClassifier:
-    """A flatbuffer of TensorFlow Lite, computed by LiteRT, which verifies the buffer before it reads it."""
+    """A flatbuffer of TensorFlow Lite, computed by LiteRT, which verifies the buffer before reading it."""
 
     note: Note | None = None
 
@@ -104,46 +104,47 @@ class TfLiteClassifier:
         self.parameters = _lite_parameters(data)
 
     def scorer(self, windows: int) -> Score:
-        """An interpreter of its own: one holds the tensors of a single computation."""
+        """A new interpreter: each holds the tensors of one computation."""
         interpreter = self._interpreter()
-        taken = interpreter.get_input_details()[0]["index"]
-        given = interpreter.get_output_details()[0]["index"]
+        input_index = interpreter.get_input_details()[0]["index"]
+        output_index = interpreter.get_output_details()[0]["index"]
         lock = threading.Lock()
 
         def score(batch: Floats) -> Floats:
             with lock:
-                interpreter.set_tensor(taken, np.ascontiguousarray(batch))
-                _told(interpreter.invoke)
-                return np.array(interpreter.get_tensor(given), np.float32).reshape(-1)
+                interpreter.set_tensor(input_index, np.ascontiguousarray(batch))
+                _call(interpreter.invoke)
+                return np.array(interpreter.get_tensor(output_index), np.float32).reshape(-1)
 
-        _told(interpreter.resize_tensor_input, taken, [windows, self.frames, EMBEDDING])
-        _told(interpreter.allocate_tensors)
+        _call(interpreter.resize_tensor_input, input_index, [windows, self.frames, EMBEDDING])
+        _call(interpreter.allocate_tensors)
         return score
 
     def _interpreter(self) -> Any:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-        # The default delegate keeps another copy of the weights, and is no faster on so small a network.
+        # The default delegate keeps another copy of the weights and is no faster on such a small network.
         plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         options = {"num_threads": self._threads, "experimental_op_resolver_type": plain}
-        return _told(partial(Interpreter, model_content=self._data, **options))
+        return _call(partial(Interpreter, model_content=self._data, **options))
 
 
 def _frames(inputs: Sequence[_Shape], outputs: Sequence[_Shape]) -> int:
-    """How many embeddings a classifier looks at, by its shapes."""
+    """How many embeddings a classifier takes, by its shapes."""
     match inputs, outputs:
-        case [(0 | 1, frames, 96)], [(0 | 1, 0 | 1)] if 2 <= frames <= _LONGEST:
+        case [(0 | 1, frames, 96)], [(0 | 1, 0 | 1)] if 2 <= frames <= _MAX_FRAMES:
             return frames
     raise ValueError(
-        f"it takes {_in_words(inputs)} and gives {_in_words(outputs)} rather than [1, 16, 96] and [1, 1] of float32"
+        f"its inputs are {_format_shapes(inputs)} and its outputs {_format_shapes(outputs)}, "
+        "not [1, 16, 96] and [1, 1] of float32"
     )
 
 
-def _in_words(shapes: Sequence[_Shape]) -> str:
-    return " and ".join("other than float32" if shape is None else str(list(shape)) for shape in shapes) or "nothing"
+def _format_shapes(shapes: Sequence[_Shape]) -> str:
+    return " and ".join("other than float32" if shape is None else str(list(shape)) for shape in shapes) or "none"
 
 
-def _parsed(data: bytes) -> Any:
+def _parse(data: bytes) -> Any:
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -153,33 +154,33 @@ def _parsed(data: bytes) -> Any:
         raise ValueError("it is not an ONNX file") from error
 
 
-def _told(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a runtime. The errors of ONNX Runtime have no kind in common."""
+def _call(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a runtime. The errors of ONNX Runtime have no common base class."""
     try:
         return function(*args)
     except Exception as error:
-        raise ValueError(f"its runtime refuses it: {str(error).strip()[:300]}") from error
+        raise ValueError(f"its runtime rejects it: {str(error).strip()[:300]}") from error
 
 
-def _refuse_foreign(model: Any) -> None:
-    """Refuse weights in other files, operators that are not ONNX's, loops and branches.
+def _check_untrusted(model: Any) -> None:
+    """Reject weights in other files, custom operators, loops and branches.
 
-    An ONNX file may name any file as the place of its weights, and ONNX Runtime would open it.
+    An ONNX file may store its weights in any other file, and ONNX Runtime would open that.
     """
     from onnx import AttributeProto, TensorProto
 
     foreign = sorted({node.domain for node in model.graph.node} - {"", "ai.onnx"})
     if foreign or model.functions:
-        raise ValueError(f"it has operators that are not ONNX's own: {', '.join(foreign) or 'functions'}")
+        raise ValueError(f"it has operators outside ONNX: {', '.join(foreign) or 'functions'}")
     nested = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
     if model.training_info or any(each.type in nested for node in model.graph.node for each in node.attribute):
         raise ValueError("it has more than one graph")
     if any(tensor.external_data or tensor.data_location == TensorProto.EXTERNAL for tensor in _tensors(model.graph)):
-        raise ValueError("it keeps weights in another file")
+        raise ValueError("it stores weights in another file")
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
-    """Every constant of a graph that has none within."""
+    """Every constant of a graph without subgraphs."""
     attributes = [each for node in graph.node for each in node.attribute]
     sparse = [*graph.sparse_initializer, *(part for each in attributes for part in each.sparse_tensors)]
     sparse += [each.sparse_tensor for each in attributes]
@@ -200,11 +201,11 @@ def _note(model: Any) -> Note | None:
     try:
         return Note.model_validate_json(notes[0]) if notes else None
     except ValidationError as error:
-        raise ValueError("what it says of its word and decision cannot be read") from error
+        raise ValueError("its metadata, the word and the decision, cannot be read") from error
 
 
 def _batched(model: Any) -> Any:
-    """A copy that takes any number of windows: the first dimension is freed, in reshapes too."""
+    """A copy that takes any number of windows: the first dimension becomes free, in reshapes too."""
     copy = type(model)()
     copy.CopyFrom(model)
     for value in (*copy.graph.input, *copy.graph.output):
@@ -216,7 +217,7 @@ def _batched(model: Any) -> Any:
 
 
 def _free_reshapes(graph: Any) -> None:
-    """Let reshapes to ``[1, n, ...]`` keep their first dimension. Whether that was right shows in the scores."""
+    """Let reshapes to ``[1, n, ...]`` keep their first dimension. Comparing scores will show if that was right."""
     from onnx import numpy_helper
 
     constants = {tensor.name: tensor for tensor in graph.initializer}
@@ -236,10 +237,10 @@ def _lite_shape(details: dict[str, Any]) -> _Shape:
 
 
 def _lite_parameters(data: bytes) -> int:
-    """How many numbers the constants have, of a buffer that is already verified.
+    """How many numbers the constants of a verified buffer have.
 
     Raises:
-        ValueError: it has more than one graph, operators of its own, or data that lie elsewhere.
+        ValueError: it has more than one graph, custom operators, or data outside the file.
     """
     from ai_edge_litert.schema_py_generated import Model
 
@@ -249,7 +250,7 @@ def _lite_parameters(data: bytes) -> int:
     if model.SubgraphsLength() != 1:
         raise ValueError("it has more than one graph")
     if any(_CUSTOM in (code.BuiltinCode(), code.DeprecatedBuiltinCode()) or code.CustomCode() for code in codes):
-        raise ValueError("it has operators that are not TensorFlow Lite's own")
+        raise ValueError("it has operators outside TensorFlow Lite")
     if model.ExternalBuffersLength() or any(buffer.Offset() > 1 for buffer in buffers):
-        raise ValueError("it keeps weights in another place")
+        raise ValueError("it stores weights outside the file")
     return int(sum(buffer.DataLength() for buffer in buffers)) // 4

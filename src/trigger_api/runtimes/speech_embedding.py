@@ -1,10 +1,10 @@
-"""Google's speech embedding as a Keras network that also streams: ``f(mel, state) -> (embeddings, state)``.
+"""Google's speech embedding as a Keras network for streams: ``f(mel, state) -> (embeddings, state)``.
 
-The published ONNX file turns 76 frames into 96 numbers and is asked again for every eight frames. Here each convolution
-in time keeps the last two rows of its input in the state instead, so that nothing is computed twice: embedding k has
-heard the frames before ``8 * (k + 1)``, the last 76 of them. A state of zeros means that silence came before.
+The published ONNX file turns 76 frames into 96 numbers, and is run again every eight frames. Here, each convolution in
+time keeps the last two rows of its input in the state, so that nothing is computed twice: embedding k depends on the
+last 76 frames before frame ``8 * (k + 1)``. A state of zeros means that silence came before.
 
-The architecture is that of the file (twenty convolutions, 328 000 weights, Apache-2.0).
+The architecture is that of the published file (twenty convolutions, 328 000 weights, Apache-2.0).
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 BANDS, EMBEDDING = 32, 96
-SILENT = -8.0  # the front end's number for digital silence
+SILENT = -8.0  # the front end's value for digital silence
 _LEAK, _FLOOR, _EPSILON = 0.2, -0.4, 1e-3
-_LONG = 160  # frames after which nothing is left of what came before
-_PAST = 2  # rows of its input that a convolution over three rows looks back on
+_SETTLING_FRAMES = 160  # frames after which earlier ones have no influence
+_PAST = 2  # earlier rows that a convolution over three rows needs
 
 Weights = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """One layer, its arrays as Keras has them.
+    """One layer, its arrays in the layout of Keras.
 
     Attributes:
         kernel: ``[time, band, in, out]``.
-        scale: factor and offset, after a ReLU, before the leaky ReLU; only the first layer has them.
-        pool: rows and bands of the maximum that is taken at the end; (1, 1) where none is.
+        scale: factor and offset between a ReLU and the leaky ReLU; only the first layer has them.
+        pool: rows and bands of the max pooling at the end; (1, 1) if there is none.
     """
 
     kernel: Weights
@@ -43,15 +43,15 @@ class Convolution:
 
     @property
     def in_time(self) -> bool:
-        """Whether it looks at rows before the present one."""
+        """Whether it depends on earlier rows."""
         return len(self.kernel) > 1
 
 
-def read(path: Path) -> list[Convolution]:
+def read_layers(path: Path) -> list[Convolution]:
     """The layers of the published ``embedding_model.onnx``.
 
     Raises:
-        ValueError: the file holds another network.
+        ValueError: the file contains another network.
     """
     import onnx
     from onnx import numpy_helper
@@ -65,7 +65,7 @@ def read(path: Path) -> list[Convolution]:
             offset = bias[0] if bias else np.zeros(len(kernel), np.float32)
             layers.append(Convolution(kernel.transpose(2, 3, 1, 0), offset))
         elif node.op_type == "BatchNormalization":
-            layers[-1] = replace(layers[-1], scale=_folded(*(arrays[name] for name in node.input[1:])))
+            layers[-1] = replace(layers[-1], scale=_fold(*(arrays[name] for name in node.input[1:])))
         elif node.op_type == "MaxPool":
             (pool,) = (tuple(attribute.ints) for attribute in node.attribute if attribute.name == "kernel_shape")
             layers[-1] = replace(layers[-1], pool=pool)
@@ -74,21 +74,24 @@ def read(path: Path) -> list[Convolution]:
     return layers
 
 
-def _folded(gamma: Weights, beta: Weights, mean: Weights, variance: Weights) -> tuple[Weights, Weights]:
+def _fold(gamma: Weights, beta: Weights, mean: Weights, variance: Weights) -> tuple[Weights, Weights]:
     factor = gamma / np.sqrt(variance + _EPSILON)
     return factor, beta - mean * factor
 
 
-def network(layers: Sequence[Convolution]) -> Any:
-    """The Keras model: ``mel [T, 32]``, T a multiple of 8, and ``state`` to ``embeddings [T / 8, 96]``, ``state``."""
-    model = _built(layers, np.zeros(sum(map(np.prod, _rows(layers))), np.float32))
-    frames = np.full((1, _LONG, BANDS), SILENT, np.float32)
+def build(layers: Sequence[Convolution]) -> Any:
+    """The Keras model.
+
+    It maps ``mel [T, 32]``, T a multiple of 8, and ``state`` to ``embeddings [T / 8, 96]`` and ``state``.
+    """
+    model = _build(layers, np.zeros(sum(map(np.prod, _state_shapes(layers))), np.float32))
+    frames = np.full((1, _SETTLING_FRAMES, BANDS), SILENT, np.float32)
     silence = model({"mel": frames, "state": np.zeros((1, *model.input["state"].shape[1:]), np.float32)})["state"]
-    return _built(layers, np.asarray(silence)[0])
+    return _build(layers, np.asarray(silence)[0])
 
 
-def _rows(layers: Sequence[Convolution]) -> list[tuple[int, int, int]]:
-    """The shape of what each convolution in time keeps: rows, bands, channels."""
+def _state_shapes(layers: Sequence[Convolution]) -> list[tuple[int, int, int]]:
+    """The shape of the state of each convolution in time: rows, bands, channels."""
     bands, rows = BANDS, []
     for layer in layers:
         if layer.in_time:
@@ -97,16 +100,16 @@ def _rows(layers: Sequence[Convolution]) -> list[tuple[int, int, int]]:
     return rows
 
 
-def _built(layers: Sequence[Convolution], silence: Weights) -> Any:
+def _build(layers: Sequence[Convolution], silence: Weights) -> Any:
     import keras
     from keras import ops
 
     mel = keras.Input((None, BANDS), name="mel")
     state = keras.Input((len(silence),), name="state")
-    offset = keras.layers.BatchNormalization(scale=False, epsilon=0.0, name="silence")  # of it only the sum is used
+    offset = keras.layers.BatchNormalization(scale=False, epsilon=0.0, name="silence")  # used only to add an offset
     past, x = offset(state), ops.expand_dims(mel, -1)
     after: list[Any] = []
-    rows = iter(_rows(layers))
+    rows = iter(_state_shapes(layers))
     for number, layer in enumerate(layers):
         if layer.in_time:
             shape, taken = next(rows), sum(part.shape[-1] for part in after)
@@ -124,7 +127,7 @@ def _built(layers: Sequence[Convolution], silence: Weights) -> Any:
 
 
 def _layer(x: Any, layer: Convolution, name: str, *, last: bool) -> Any:
-    """Convolution, activation and maximum; bands are padded with zeros, time is not."""
+    """Convolution, activation and max pooling; bands are padded with zeros, time is not."""
     from keras import layers as keras_layers
     from keras import ops
 
@@ -141,8 +144,8 @@ def _layer(x: Any, layer: Convolution, name: str, *, last: bool) -> Any:
 
 
 def _fill(model: Any, layers: Sequence[Convolution], silence: Weights) -> None:
-    one, none = np.ones_like(silence), np.zeros_like(silence)
-    model.get_layer("silence").set_weights([silence, none, one])
+    ones, zeros = np.ones_like(silence), np.zeros_like(silence)
+    model.get_layer("silence").set_weights([silence, zeros, ones])
     for number, layer in enumerate(layers):
         model.get_layer(f"conv{number}").set_weights([layer.kernel, layer.bias])
         if layer.scale:

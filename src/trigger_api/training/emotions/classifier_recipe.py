@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from trigger_api.datasets.fer2013 import SIDE, Split, read_sheet, read_split
 from trigger_api.model_card import ModelCard
-from trigger_api.runtimes.keras_loader import read
+from trigger_api.runtimes.keras_loader import load
 from trigger_api.training.emotions import detector_recipe, inception_resnet, mobilenet
 from trigger_api.training.emotions.batches import Dealer
 from trigger_api.training.emotions.dataset import cleaned, parted
@@ -98,7 +98,7 @@ def train_emotions(
     if school:
         term = Term()
         term = replace(term, learned=_changed(term.learned, passes, rate))
-        begun = read(start) if start else None
+        begun = load(start) if start else None
         return train_at_school(known, output, work, plan=inception_resnet.Plan(), term=term, start=begun, say=say)
     plan = mobilenet.Plan(weights=published) if model == "mobilenetv2" else inception_resnet.Plan()
     course, teaching = (GOING_ON, GENTLE) if start and gently else (COURSES[model], TEACHINGS[model])
@@ -159,7 +159,7 @@ def train_classifier(
     with computing_in(precision):
         network = learner(plan, votes=split.votes.shape[1])
     if start:
-        take_over(network, read(start))
+        take_over(network, load(start))
     elif isinstance(plan, mobilenet.Plan) and plan.weights:
         mobilenet.adopt(network, plan)
     told = asked(teachers)(known.faces) if teachers else None

@@ -24,7 +24,7 @@ from trigger_api.evaluation.emotions.calibration import temperature
 from trigger_api.evaluation.emotions.detection_agreement import Boxes, agreement, find_all
 from trigger_api.evaluation.emotions.scores import predict_probabilities
 from trigger_api.model_card import WEIGHTS_FILE, ModelCard, write_card
-from trigger_api.runtimes.keras_loader import read
+from trigger_api.runtimes.keras_loader import load
 from trigger_api.training.compressed_save import write_small
 from trigger_api.training.emotions import yolo
 from trigger_api.training.emotions.card import finder_card
@@ -89,7 +89,7 @@ def train_finder(
     with computing_in(precision):
         network = yolo.learner(plan)
     if start:
-        yolo.take_over(network, read(start))
+        yolo.take_over(network, load(start))
     look = _Look(network, plan)
     dealer = Dealer(material, course.size, _SCENE)
     loss = partial(finding_loss, side=_SCENE)

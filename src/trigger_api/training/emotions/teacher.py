@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from trigger_api.datasets.fer2013 import LABELS, SIDE, Faces
-from trigger_api.runtimes.keras_loader import read
+from trigger_api.runtimes.keras_loader import load
 
 Teacher = Callable[[Faces], NDArray[np.float32]]
 """From faces to probabilities ``(n, 7)``."""
@@ -25,7 +25,7 @@ def asked(folders: Sequence[Path]) -> Teacher:
     Raises:
         OSError: a file is missing.
     """
-    looks = [_look(read(folder)) for folder in folders]
+    looks = [_look(load(folder)) for folder in folders]
 
     def ask(faces: Faces) -> NDArray[np.float32]:
         parts = [tf.constant(faces[i : i + _PART, ..., None]) for i in range(0, len(faces), _PART)]

@@ -17,7 +17,7 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from trigger_api.datasets.fer2013 import LABELS
-from trigger_api.runtimes.detection_ops import taken
+from trigger_api.runtimes.detection_ops import batched_gather
 from trigger_api.training.emotions.layers import Blocks, inherit
 
 STRIDES = (8, 16, 32)
@@ -69,7 +69,7 @@ def server(plan: Plan, side: int, most: int) -> keras.Model:
     boxes, there, emotions = (ops.concatenate(two, axis=1) for two in zip(near, far, strict=True))
     scores, order = ops.top_k(there, most)
     tables = {"boxes": boxes, "emotions": emotions}
-    found = {name: taken(table, order, boxes.shape[1]) for name, table in tables.items()}
+    found = {name: batched_gather(table, order, boxes.shape[1]) for name, table in tables.items()}
     return keras.Model({"image": image}, {"scores": scores, **found})
 
 

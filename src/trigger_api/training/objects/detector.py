@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trigger_api.runtimes.detection_ops import CANVAS, fitted, letterbox, selected
+from trigger_api.runtimes.detection_ops import CANVAS, letterbox, non_max_suppression, scale_to_fit
 from trigger_api.training.objects.network import SIDE, STRIDES, build_network
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ def build_detector(network: keras.Model | None = None, *, side: int = SIDE) -> k
     """Photos to boxes.
 
     Inputs, without their batch axis: ``photo (CANVAS, CANVAS, 3)`` uint8 RGB, the photo in its upper left corner, grey
-    (114) around it; ``size (2,)`` int32, the photo's height and width there; ``limits (4,)``, see ``selected``. Outputs
-    as ``selected``'s.
+    (114) around it; ``size (2,)`` int32, the photo's height and width there; ``limits (4,)``, and outputs
+    as in ``non_max_suppression``.
     """
     from keras import Model, layers
 
@@ -29,10 +29,10 @@ def build_detector(network: keras.Model | None = None, *, side: int = SIDE) -> k
     photo = layers.Input((CANVAS, CANVAS, 3), dtype="uint8", name="photo")
     size = layers.Input((2,), dtype="int32", name="size")
     limits = layers.Input((4,), name="limits")
-    extent, scale = fitted(size, side)
+    extent, scale = scale_to_fit(size, side)
     cells = network(letterbox(photo, extent, scale, side))
     boxes, scores = _decoded(cells, extent * scale, side)
-    return Model([photo, size, limits], selected(boxes, cells[:, :, 5:], scores, limits))
+    return Model([photo, size, limits], non_max_suppression(boxes, cells[:, :, 5:], scores, limits))
 
 
 def _decoded(cells: Any, extent: Any, side: int) -> tuple[Any, Any]:

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.datasets.coco_json import Photo, select, read_labels, read_pixels
+from trigger_api.datasets.coco_json import Photo, read_labels, read_pixels, select
 from trigger_api.errors import ServiceError
 from trigger_api.evaluation.objects import BATCH, Precision, average_precision, evaluate_objects, find_all
 from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, read_card, write_card
 from trigger_api.runtimes import keras_tensorflow as runtime
 from trigger_api.runtimes.coco_labels import COCO
-from trigger_api.runtimes.detection_ops import CANVAS, FOUND
+from trigger_api.runtimes.detection_ops import CANVAS, MAX_DETECTIONS
 from trigger_api.tasks.objects.task import BOXES, CLASSES, LIMITS, PHOTO, SCORES, SIZE
 from trigger_api.training.compressed_save import write_small
 from trigger_api.training.loop import Course, Say, learn
@@ -136,9 +136,9 @@ def _card(name: str, version: str) -> ModelCard:
             TensorSpec(name=LIMITS, shape=(4,), value_range=(0.0, 0.05)),
         ),
         outputs=(
-            TensorSpec(name=BOXES, shape=(FOUND, 4)),
-            TensorSpec(name=SCORES, shape=(FOUND,)),
-            TensorSpec(name=CLASSES, shape=(FOUND,), dtype="int32"),
+            TensorSpec(name=BOXES, shape=(MAX_DETECTIONS, 4)),
+            TensorSpec(name=SCORES, shape=(MAX_DETECTIONS,)),
+            TensorSpec(name=CLASSES, shape=(MAX_DETECTIONS,), dtype="int32"),
         ),
         limits=Limits(batch_sizes=(1, 2, 4, 8)),
     )

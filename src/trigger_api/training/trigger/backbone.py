@@ -20,7 +20,7 @@ def convert(path: Path, out: Path) -> ModelCard:
     Raises:
         ValueError: the file holds another network.
     """
-    model = speech_embedding.network(speech_embedding.read(path))
+    model = speech_embedding.build(speech_embedding.read_layers(path))
     out.mkdir(parents=True, exist_ok=True)
     write_small(model, out / WEIGHTS_FILE, exact=True)
     state = TensorSpec(name="state", shape=model.input["state"].shape[1:])
@@ -39,7 +39,7 @@ def convert(path: Path, out: Path) -> ModelCard:
         context=9,
         front_end=MelFrontEnd(),
         limits=Limits(batch_sizes=(1,), stream_batch_sizes=(1, 2, 4, 6, 8, 12, 16)),
-        parameters=sum(layer.kernel.size + layer.bias.size for layer in speech_embedding.read(path)),
+        parameters=sum(layer.kernel.size + layer.bias.size for layer in speech_embedding.read_layers(path)),
         training_data=(DataSource(name="Google's speech_embedding", licence="Apache-2.0", note="weights, converted"),),
         training_command=f"python -m trigger_api.training.trigger.backbone {path.name} OUT",
         sha256=hashlib.sha256((out / WEIGHTS_FILE).read_bytes()).hexdigest(),
