@@ -123,7 +123,7 @@ class TestDetect:
         assert [line.get("detected") for line in lines] == [True, False, None]
         assert lines[0]["detections"][0]["time_ms"] == pytest.approx(810, abs=40)
         assert lines[0]["threshold"] == 0.25
-        assert "no recording" in lines[2]["error"]
+        assert "not a recording" in lines[2]["error"]
         assert code == 1
         assert "error" in run("detect", recordings[2], "--models", str(models))[1]
 

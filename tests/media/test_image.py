@@ -68,7 +68,7 @@ def png(width: int, height: int, rows: bytes = b"", depth: int = 8, interlaced: 
         ("BMP", "P", {}),
     ],
 )
-def test_reads_every_format(kind: str, mode: str, options: dict[str, object]) -> None:
+def test_every_format_is_decoded(kind: str, mode: str, options: dict[str, object]) -> None:
     image = decode(encode(flag(mode), kind, **options), LIMITS)
     assert is_flag(image)
     assert (image.width, image.height, str(image.pixels.dtype)) == (32, 16, "uint8")
@@ -90,7 +90,7 @@ def test_16_bits_of_grey_are_scaled_not_clipped() -> None:
 
 
 @pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"lossless": True})])
-def test_what_is_transparent_is_white(kind: str, options: dict[str, object]) -> None:
+def test_transparent_pixels_are_white(kind: str, options: dict[str, object]) -> None:
     picture = PIL.Image.new("RGBA", (4, 4), (255, 0, 0, 0))
     picture.putpixel((0, 0), (0, 0, 0, 128))
     pixels = decode(encode(picture, kind, **options), LIMITS).pixels
@@ -128,24 +128,26 @@ def test_exif_turns_the_picture_upright(orientation: int, kind: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF:UserWarning")
-def test_damaged_exif_is_no_damaged_picture() -> None:
+def test_damaged_exif_does_not_spoil_a_picture() -> None:
     exif = b"Exif\0\0MM\0*" + b"\xff" * 40
     assert is_flag(decode(encode(flag(), "JPEG", exif=exif, quality=95), LIMITS), tolerance=80)
 
 
-def test_a_gif_is_its_first_frame() -> None:
+def test_a_gif_is_decoded_to_its_first_frame() -> None:
     frames = [flag(), PIL.Image.new("RGB", (32, 16), "blue")]
     assert is_flag(decode(encode(frames[0], "GIF", save_all=True, append_images=frames[1:]), LIMITS))
 
 
 @pytest.mark.parametrize(
-    ("data", "error", "words"),
+    ("data", "error", "text"),
     [
         pytest.param(b"", UnreadableMedia, "empty: 0 bytes", id="empty"),
-        pytest.param(b"no picture at all\n" * 20, UnsupportedMedia, "no picture", id="text"),
-        pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", UnsupportedMedia, "no picture", id="svg"),
-        pytest.param(encode(flag(), "TIFF"), UnsupportedMedia, "no picture", id="tiff"),
-        pytest.param(encode(flag(), "ICO"), UnsupportedMedia, "no picture", id="icon"),
+        pytest.param(b"no picture at all\n" * 20, UnsupportedMedia, "not a supported picture", id="text"),
+        pytest.param(
+            b"<svg xmlns='http://www.w3.org/2000/svg'/>", UnsupportedMedia, "not a supported picture", id="svg"
+        ),
+        pytest.param(encode(flag(), "TIFF"), UnsupportedMedia, "not a supported picture", id="tiff"),
+        pytest.param(encode(flag(), "ICO"), UnsupportedMedia, "not a supported picture", id="icon"),
         pytest.param(b"\x89PNG\r\n\x1a\n", ServiceError, "picture", id="a signature alone"),
         pytest.param(encode(flag())[:40], UnreadableMedia, "damaged|truncated", id="header alone"),
         pytest.param(encode(flag())[:-30], UnreadableMedia, "damaged|truncated", id="truncated png"),
@@ -156,7 +158,7 @@ def test_a_gif_is_its_first_frame() -> None:
         pytest.param(png(300, 300, bytes(301)), UnreadableMedia, "damaged|truncated", id="a tall lie"),
         pytest.param(png(7, 7, bytes(30), interlaced=1), UnreadableMedia, "truncated", id="an interlaced lie"),
         pytest.param(png(0, 10), ServiceError, "picture", id="no width"),
-        pytest.param(encode(PIL.Image.new("L", (1_001, 1))), TooLarge, "sides up to 1000", id="long side"),
+        pytest.param(encode(PIL.Image.new("L", (1_001, 1))), TooLarge, "up to 1000", id="long side"),
         pytest.param(encode(PIL.Image.new("L", (400, 400))), TooLarge, "more than 100000 pixels", id="many pixels"),
         pytest.param(encode(flag()) + bytes(1_000_000), TooLarge, "1000000 bytes", id="many bytes"),
         pytest.param(
@@ -167,19 +169,19 @@ def test_a_gif_is_its_first_frame() -> None:
         ),
     ],
 )
-def test_bad_pictures_are_told_so(data: bytes, error: type[ServiceError], words: str) -> None:
-    with pytest.raises(error, match=words) as raised:
+def test_bad_pictures_are_rejected(data: bytes, error: type[ServiceError], text: str) -> None:
+    with pytest.raises(error, match=text) as raised:
         decode(data, LIMITS)
     assert 400 <= raised.value.status < 500
 
 
 @pytest.mark.parametrize("interlaced", [0, 1])
-def test_black_to_the_last_row_is_no_lie(interlaced: int) -> None:
+def test_a_black_last_row_is_not_taken_for_truncation(interlaced: int) -> None:
     assert not decode(png(7, 15, bytes(1_000), interlaced=interlaced), LIMITS).pixels.any()
 
 
 @pytest.mark.parametrize("side", [9_000, 13_000, 20_000, 60_000, 2**31 - 1])
-def test_a_bomb_is_refused_by_its_header(side: int) -> None:
+def test_a_decompression_bomb_is_rejected_by_its_header(side: int) -> None:
     bomb = png(side, side, bytes(10_000_000))
     tracemalloc.start()
     with pytest.raises(TooLarge):
@@ -207,20 +209,20 @@ def test_base64_with_or_without_a_data_url(head: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["%%%", "abc", "data:image/png;base64,@", "data:image/png,abcd", "é" * 8, "\ud800"])
-def test_bad_base64_answers_what_older_clients_know(text: str) -> None:
+def test_bad_base64_has_the_message_that_older_clients_know(text: str) -> None:
     with pytest.raises(UnreadableMedia, match=FAILED_IMAGE):
         from_base64(text)
 
 
 @given(st.text("A/+=b \n%", max_size=24))
-def test_base64_in_pieces_is_base64_as_a_whole(text: str) -> None:
+def test_base64_in_blocks_equals_base64_as_a_whole(text: str) -> None:
     stripped = "".join(text.split())
     try:
         whole: bytes | None = base64.b64decode(stripped, validate=True)
     except ValueError:
         whole = None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(image, "_TEXT_PIECE", 3)
+        patch.setattr(image, "_TEXT_BLOCK", 3)
         if whole is None:
             with pytest.raises(UnreadableMedia):
                 from_base64(text)

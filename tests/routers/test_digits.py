@@ -71,7 +71,7 @@ async def test_blank_paper_has_no_digits(client: httpx.AsyncClient) -> None:
     [
         ({}, {}, 422, "image"),
         ({"image": b""}, {}, 422, "empty"),
-        ({"image": b"digits: 1, 2, 3"}, {}, 415, "no picture"),
+        ({"image": b"digits: 1, 2, 3"}, {}, 415, "not a supported picture"),
         ({"image": png(write("1"))[:200]}, {}, 422, "damaged or truncated"),
         ({"image": png(np.zeros((1_001, 1_000, 3), np.uint8))}, {}, 413, "1000000 pixels"),
         ({"image": png(write("1"))}, {"threshold": "2"}, 422, "threshold"),

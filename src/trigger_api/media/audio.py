@@ -1,4 +1,4 @@
-"""Recordings: bytes of unknown origin to mono samples, every limit checked before the memory is spent."""
+"""Decodes recordings of unknown origin to mono samples; every limit is checked before memory is spent."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ MAX_CHANNELS: Final = 8
 MIN_RATE, MAX_RATE = 4_000, 192_000
 _FORMATS = {"WAV", "WAVEX", "FLAC", "OGG", "MP3", "MPEG"}
 _BLOCK = 262_144  # sample frames decoded at a time
-_MOST_CHUNKS = 1_000
-_PIPED = 0x7FFF_0000  # bytes that a wav header promises, or more, where whoever wrote it could not know
+_MAX_CHUNKS = 1_000
+_PIPED = 0x7FFF_0000  # bytes; a wav header that claims this or more was written to a pipe, without knowing the length
 _INT16_SCALE = np.float32(1 / 32_768)
 _OPUS_RATE = 48_000
-_OGG_SLACK_S = 0.1  # lead-in that is not played
-_LAST_PAGE = 0x04  # the flag of an Ogg stream's last page
+_OGG_SLACK_S = 0.1  # lead-in that is not decoded
+_LAST_PAGE = 0x04  # flag of the last page of an Ogg stream
 
 
 @dataclass(frozen=True)
 class AudioLimits:
-    """The longest recording taken: in seconds, and in samples of all channels together."""
+    """The longest accepted recording: in seconds, and in samples of all channels together."""
 
     seconds: float = 300.0
     samples: int = 32_000_000
@@ -47,7 +47,7 @@ class Audio:
 
     @property
     def seconds(self) -> float:
-        """How long it lasts."""
+        """Duration."""
         return len(self.samples) / self.rate
 
     def resampled(self, rate: int) -> Samples:
@@ -58,9 +58,9 @@ class Audio:
 
 
 class _Stream(soundfile.SoundFile):  # type: ignore[misc]
-    """Read from start to end only.
+    """A file that is only read from start to end.
 
-    The library would seek after each read, and that fails at the end of a FLAC of unknown length.
+    The library would seek after each read, which fails at the end of a FLAC file of unknown length.
     """
 
     def seekable(self) -> bool:
@@ -71,35 +71,35 @@ def decode(data: bytes, limits: AudioLimits) -> Audio:
     """Decode wav (8 to 32 bit, or float), flac, ogg (Vorbis, Opus) or mp3, and mix it down to mono.
 
     Raises:
-        UnsupportedMedia: it is no recording of these formats, or has too many channels or an odd rate.
-        UnreadableMedia: it is empty, truncated, or says something else than it holds.
-        TooLarge: it is over a limit.
+        UnsupportedMedia: it is not a recording in these formats, or has too many channels or an unusual sample rate.
+        UnreadableMedia: it is empty or truncated, or its header does not match its content.
+        TooLarge: it exceeds a limit.
     """
     if not data:
         raise UnreadableMedia("the recording is empty: 0 bytes")
-    data = _mend_riff(data)
+    data = _complete_riff(data)
     _check_ogg(data)
     try:
         with _Stream(BytesIO(data)) as file:
             _check_header(file, limits)
             samples = _read(file, limits)
-            promised, rate = file.frames, file.samplerate
+            declared, rate = file.frames, file.samplerate
     except soundfile.LibsndfileError:
         raise _undecodable(data) from None
-    _check_samples(samples, promised)
+    _check_samples(samples, declared)
     if len(samples) / rate < _ogg_seconds(data, rate) - _OGG_SLACK_S:
-        raise UnreadableMedia("the recording is damaged: a part of it cannot be decoded")
-    return Audio(_bounded(samples), rate)
+        raise UnreadableMedia("the recording is damaged: part of it cannot be decoded")
+    return Audio(_limit_peak(samples), rate)
 
 
 def _check_header(file: _Stream, limits: AudioLimits) -> None:
     if file.format not in _FORMATS:
-        raise UnsupportedMedia(f"{file.format} is not read here: send wav, flac, ogg or mp3")
+        raise UnsupportedMedia(f"{file.format} is not supported: send wav, flac, ogg or mp3")
     if not 1 <= file.channels <= MAX_CHANNELS:
-        raise UnsupportedMedia(f"{file.channels} channels: 1 to {MAX_CHANNELS} are read")
+        raise UnsupportedMedia(f"{file.channels} channels are not supported: send 1 to {MAX_CHANNELS}")
     if not MIN_RATE <= file.samplerate <= MAX_RATE:
-        raise UnsupportedMedia(f"{file.samplerate} Hz: rates from {MIN_RATE} to {MAX_RATE} Hz are read")
-    # A FLAC of unknown length has the largest number there is: its samples are counted as they come.
+        raise UnsupportedMedia(f"{file.samplerate} Hz is not supported: send {MIN_RATE} to {MAX_RATE} Hz")
+    # A FLAC file of unknown length claims the largest number possible: its samples are counted while decoding.
     if file.frames < 2**62:
         _check_length(file.frames, file, limits)
 
@@ -112,7 +112,7 @@ def _check_length(frames: int, file: _Stream, limits: AudioLimits) -> None:
 
 
 def _read(file: _Stream, limits: AudioLimits) -> Samples:
-    # 16-bit samples are taken as they are: the library would convert them in small steps, each a call back to Python.
+    # 16-bit samples are converted here: the library would do it in small steps, each a callback to Python.
     dtype, scale = ("int16", _INT16_SCALE) if file.subtype == "PCM_16" else ("float32", np.float32(1))
     blocks: list[Samples] = []
     frames = 0
@@ -124,46 +124,46 @@ def _read(file: _Stream, limits: AudioLimits) -> Samples:
 
 
 def _mono(block: NDArray[np.int16] | Samples, scale: np.float32) -> Samples:
-    with np.errstate(invalid="ignore", over="ignore"):  # what is no number is refused below
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN is rejected below
         mixed = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
         return np.multiply(mixed, scale, dtype=np.float32)
 
 
-def _check_samples(samples: Samples, promised: int) -> None:
+def _check_samples(samples: Samples, declared: int) -> None:
     if not len(samples):
-        raise UnreadableMedia("the recording is empty: it holds no samples")
-    if len(samples) < promised < 2**62:
-        raise UnreadableMedia(f"the recording is truncated: {len(samples)} of {promised} samples are there")
+        raise UnreadableMedia("the recording is empty: it has no samples")
+    if len(samples) < declared < 2**62:
+        raise UnreadableMedia(f"the recording is truncated: it has {len(samples)} of {declared} samples")
 
 
-def _bounded(samples: Samples) -> Samples:
-    """Float files may go beyond full scale, without end: bring those back to it."""
+def _limit_peak(samples: Samples) -> Samples:
+    """Samples within full scale: those of float files may exceed it by any factor."""
     peak = max(float(samples.max()), -float(samples.min()))
-    if not math.isfinite(peak):  # one that is not a number makes both of them none
-        raise UnreadableMedia("the recording holds samples that are not numbers")
+    if not math.isfinite(peak):  # NaN, too, makes the peak NaN
+        raise UnreadableMedia("the recording contains samples that are not finite numbers")
     return samples if peak <= 1 else np.asarray(samples / peak, np.float32)
 
 
-def _mend_riff(data: bytes) -> bytes:
-    """A wav whose header says how long it is.
+def _complete_riff(data: bytes) -> bytes:
+    """A wav file whose header states its length.
 
-    The library quietly mends one that says something else than the file holds: say so instead. But who writes into a
-    pipe cannot know, and leaves open how long the file is, or its samples: they last as long as the file does.
+    The library would silently repair a header that does not match the file; here that is an error. The exception is a
+    file written to a pipe, whose writer could not know the length: its samples last to the end of the file.
     """
     for kind, start, size in _chunks(data):
-        held = len(data) - start
-        if kind != b"data" or 0 < size <= held:
+        available = len(data) - start
+        if kind != b"data" or 0 < size <= available:
             continue
         if _is_piped(data, size):
-            return data[: start - 4] + struct.pack("<I", held) + data[start:]
+            return data[: start - 4] + struct.pack("<I", available) + data[start:]
         if size:
-            raise UnreadableMedia(f"the recording is truncated: its header promises {size} bytes, {held} are there")
+            raise UnreadableMedia(f"the recording is truncated: it has {available} of the {size} bytes in its header")
     return data
 
 
 def _is_piped(data: bytes, size: int) -> bool:
-    (whole,) = struct.unpack_from("<I", data, 4)
-    return whole >= _PIPED or (size >= _PIPED and whole + 8 < len(data))
+    (total,) = struct.unpack_from("<I", data, 4)
+    return total >= _PIPED or (size >= _PIPED and total + 8 < len(data))
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -171,34 +171,34 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         return
     offset = 12
-    for _ in range(_MOST_CHUNKS):
+    for _ in range(_MAX_CHUNKS):
         if offset + 8 > len(data):
             return
         kind, size = struct.unpack_from("<4sI", data, offset)
         if not all(0x20 <= byte < 0x7F for byte in kind):
-            raise UnreadableMedia("the recording holds more than its header says")
+            raise UnreadableMedia("the recording contains more than its header states")
         yield kind, offset + 8, size
         offset += 8 + size + size % 2
-    raise UnreadableMedia(f"the recording has more than {_MOST_CHUNKS} chunks")
+    raise UnreadableMedia(f"the recording has more than {_MAX_CHUNKS} chunks")
 
 
 def _check_ogg(data: bytes) -> None:
-    """An Ogg stream that was cut off lacks the page that says it ends."""
+    """A truncated Ogg stream lacks the page that is marked as the last."""
     if data[:4] != b"OggS":
         return
     page = data[data.rfind(b"OggS") :]
     segments = page[27 : 27 + page[26]] if len(page) > 26 else b""
-    whole = len(page) >= 27 + len(segments) + sum(segments) and page[5:6] and page[5] & _LAST_PAGE
-    if not whole:
+    complete = len(page) >= 27 + len(segments) + sum(segments) and page[5:6] and page[5] & _LAST_PAGE
+    if not complete:
         raise UnreadableMedia("the recording is truncated: its last page is missing")
 
 
 def _ogg_seconds(data: bytes, rate: int) -> float:
-    """How long an Ogg stream says it lasts, by the sample number on its last page; 0 for another file."""
+    """The duration of an Ogg stream by the sample number on its last page; 0 for other files."""
     if data[:4] != b"OggS":
         return 0.0
     (position,) = struct.unpack_from("<q", data, data.rfind(b"OggS") + 6)
-    opus = data[28:36] == b"OpusHead"  # always counted at 48 kHz
+    opus = data[28:36] == b"OpusHead"  # Opus always counts at 48 kHz
     return float(position) / (_OPUS_RATE if opus else rate)
 
 
@@ -206,4 +206,4 @@ def _undecodable(data: bytes) -> UnsupportedMedia | UnreadableMedia:
     known = data[:4] in (b"RIFF", b"fLaC", b"OggS") or data[:3] == b"ID3" or data[:2] in (b"\xff\xfb", b"\xff\xf3")
     if known:
         return UnreadableMedia("the recording cannot be decoded: it is damaged or truncated")
-    return UnsupportedMedia("this is no recording: send wav, flac, ogg or mp3")
+    return UnsupportedMedia("this is not a recording: send wav, flac, ogg or mp3")

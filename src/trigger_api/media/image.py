@@ -1,4 +1,4 @@
-"""Pictures: bytes of unknown origin to RGB, every limit checked on the header, before the memory is spent."""
+"""Decodes pictures of unknown origin to RGB; every limit is checked on the header, before memory is spent."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from trigger_api.errors import FAILED_IMAGE, TooLarge, UnreadableMedia, Unsuppor
 Pixels = NDArray[np.uint8]
 
 FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-_MOST_SCANS = 100  # of a progressive JPEG: each costs a pass over the whole picture, whatever its size in bytes
+_MAX_SCANS = 100  # of a progressive JPEG: each is a pass over the whole picture, however few bytes it has
 _START_OF_SCAN = b"\xff\xda"
 _DATA_URL = re.compile(r"data:[\w.+/-]*(;[\w.+=-]+)*;base64,", re.ASCII | re.IGNORECASE)
 _PNG = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by a PNG's colour type
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-_PIECE = 2**20
-_TEXT_PIECE = 2**18
+_BLOCK = 2**20  # bytes
+_TEXT_BLOCK = 2**18  # characters
 _SIGNATURES = (_PNG[:4], b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM")
 _DAMAGED = "the picture cannot be decoded: it is damaged or truncated"
 _WHITE = (255, 255, 255, 255)
@@ -38,7 +38,7 @@ _WHITE = (255, 255, 255, 255)
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """The largest picture taken: its file's bytes, its pixels, and the pixels of its longer side."""
+    """The largest accepted picture: bytes of the file, pixels, and pixels of the longer side."""
 
     size: int = 16 * 2**20
     pixels: int = 25_000_000
@@ -63,27 +63,27 @@ class Image:
 
 
 def decode(data: bytes, limits: ImageLimits) -> Image:
-    """Decode PNG, JPEG, WebP, GIF (its first frame) or BMP: turned as EXIF says, what is transparent on white.
+    """Decode PNG, JPEG, WebP, GIF (the first frame) or BMP, turned upright by EXIF, transparency on white.
 
     Raises:
-        UnsupportedMedia: it is no picture of these formats.
-        UnreadableMedia: it is empty, truncated, or says something else than it holds.
-        TooLarge: it is over a limit.
+        UnsupportedMedia: it is not a picture in these formats.
+        UnreadableMedia: it is empty or truncated, or its header does not match its content.
+        TooLarge: it exceeds a limit.
     """
     if not data:
         raise UnreadableMedia("the picture is empty: 0 bytes")
     if len(data) > limits.size:
         raise TooLarge(f"the picture is larger than {limits.size} bytes")
-    # Its decoders raise whatever a damaged file leads them to; nothing of ours runs in here but the checks.
+    # The decoders raise all kinds of errors on damaged files; of our own code, only the checks run in here.
     try:
         with PIL.Image.open(BytesIO(data), formats=FORMATS) as file:
             _check_size(file, limits)
             _check_scans(file, data)
             file.load()
             _check_rows(file, data)
-            _check_size(file, limits)  # a GIF's frame may reach beyond its screen
+            _check_size(file, limits)  # the frame of a GIF may exceed its screen
             _turn_upright(file)
-            return Image(np.asarray(_rgb(file)))
+            return Image(np.asarray(_to_rgb(file)))
     except (TooLarge, UnreadableMedia):
         raise
     except UnidentifiedImageError:
@@ -95,38 +95,38 @@ def decode(data: bytes, limits: ImageLimits) -> Image:
 
 
 def to_base64(file: bytes) -> str:
-    """A file as the text that JSON carries."""
+    """Encode a file as text, for JSON."""
     return base64.b64encode(file).decode()
 
 
 def from_base64(text: str) -> bytes:
-    """The bytes of a picture in base64, with or without a data URL before it.
+    """Decode base64, with or without the head of a data URL.
 
     Raises:
-        UnreadableMedia: it is no base64; the sentence is the one that older clients know.
+        UnreadableMedia: it is not base64; the message is the one that older clients know.
     """
     head = _DATA_URL.match(text)
     try:
-        return b"".join(_decoded_pieces(text, head.end() if head else 0))
+        return b"".join(_decode_blocks(text, head.end() if head else 0))
     except ValueError:
         raise UnreadableMedia(FAILED_IMAGE) from None
 
 
-def _decoded_pieces(text: str, start: int) -> Iterator[bytes]:
-    """Decode base64 piece by piece: one call for all of it would hold the interpreter, and with it the event loop.
+def _decode_blocks(text: str, start: int) -> Iterator[bytes]:
+    """Decode base64 in blocks: a single call would hold the interpreter lock, and with it the event loop.
 
     Raises:
-        ValueError: it is no base64.
+        ValueError: it is not base64.
     """
     rest = padding = ""
-    for place in range(start, len(text), _TEXT_PIECE):
-        piece = "".join(text[place : place + _TEXT_PIECE].split())
-        data = piece.rstrip("=")
+    for position in range(start, len(text), _TEXT_BLOCK):
+        block = "".join(text[position : position + _TEXT_BLOCK].split())
+        data = block.rstrip("=")
         if padding and data:
-            raise ValueError("there is more after the padding")
-        padding += piece[len(data) :]
+            raise ValueError("there is text after the padding")
+        padding += block[len(data) :]
         data = rest + data
-        whole = max(len(data) - 1, 0) // 4 * 4  # the last group stays: padding may follow it
+        whole = max(len(data) - 1, 0) // 4 * 4  # the last group is kept: padding may follow it
         yield base64.b64decode(data[:whole], validate=True)
         rest = data[whole:]
     yield base64.b64decode(rest + padding, validate=True)
@@ -137,39 +137,39 @@ def _check_size(file: PIL.Image.Image, limits: ImageLimits) -> None:
     if width < 1 or height < 1:
         raise UnreadableMedia("the picture is empty: it has no pixels")
     if max(width, height) > limits.side:
-        raise TooLarge(f"the picture is {width} x {height} pixels: sides up to {limits.side} are read")
+        raise TooLarge(f"the picture is {width} x {height} pixels: sides may have up to {limits.side}")
     if width * height > limits.pixels:
         raise TooLarge(f"the picture has more than {limits.pixels} pixels")
 
 
 def _check_scans(file: PIL.Image.Image, data: bytes) -> None:
-    if file.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) > _MOST_SCANS:
-        raise UnreadableMedia(f"the picture has more than {_MOST_SCANS} scans")
+    if file.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) > _MAX_SCANS:
+        raise UnreadableMedia(f"the picture has more than {_MAX_SCANS} scans")
 
 
 def _check_rows(file: PIL.Image.Image, data: bytes) -> None:
-    """The library takes a PNG whose compressed rows end early, and leaves the others zero: count them then."""
+    """The library leaves missing rows of a PNG black: if the last row is black, count the rows."""
     if file.format == "PNG" and file.crop((0, file.height - 1, *file.size)).getbbox() is None:
         with suppress(zlib.error):
-            if _inflated(data) < _png_bytes(data):
-                raise UnreadableMedia("the picture is truncated: it has fewer rows than its header says")
+            if _inflated_bytes(data) < _expected_bytes(data):
+                raise UnreadableMedia("the picture is truncated: it has fewer rows than its header states")
 
 
-def _inflated(data: bytes) -> int:
-    """Bytes in a PNG's compressed rows, counted piece by piece."""
+def _inflated_bytes(data: bytes) -> int:
+    """The bytes of a PNG's rows, decompressed block by block."""
     inflate, offset, count = zlib.decompressobj(), len(_PNG), 0
     while offset + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, offset)
         rest = data[offset + 8 : offset + 8 + size] if kind == b"IDAT" else b""
         while rest and not inflate.eof:
-            count += len(inflate.decompress(rest, _PIECE))
+            count += len(inflate.decompress(rest, _BLOCK))
             rest = inflate.unconsumed_tail
         offset += size + 12
     return count
 
 
-def _png_bytes(data: bytes) -> int:
-    """Bytes that a PNG's header promises: each row of each pass begins with its filter."""
+def _expected_bytes(data: bytes) -> int:
+    """The bytes of a PNG's rows by its header: each row of each pass begins with a filter byte."""
     width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
     passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)
     sizes = [(-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in passes]
@@ -180,12 +180,12 @@ def _png_bytes(data: bytes) -> int:
 def _unidentified(data: bytes) -> UnsupportedMedia | UnreadableMedia:
     if data.startswith(_SIGNATURES):
         return UnreadableMedia(_DAMAGED)
-    return UnsupportedMedia("this is no picture that is read here: send PNG, JPEG, WebP, GIF or BMP")
+    return UnsupportedMedia("this is not a supported picture: send PNG, JPEG, WebP, GIF or BMP")
 
 
-def _rgb(file: PIL.Image.Image) -> PIL.Image.Image:
+def _to_rgb(file: PIL.Image.Image) -> PIL.Image.Image:
     if file.mode.startswith("I"):
-        # 16 bits of grey, which the library would clip, not scale.
+        # 16 bits of grey, which the library would clip instead of scaling.
         return PIL.Image.fromarray((np.asarray(file).clip(0, 65_535) >> 8).astype(np.uint8)).convert("RGB")
     if not file.has_transparency_data:
         return file.convert("RGB")
@@ -194,6 +194,6 @@ def _rgb(file: PIL.Image.Image) -> PIL.Image.Image:
 
 
 def _turn_upright(file: PIL.Image.Image) -> None:
-    # Notes that cannot be read say nothing of which side is up; the picture itself may well be whole.
+    # Damaged EXIF does not say which side is up, but the picture itself may be intact.
     with suppress(Exception):
         PIL.ImageOps.exif_transpose(file, in_place=True)

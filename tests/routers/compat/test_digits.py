@@ -61,7 +61,7 @@ async def test_the_sample_request_can_be_sent_back(client: httpx.AsyncClient) ->
         ('{"image": "%%%"}', 422, "failed to process image, try another image"),
         ('{"image": "\\ud800"}', 400, "failed to parse json"),
         ('{"image": ""}', 422, "empty"),
-        ('{"image": "aGVsbG8="}', 415, "no picture"),
+        ('{"image": "aGVsbG8="}', 415, "not a supported picture"),
     ],
 )
 async def test_bad_requests_are_rejected(client: httpx.AsyncClient, content: str, status: int, text: str) -> None:
