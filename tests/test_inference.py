@@ -34,7 +34,7 @@ def pool(gate: threading.Event) -> Iterator[PreprocessPool]:
 
 
 @pytest.fixture
-def runner() -> Iterator[Doubler]:
+def doubler() -> Iterator[Doubler]:
     made = Doubler()
     yield made
     made.gate.set()
@@ -57,16 +57,16 @@ class TestEngine:
     async def test_nothing_is_answered_with_nothing(self, engine: Engine) -> None:
         assert await engine.infer_all([], deadline()) == []
 
-    async def test_infer_answers_in_order(self, engine: Engine, runner: Doubler) -> None:
-        queue = make_queue(runner)
+    async def test_infer_answers_in_order(self, engine: Engine, doubler: Doubler) -> None:
+        queue = make_queue(doubler)
         engine.scheduler.add(queue)
         answers = await engine.infer(queue, items([1, 2, 3, 4, 5]), deadline())
         assert [answer["y"][0] for answer in answers] == [2, 4, 6, 8, 10]
 
-    async def test_a_cancelled_caller_frees_its_places(self, engine: Engine, runner: Doubler) -> None:
-        queue = make_queue(runner)
+    async def test_a_cancelled_caller_frees_its_places(self, engine: Engine, doubler: Doubler) -> None:
+        queue = make_queue(doubler)
         engine.scheduler.add(queue)
-        held(engine.scheduler, queue, runner)
+        held(engine.scheduler, queue, doubler)
         call = asyncio.create_task(engine.infer(queue, items([1, 2]), deadline()))
         await asyncio.sleep(0.02)
         assert len(queue.waiting) == 2
@@ -75,11 +75,11 @@ class TestEngine:
             await call
         assert len(queue.waiting) == 0
 
-    async def test_the_deadline_drops_the_work(self, engine: Engine, runner: Doubler) -> None:
+    async def test_the_deadline_drops_the_work(self, engine: Engine, doubler: Doubler) -> None:
         metrics = Metrics()
-        queue = make_queue(runner, metrics=metrics)
+        queue = make_queue(doubler, metrics=metrics)
         engine.scheduler.add(queue)
-        held(engine.scheduler, queue, runner)
+        held(engine.scheduler, queue, doubler)
         with pytest.raises(DeadlineExceeded, match=r"within 0\.05 s"):
             async with engine.deadline(0.05) as when:
                 await engine.infer(queue, items([1]), when)
@@ -97,7 +97,7 @@ class TestEngine:
         assert await second
         assert await engine.preprocess(sum, [1, 2]) == 3
 
-    async def test_callers_whose_time_runs_out_together_leave_the_workers_alive(self, runner: Doubler) -> None:
+    async def test_callers_whose_time_runs_out_together_leave_the_workers_alive(self, doubler: Doubler) -> None:
         engine = Engine(inference_threads=2, preprocess_threads=1, preprocess_queue=1)
         queue = make_queue(Doubler(seconds=0.002), queue=10_000)
         engine.scheduler.add(queue)
@@ -114,8 +114,8 @@ class TestEngine:
         assert all(thread.is_alive() for thread in engine.scheduler._threads)
         await engine.close(5)
 
-    async def test_an_idle_engine_waits_for_nothing(self, engine: Engine, runner: Doubler) -> None:
-        queue = make_queue(runner)
+    async def test_an_idle_engine_waits_for_nothing(self, engine: Engine, doubler: Doubler) -> None:
+        queue = make_queue(doubler)
         engine.scheduler.add(queue)
         await engine.infer(queue, items([1]), deadline())
         started = time.perf_counter()

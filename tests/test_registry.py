@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from helpers.beep import BACKBONE, BeepNetwork, add_model, embedding_card, plain_card, trigger_card
+from helpers.beep import BACKBONE, BeepModel, add_model, embedding_card, plain_card, trigger_card
 from trigger_api.errors import NotReady, UnknownModel
 from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec
 from trigger_api.observability import memory
@@ -30,18 +30,18 @@ def scheduler() -> Iterator[Scheduler]:
 
 
 def make_registry(root: Path, scheduler: Scheduler, loader: Loader | None = None) -> Registry:
-    network = BeepNetwork()
+    network = BeepModel()
     return Registry(discover(root), loader or (lambda path, card: network), scheduler, Metrics())
 
 
 def queues(scheduler: Scheduler) -> list[BatchQueue]:
-    return scheduler._lanes
+    return scheduler._queues
 
 
 class TestLoad:
     def test_every_batch_size_answers_before_the_model_is_ready(self, tmp_path: Path, scheduler: Scheduler) -> None:
         add_model(tmp_path, plain_card())
-        network = BeepNetwork()
+        network = BeepModel()
         registry = make_registry(tmp_path, scheduler, lambda path, card: network)
         assert not registry.ready
         registry.load_all()
@@ -58,7 +58,7 @@ class TestLoad:
 
     def test_limits_in_force_may_differ_from_the_card(self, tmp_path: Path, scheduler: Scheduler) -> None:
         add_model(tmp_path, plain_card())
-        network = BeepNetwork()
+        network = BeepModel()
         one = Limits(batch_sizes=(1,), stream_batch_sizes=(1,))
         registry = Registry(discover(tmp_path), lambda path, card: network, scheduler, Metrics(), lambda card: one)
         registry.load_all()
@@ -71,7 +71,7 @@ class TestLoad:
         def load(path: Path, card: ModelCard) -> LoadedModel:
             if card.name == "alarm":
                 raise OSError("the disk is gone")
-            return BeepNetwork()
+            return BeepModel()
 
         registry = make_registry(tmp_path, scheduler, load)
         with capture_logs() as logs:
@@ -101,11 +101,11 @@ class TestLoad:
         (folder / WEIGHTS_FILE).write_bytes(b"others")
         registry.load(registry.versions[0])
         assert registry.ready  # the old weights still serve
-        assert "sha256 differs" in registry.versions[0].reason
+        assert "SHA-256 differs" in registry.versions[0].reason
 
     def test_closing_ends_a_load_between_two_batch_sizes(self, tmp_path: Path, scheduler: Scheduler) -> None:
         add_model(tmp_path, plain_card())
-        network = BeepNetwork()
+        network = BeepModel()
         registry = make_registry(tmp_path, scheduler, lambda path, card: network)
         real = network.compile
 
@@ -152,7 +152,7 @@ class TestSwap:
 
         def load(path: Path, card: ModelCard) -> LoadedModel:
             seen.append(registry.ready)
-            return BeepNetwork()
+            return BeepModel()
 
         monkeypatch.setattr(registry, "_load", load)
         registry.load(registry.versions[0])
@@ -214,7 +214,7 @@ class TestFind:
     @pytest.fixture
     def registry(self, scheduler: Scheduler) -> Registry:
         cards = [plain_card("own"), plain_card("own", "2"), plain_card("own", "10"), plain_card("bundled")]
-        network = BeepNetwork()
+        network = BeepModel()
         entries = [ModelVersion(card, Path()) for card in cards]
         return Registry(entries, lambda path, card: network, scheduler, Metrics())
 
@@ -235,7 +235,7 @@ class TestFind:
     def test_what_is_not_there_is_unknown(
         self, registry: Registry, task: str, name: str | None, version: str | None
     ) -> None:
-        with pytest.raises(UnknownModel, match=r"there is: (bundled 1, own 1, own 2, own 10|none)$"):
+        with pytest.raises(UnknownModel, match=r"available: (bundled 1, own 1, own 2, own 10|none)$"):
             registry.find(task, name, version)
 
     def test_a_label_means_a_version_and_stable_is_the_default(self, registry: Registry) -> None:
@@ -315,13 +315,13 @@ class TestBudget:
     def test_a_model_over_the_budget_is_refused_by_name(self, tmp_path: Path, scheduler: Scheduler) -> None:
         for name, parameters in (("alarm", 2**18), ("beep", 2**18), ("chime", 1)):
             add_model(tmp_path, plain_card(name, parameters=parameters))
-        network = BeepNetwork()
+        network = BeepModel()
         budget = 3 * 2**19  # 1.5 MiB; the first two take 1 MiB each
         registry = Registry(discover(tmp_path), lambda path, card: network, scheduler, Metrics(), budget=budget)
         registry.load_all()
         states = [registry.find("trigger", name).state for name in ("alarm", "beep", "chime")]
         assert states == [State.READY, State.FAILED, State.READY]
-        reason = "ValueError: trigger/beep/1 needs 1.0 MiB; of the memory budget 0.5 MiB are left"
+        reason = "ValueError: trigger/beep/1 needs 1.0 MiB, but only 0.5 MiB of the memory budget are left"
         assert registry.find("trigger", "beep").reason == reason
 
     def test_a_bare_file_has_a_size_too(self, tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ class TestBudget:
 def test_a_triggers_card_says_how_it_decides() -> None:
     card = plain_card().model_dump()
     for name in ("front_end", "decision", "frame_ms"):
-        with pytest.raises(ValidationError, match="needs decision, frame_ms and a front_end or a backbone"):
+        with pytest.raises(ValidationError, match="needs decision, frame_ms, and front_end or backbone"):
             ModelCard.model_validate({**card, name: None})
 
 
@@ -343,29 +343,29 @@ class TestBackbone:
         spec, state = TensorSpec(name="features", shape=(-1, 40)), TensorSpec(name="state", shape=(1,))
         plain = plain_card("plain", inputs=(spec, state), limits=limits)  # a state alone makes no stream
         cards = [plain, trigger_card(limits=limits), embedding_card(limits=limits)]
-        network = BeepNetwork()
+        network = BeepModel()
         entries = [ModelVersion(card, Path()) for card in cards]
         registry = Registry(entries, lambda path, card: network, scheduler, Metrics())
         registry.load_all()
-        found = [{length: list(queue.functions) for length, queue in _lanes(entry).items()} for entry in entries]
+        found = [{length: list(queue.functions) for length, queue in _queues(entry).items()} for entry in entries]
         assert found == [{8: [1], 64: [1]}, {3: [1, 16], 10: [1]}, {8: [1, 16], 64: [1]}]
 
     def test_a_head_whose_embeddings_nobody_computes_says_so(self, scheduler: Scheduler) -> None:
         registry = Registry(
-            [ModelVersion(trigger_card(), Path())], lambda path, card: BeepNetwork(), scheduler, Metrics()
+            [ModelVersion(trigger_card(), Path())], lambda path, card: BeepModel(), scheduler, Metrics()
         )
         registry.load_all()
         assert not registry.ready
-        reason = f"its backbone {BACKBONE} is not among the embedding models; there is: none"
+        reason = f"no such backbone: {BACKBONE}; available: none"
         with pytest.raises(NotReady, match=reason), registry.acquire("trigger"):
             pass
 
     def test_a_head_that_takes_other_embeddings_says_so(self, scheduler: Scheduler) -> None:
         wide = trigger_card().model_copy(update={"inputs": (TensorSpec(name="embeddings", shape=(-1, 96)),)})
         entries = [ModelVersion(wide, Path()), ModelVersion(embedding_card(), Path())]
-        registry = Registry(entries, lambda path, card: BeepNetwork(), scheduler, Metrics())
+        registry = Registry(entries, lambda path, card: BeepModel(), scheduler, Metrics())
         registry.load_all()
-        assert "embeddings of 96 numbers, and its backbone beep-embedding gives 2" in entries[0].reason
+        assert "embeddings of size 96, but those of backbone beep-embedding have 2" in entries[0].reason
 
     def test_it_is_ready_when_both_are(self, tmp_path: Path, scheduler: Scheduler) -> None:
         add_model(tmp_path, trigger_card())
@@ -392,10 +392,10 @@ class TestBackbone:
         assert registry.find("trigger").model is None
 
     def test_a_heads_shortest_length_is_that_of_one_score(self) -> None:
-        with pytest.raises(ValidationError, match="its context and one more"):
+        with pytest.raises(ValidationError, match="its context plus one"):
             ModelCard.model_validate({**trigger_card().model_dump(), "sequence_lengths": (4, 10)})
 
 
-def _lanes(entry: ModelVersion) -> Mapping[int, BatchQueue]:
+def _queues(entry: ModelVersion) -> Mapping[int, BatchQueue]:
     assert entry.model is not None
     return entry.model.queues

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from helpers import wake_words
-from helpers.beep import BeepNetwork, add_model, plain_card
+from helpers.beep import BeepModel, add_model, plain_card
 from trigger_api.model_card import CARD_FILE
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Registry, State
@@ -118,7 +118,7 @@ class TestDiscoverAll:
         for folder in ("mine", "theirs"):
             (tmp_path / folder).mkdir()
             wake_words.write(tmp_path / folder / "jarvis.onnx")
-        with pytest.raises(ValueError, match=r"mine/jarvis\.onnx and .*jarvis\.onnx are both trigger/jarvis/1: rename"):
+        with pytest.raises(ValueError, match=r"mine/jarvis\.onnx and .*jarvis\.onnx are both trigger/jarvis/1: change"):
             discover_all([tmp_path])
         with pytest.raises(ValueError, match="are both trigger/jarvis/1"):
             discover_all([tmp_path / "theirs", tmp_path / "mine"])
@@ -128,7 +128,7 @@ class TestWatcher:
     @pytest.fixture
     def registry(self, tmp_path: Path) -> Registry:
         add_model(tmp_path, plain_card())
-        network = BeepNetwork()
+        network = BeepModel()
         scheduler = Scheduler(threads=1)
         made = Registry(discover(tmp_path), lambda path, card: network, scheduler, Metrics())
         made.load_all()
@@ -153,9 +153,9 @@ class TestWatcher:
         (folder / CARD_FILE).write_text(card[:50])
         watcher = Watcher(registry, lambda: discover(tmp_path), seconds=1)
         with capture_logs() as logs:
-            watcher.look()
-        assert logs[0]["event"] == "models folder not read"
+            watcher.scan()
+        assert logs[0]["event"] == "models folder could not be read"
         assert len(registry.versions) == 1
         (folder / CARD_FILE).write_text(card)
-        watcher.look()
+        watcher.scan()
         assert len(registry.versions) == 2

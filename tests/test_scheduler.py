@@ -20,7 +20,7 @@ from trigger_api.scheduler import Job, Scheduler
 
 
 @pytest.fixture
-def runner() -> Iterator[Doubler]:
+def doubler() -> Iterator[Doubler]:
     made = Doubler()
     yield made
     made.gate.set()
@@ -34,23 +34,23 @@ def scheduler() -> Iterator[Scheduler]:
 
 
 class TestBatchQueue:
-    def test_one_cancelled_at_the_last_moment_is_left_out(self, runner: Doubler) -> None:
-        queue = make_queue(runner)
+    def test_one_cancelled_at_the_last_moment_is_left_out(self, doubler: Doubler) -> None:
+        queue = make_queue(doubler)
         jobs = [Job(item, deadline(), 0.0) for item in items([1, 2])]
         queue.waiting.extend(jobs)
         jobs[0].future.cancel()
         assert queue.next_batch(time.monotonic()) == [jobs[1]]
 
-    def test_one_cancelled_as_it_expires_harms_nobody(self, runner: Doubler) -> None:
-        queue = make_queue(runner)
+    def test_one_cancelled_as_it_expires_harms_nobody(self, doubler: Doubler) -> None:
+        queue = make_queue(doubler)
         jobs = [Job(item, deadline(-1), 0.0) for item in items([1, 2])]
         queue.waiting.extend(jobs)
         jobs[0].future.cancel()
         assert queue.next_batch(time.monotonic()) == []
         assert isinstance(jobs[1].future.exception(), DeadlineExceeded)
 
-    def test_the_running_mean_follows_the_batches(self, runner: Doubler) -> None:
-        queue = make_queue(runner)
+    def test_the_running_mean_follows_the_batches(self, doubler: Doubler) -> None:
+        queue = make_queue(doubler)
         queue.record_batch(1.0)
         queue.record_batch(2.0)
         assert queue.service_time == 3.0
@@ -58,116 +58,116 @@ class TestBatchQueue:
 
 
 class TestScheduler:
-    def test_a_lone_item_is_computed_alone(self, scheduler: Scheduler, runner: Doubler) -> None:
-        queue = make_queue(runner)
+    def test_a_lone_item_is_computed_alone(self, scheduler: Scheduler, doubler: Doubler) -> None:
+        queue = make_queue(doubler)
         scheduler.add(queue)
         (answer,) = scheduler.submit(queue, items([3]), deadline())
         assert answer.result(5)["y"].tolist() == [6, 6]
-        assert runner.sizes == [1]
+        assert doubler.sizes == [1]
 
-    def test_what_waits_is_batched_and_padded_to_an_allowed_size(self, scheduler: Scheduler, runner: Doubler) -> None:
-        queue = make_queue(runner)
+    def test_what_waits_is_batched_and_padded_to_an_allowed_size(self, scheduler: Scheduler, doubler: Doubler) -> None:
+        queue = make_queue(doubler)
         scheduler.add(queue)
-        held(scheduler, queue, runner)
+        held(scheduler, queue, doubler)
         answers = scheduler.submit(queue, items([1, 2, 3]), deadline())
-        runner.gate.set()
+        doubler.gate.set()
         assert [answer.result(5)["y"][0] for answer in answers] == [2, 4, 6]
-        assert runner.sizes == [1, 4]
-        assert runner.items == [1, 3]
+        assert doubler.sizes == [1, 4]
+        assert doubler.items == [1, 3]
 
-    def test_size_one_works(self, scheduler: Scheduler, runner: Doubler) -> None:
-        queue = make_queue(runner, batch_sizes=(1,))
+    def test_size_one_works(self, scheduler: Scheduler, doubler: Doubler) -> None:
+        queue = make_queue(doubler, batch_sizes=(1,))
         scheduler.add(queue)
         answers = scheduler.submit(queue, items([1, 2, 3]), deadline())
         assert [answer.result(5)["y"][0] for answer in answers] == [2, 4, 6]
-        assert runner.sizes == [1, 1, 1]
+        assert doubler.sizes == [1, 1, 1]
 
-    def test_cancelling_one_of_four_leaves_three_answered(self, scheduler: Scheduler, runner: Doubler) -> None:
+    def test_cancelling_one_of_four_leaves_three_answered(self, scheduler: Scheduler, doubler: Doubler) -> None:
         metrics = Metrics()
-        queue = make_queue(runner, metrics=metrics)
+        queue = make_queue(doubler, metrics=metrics)
         scheduler.add(queue)
-        held(scheduler, queue, runner)
+        held(scheduler, queue, doubler)
         answers = scheduler.submit(queue, items([1, 2, 3, 4]), deadline())
         assert answers[1].cancel()
         assert len(queue.waiting) == 3
-        runner.gate.set()
+        doubler.gate.set()
         assert [answers[i].result(5)["y"][0] for i in (0, 2, 3)] == [2, 6, 8]
         assert counted(metrics, "cancelled") == 1
 
-    def test_one_that_runs_cannot_be_cancelled(self, scheduler: Scheduler, runner: Doubler) -> None:
-        queue = make_queue(runner)
+    def test_one_that_runs_cannot_be_cancelled(self, scheduler: Scheduler, doubler: Doubler) -> None:
+        queue = make_queue(doubler)
         scheduler.add(queue)
-        first = held(scheduler, queue, runner)
+        first = held(scheduler, queue, doubler)
         assert not first.cancel()
-        runner.gate.set()
+        doubler.gate.set()
         assert first.result(5)["y"][0] == 198
 
-    def test_a_bad_item_does_not_hurt_its_batch_mates(self, scheduler: Scheduler, runner: Doubler) -> None:
+    def test_a_bad_item_does_not_hurt_its_batch_mates(self, scheduler: Scheduler, doubler: Doubler) -> None:
         metrics = Metrics()
-        queue = make_queue(runner, metrics=metrics)
+        queue = make_queue(doubler, metrics=metrics)
         scheduler.add(queue)
-        held(scheduler, queue, runner)
+        held(scheduler, queue, doubler)
         answers = scheduler.submit(queue, items([1, np.nan, 3]), deadline())
-        runner.gate.set()
+        doubler.gate.set()
         assert [answers[i].result(5)["y"][0] for i in (0, 2)] == [2, 6]
         with pytest.raises(ArithmeticError):
             answers[1].result(5)
         assert counted(metrics, "failed") == 1
 
     def test_an_item_of_another_shape_is_refused_before_it_is_queued(
-        self, scheduler: Scheduler, runner: Doubler
+        self, scheduler: Scheduler, doubler: Doubler
     ) -> None:
-        queue = make_queue(runner)
+        queue = make_queue(doubler)
         scheduler.add(queue)
         for wrong in ({"x": np.zeros(3, np.float32)}, {"z": np.zeros(2, np.float32)}):
-            with pytest.raises(ValueError, match="wants x of shape"):
+            with pytest.raises(ValueError, match="takes x of shape"):
                 scheduler.submit(queue, [wrong], deadline())
         assert queue.idle
 
-    def test_a_full_queue_sheds_and_says_for_how_long(self, scheduler: Scheduler, runner: Doubler) -> None:
+    def test_a_full_queue_sheds_and_says_for_how_long(self, scheduler: Scheduler, doubler: Doubler) -> None:
         metrics = Metrics()
-        queue = make_queue(runner, queue=2, metrics=metrics, concurrency=1)
+        queue = make_queue(doubler, queue=2, metrics=metrics, concurrency=1)
         scheduler.add(queue)
         queue.batch_seconds = 7.0
-        held(scheduler, queue, runner)
+        held(scheduler, queue, doubler)
         scheduler.submit(queue, items([1, 2]), deadline())
         with pytest.raises(Overloaded) as refused:
             scheduler.submit(queue, items([3]), deadline())
         assert refused.value.headers == {"Retry-After": "14"}  # the running batch and the waiting one
         assert counted(metrics, "shed") == 1
 
-    def test_an_expired_item_is_not_computed(self, scheduler: Scheduler, runner: Doubler) -> None:
+    def test_an_expired_item_is_not_computed(self, scheduler: Scheduler, doubler: Doubler) -> None:
         metrics = Metrics()
-        queue = make_queue(runner, metrics=metrics)
+        queue = make_queue(doubler, metrics=metrics)
         scheduler.add(queue)
-        held(scheduler, queue, runner)
+        held(scheduler, queue, doubler)
         late, fine = scheduler.submit(queue, items([1]), deadline(0.01)) + scheduler.submit(
             queue, items([2]), deadline()
         )
         time.sleep(0.02)
-        runner.gate.set()
+        doubler.gate.set()
         with pytest.raises(DeadlineExceeded):
             late.result(5)
         assert fine.result(5)["y"][0] == 4
         assert counted(metrics, "expired") == 1
 
-    def test_a_batch_of_expired_items_only_is_none(self, scheduler: Scheduler, runner: Doubler) -> None:
-        queue = make_queue(runner)
+    def test_a_batch_of_expired_items_only_is_none(self, scheduler: Scheduler, doubler: Doubler) -> None:
+        queue = make_queue(doubler)
         scheduler.add(queue)
         (late,) = scheduler.submit(queue, items([1]), deadline(-1))
         with pytest.raises(DeadlineExceeded):
             late.result(5)
-        assert runner.sizes == []
+        assert doubler.sizes == []
 
-    def test_a_model_keeps_to_its_concurrency(self, runner: Doubler) -> None:
+    def test_a_model_keeps_to_its_concurrency(self, doubler: Doubler) -> None:
         scheduler = Scheduler(threads=2)
-        queue = make_queue(runner, concurrency=1)
+        queue = make_queue(doubler, concurrency=1)
         scheduler.add(queue)
-        held(scheduler, queue, runner)
+        held(scheduler, queue, doubler)
         (second,) = scheduler.submit(queue, items([1]), deadline())
         time.sleep(0.05)
         assert queue.running == 1
-        runner.gate.set()
+        doubler.gate.set()
         assert second.result(5)["y"][0] == 2
         scheduler.close(grace=5)
 
@@ -182,39 +182,39 @@ class TestScheduler:
         assert sum(future.done() for future in many) <= 3
         wait(many, 5)
 
-    def test_an_idle_model_saves_no_time_up(self, scheduler: Scheduler, runner: Doubler) -> None:
-        busy, idle = make_queue(runner, name="busy"), make_queue(runner, name="idle")
+    def test_an_idle_model_saves_no_time_up(self, scheduler: Scheduler, doubler: Doubler) -> None:
+        busy, idle = make_queue(doubler, name="busy"), make_queue(doubler, name="idle")
         scheduler.add(busy)
         scheduler.add(idle)
         busy.service_time = 100.0
-        held(scheduler, busy, runner)
+        held(scheduler, busy, doubler)
         scheduler.submit(idle, items([1]), deadline())
         assert idle.service_time == 100.0
 
-    def test_close_answers_what_was_accepted(self, runner: Doubler) -> None:
+    def test_close_answers_what_was_accepted(self, doubler: Doubler) -> None:
         scheduler = Scheduler(threads=1)
-        queue = make_queue(runner)
+        queue = make_queue(doubler)
         scheduler.add(queue)
-        held(scheduler, queue, runner)
+        held(scheduler, queue, doubler)
         answers = scheduler.submit(queue, items([1, 2]), deadline())
-        threading.Timer(0.05, runner.gate.set).start()
+        threading.Timer(0.05, doubler.gate.set).start()
         scheduler.close(grace=5)
         assert [answer.result(0)["y"][0] for answer in answers] == [2, 4]
-        with pytest.raises(Overloaded, match="closing"):
+        with pytest.raises(Overloaded, match="shutting down"):
             scheduler.submit(queue, items([1]), deadline())
 
-    def test_close_gives_up_after_its_grace(self, runner: Doubler) -> None:
+    def test_close_gives_up_after_its_grace(self, doubler: Doubler) -> None:
         scheduler = Scheduler(threads=1)
-        queue = make_queue(runner)
+        queue = make_queue(doubler)
         scheduler.add(queue)
-        held(scheduler, queue, runner)
+        held(scheduler, queue, doubler)
         (waiting,) = scheduler.submit(queue, items([1]), deadline())
         scheduler.close(grace=0.01)
         with pytest.raises(CancelledError):
             waiting.result(0)
 
-    def test_a_removed_lane_is_forgotten_once(self, scheduler: Scheduler, runner: Doubler) -> None:
-        queue = make_queue(runner)
+    def test_a_queue_may_be_removed_twice(self, scheduler: Scheduler, doubler: Doubler) -> None:
+        queue = make_queue(doubler)
         scheduler.add(queue)
         scheduler.remove(queue)
         scheduler.remove(queue)
@@ -222,10 +222,10 @@ class TestScheduler:
         time.sleep(0.02)
         assert not never.done()
 
-    def test_nothing_leaks_after_ten_thousand_aborted_requests(self, scheduler: Scheduler, runner: Doubler) -> None:
-        queue = make_queue(runner, queue=20_000)
+    def test_nothing_leaks_after_ten_thousand_aborted_requests(self, scheduler: Scheduler, doubler: Doubler) -> None:
+        queue = make_queue(doubler, queue=20_000)
         scheduler.add(queue)
-        held(scheduler, queue, runner)
+        held(scheduler, queue, doubler)
         traces = []
         for _ in range(10_000):
             (future,) = scheduler.submit(queue, items([1]), deadline())
@@ -244,8 +244,8 @@ class TestScheduler:
     def test_every_item_is_answered_cancelled_or_expired_within_the_limits(
         self, sizes: set[int], requests: list[tuple[int, bool, bool]]
     ) -> None:
-        runner, scheduler = Doubler(), Scheduler(threads=2)
-        queue = make_queue(runner, batch_sizes=tuple(sorted(sizes)), queue=1000, concurrency=2)
+        doubler, scheduler = Doubler(), Scheduler(threads=2)
+        queue = make_queue(doubler, batch_sizes=tuple(sorted(sizes)), queue=1000, concurrency=2)
         scheduler.add(queue)
         sent = [
             (scheduler.submit(queue, items(range(1, count + 1)), deadline(-1 if late else FAR)), cancel, late)
@@ -266,5 +266,5 @@ class TestScheduler:
                 else:
                     assert future.result()["y"].tolist() == [2 * number] * 2
         assert queue.idle
-        assert set(runner.sizes) <= sizes
-        assert all(count <= max(sizes) for count in runner.items)
+        assert set(doubler.sizes) <= sizes
+        assert all(count <= max(sizes) for count in doubler.items)

@@ -21,21 +21,21 @@ from trigger_api.schemas import Problem
 from trigger_api.server import problems
 from trigger_api.server.auth import SCHEMES, Authenticated
 from trigger_api.server.middleware import AuthMiddleware, BodyLimit, Disconnect, RequestLog
+from trigger_api.server.request_body import RequestBodies
 from trigger_api.server.shutdown import on_termination
-from trigger_api.server.uploads import Uploads
 from trigger_api.service import Service
 from trigger_api.settings import Settings
 
 _TAGS = ("trigger", "rooms", "digits", "emotions", "objects", "entities", "models", "open inference protocol", "system")
-DESCRIPTION = "Keras models behind typed answers: trigger words in recordings, and when they were said."
+DESCRIPTION = "Keras models behind typed answers: trigger words, digits, emotions, objects and named entities."
 
 
 def create_app(settings: Settings | None = None, *, loader: Loader | None = None) -> FastAPI:
     """Build the application.
 
     Args:
-        settings: read from the environment if not given.
-        loader: reads a model's weights; by default Keras on TensorFlow.
+        settings: the settings; read from the environment if not given.
+        loader: loads a model's weights; by default chosen by the settings.
     """
     settings = settings or Settings()
     metrics = Metrics()
@@ -46,17 +46,17 @@ def create_app(settings: Settings | None = None, *, loader: Loader | None = None
         lifespan=partial(_lifespan, settings=settings, metrics=metrics, loader=loader),
         dependencies=[Authenticated],
         openapi_tags=[{"name": tag} for tag in _TAGS],
-        responses={"default": {"model": Problem, "description": "The request was not served."}},
+        responses={"default": {"model": Problem, "description": "The request failed."}},
         generate_unique_id_function=_operation_id,
-        redirect_slashes=False,  # a redirect would have a large upload sent twice
-        openapi_url=None,  # the system router serves it, behind the same dependency as everything else
+        redirect_slashes=False,  # a redirect would make clients send a large upload twice
+        openapi_url=None,  # served by the system router, behind the same authentication as everything else
     )
     app.state.settings = settings
-    app.state.uploads = Uploads(settings.body_timeout_s)
+    app.state.request_bodies = RequestBodies(settings.body_timeout_s)
     app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
     problems.install(app)
     _add_middleware(app, settings, metrics)
-    # They are asked in turn, each of its routes too: first the one whose models may cost less than the asking.
+    # Routes are matched in this order: first those of models that may be cheaper than the matching.
     for module in (v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming):
         app.include_router(module.router)
     return app
@@ -69,11 +69,11 @@ async def _lifespan(
     logs.configure(settings.log_level)
     memory.limit_malloc_arenas()
     service = app.state.service = Service(settings, metrics, loader)
-    # Beside the event loop, so that the process is alive, and says that it is not ready, while it loads.
+    # In a thread, so that the process answers health checks while it loads.
     loading = asyncio.create_task(asyncio.to_thread(service.load))
     await service.rooms.start()
     try:
-        with on_termination(service.rooms.release), on_termination(app.state.uploads.release):
+        with on_termination(service.rooms.begin_shutdown), on_termination(app.state.request_bodies.begin_shutdown):
             async with _wyoming(service), memory.periodic_trim():
                 yield
     finally:
@@ -87,16 +87,16 @@ async def _wyoming(service: Service) -> AsyncIterator[None]:
     if service.settings.wyoming_uri is None:
         yield
         return
-    from trigger_api.streaming import wyoming  # an extra
+    from trigger_api.streaming import wyoming  # needs an extra
 
     async with wyoming.serving(service.settings.wyoming_uri, service.rooms, service.settings):
         yield
 
 
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
-    """The last one added is the outermost."""
+    """Add the middleware, from the innermost to the outermost."""
     app.add_middleware(Disconnect)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, uploads=app.state.uploads)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, request_bodies=app.state.request_bodies)
     app.add_middleware(AuthMiddleware, settings=settings)
     if settings.cors_origins:
         app.add_middleware(
@@ -114,7 +114,7 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def _openapi(generate: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The document, with who may call, and with errors under the media type that they really have."""
+    """The OpenAPI document, with the security schemes, and with the true media type of problem responses."""
     document = generate()
     document["components"]["securitySchemes"] = SCHEMES
     for operations in document["paths"].values():

@@ -1,4 +1,4 @@
-"""Everything that can go wrong in a way that a caller should understand, with the HTTP status that says so.
+"""The errors that a client should understand, each with its HTTP status.
 
 ::
 
@@ -36,7 +36,7 @@ FAILED_IMAGE = "failed to process image, try another image"
 
 
 class ServiceError(Exception):
-    """The root. ``str(error)`` is the sentence the caller reads."""
+    """The root. ``detail`` is the sentence that the client reads."""
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
 
@@ -47,35 +47,35 @@ class ServiceError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers that go with the answer."""
+        """Headers of the response."""
         return {} if self.retry_after is None else {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
 
 
 class Unauthenticated(ServiceError):
-    """No token was given, or an unknown one."""
+    """No token was sent, or an unknown one."""
 
     status = HTTPStatus.UNAUTHORIZED
 
     @property
     def headers(self) -> dict[str, str]:
-        """The scheme to come back with."""
+        """The authentication scheme."""
         return {"WWW-Authenticate": "Bearer"}
 
 
 class Forbidden(ServiceError):
-    """The caller is known and may not do this."""
+    """The client is authenticated, but may not do this."""
 
     status = HTTPStatus.FORBIDDEN
 
 
 class NotFound(ServiceError):
-    """There is no such thing."""
+    """There is no such resource."""
 
     status = HTTPStatus.NOT_FOUND
 
 
 class UnknownModel(NotFound):
-    """No model of that task, name or version is served."""
+    """There is no such task, model or version."""
 
 
 class BadRequest(ServiceError):
@@ -85,54 +85,54 @@ class BadRequest(ServiceError):
 
 
 class MalformedJson(BadRequest):
-    """A body that should be JSON of a known shape is not."""
+    """The body is not JSON, or not of the expected shape."""
 
     def __init__(self, detail: str = MALFORMED_JSON) -> None:
         super().__init__(detail)
 
 
 class TooLarge(ServiceError):
-    """The input is over a limit: bytes, seconds, samples, pixels or characters. The detail names it."""
+    """The input exceeds a limit of bytes, seconds, samples, pixels or characters, which the detail names."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class UnsupportedMedia(ServiceError):
-    """A container or coding that is not read here."""
+    """A format or encoding that is not supported."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
 class Unprocessable(ServiceError):
-    """Well-formed, but its values make no sense."""
+    """The request is well-formed, but its values are invalid."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class UnreadableMedia(Unprocessable):
-    """A recording or picture that cannot be decoded: empty, truncated, lying or not what its name says."""
+    """A recording or picture that cannot be decoded: empty, truncated, or of another format than it claims."""
 
 
 class TooManyRequests(ServiceError):
-    """The caller does not keep to what is agreed on."""
+    """The client exceeds a limit on its use of the service."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class TooManyStreams(TooManyRequests):
-    """A caller has as many live streams open as one may have."""
+    """The client has as many live streams open as it may have."""
 
 
 class TooFast(TooManyRequests):
-    """Live audio comes faster than real time."""
+    """Live audio arrives faster than real time."""
 
 
 class SlowReader(TooManyRequests):
-    """The client does not read what it is sent."""
+    """The client does not read its messages fast enough."""
 
 
 class Idle(TooManyRequests):
-    """A live stream has brought no audio for too long."""
+    """A live stream has received no audio for too long."""
 
 
 class NotReady(ServiceError):
@@ -142,25 +142,25 @@ class NotReady(ServiceError):
 
 
 class Overloaded(ServiceError):
-    """A queue is full; ``retry_after`` says in how many seconds it should have room."""
+    """A queue is full; ``retry_after`` is the number of seconds until it should have room."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class DeadlineExceeded(ServiceError):
-    """The answer would come too late."""
+    """The request could not be answered in time."""
 
     status = HTTPStatus.GATEWAY_TIMEOUT
 
 
 def format_validation_errors(faults: Iterable[Mapping[str, Any]]) -> str:
-    """What pydantic found wrong, each fault with its place."""
+    """Pydantic's errors as one sentence, each with its location."""
     places = ((".".join(map(str, fault["loc"])), fault) for fault in faults)
     return "; ".join(f"{place}: {format_fault(fault)}".removeprefix(": ") for place, fault in places)
 
 
 def format_fault(fault: Mapping[str, Any]) -> str:
-    """What is wrong with a value, for people who see neither our classes nor our libraries."""
+    """One of pydantic's errors, in terms that do not depend on our classes or libraries."""
     message = str(fault["msg"]).removeprefix("Value error, ")
     if message.startswith("Expected UploadFile"):
         return "this must be a file"

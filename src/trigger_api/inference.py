@@ -1,4 +1,4 @@
-"""The engine: what tasks call. Requests are decoded in one pool of threads and inferred by the scheduler's."""
+"""The engine that tasks call: preprocessing in one pool of threads, inference in the scheduler's."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from trigger_api.scheduler import BatchQueue, Scheduler, Tensors
 
 T = TypeVar("T")
 
-_FEW_BYTES = 32_768
+_MIN_BYTES = 32_768  # smaller inputs are preprocessed on the event loop
 
 
 class Engine:
-    """What tasks see: decode and prepare in one pool of threads, infer in the scheduler's."""
+    """Preprocessing and inference for tasks; none of it computes on the event loop."""
 
     def __init__(self, *, inference_threads: int, preprocess_threads: int, preprocess_queue: int) -> None:
         self.scheduler = Scheduler(inference_threads)
@@ -27,7 +27,7 @@ class Engine:
 
     @asynccontextmanager
     async def deadline(self, seconds: float) -> AsyncIterator[float]:
-        """Bound one request: yields its deadline in monotonic seconds, and drops its work when that comes.
+        """Limit one request to ``seconds``; yields its deadline in monotonic seconds. Its work is cancelled by then.
 
         Raises:
             DeadlineExceeded: the block took longer.
@@ -39,24 +39,24 @@ class Engine:
             raise DeadlineExceeded(f"no answer within {seconds:g} s") from None
 
     async def preprocess(self, work: Callable[..., T], *args: Any, size: int | None = None) -> T:
-        """Run CPU work of one request beside the event loop.
+        """Run CPU-bound work of one request in the pool.
 
         Args:
             work: the function.
             args: its arguments.
-            size: bytes that it goes through, if known: with few, a thread would cost more than it saves.
+            size: bytes that it processes, if known. For a few, a thread would cost more than it saves.
 
         Raises:
-            Overloaded: too many requests wait already.
+            Overloaded: too many requests are waiting already.
         """
-        return work(*args) if size is not None and size <= _FEW_BYTES else await self._pool.run(work, *args)
+        return work(*args) if size is not None and size <= _MIN_BYTES else await self._pool.run(work, *args)
 
     async def infer(self, queue: BatchQueue, items: Sequence[Tensors], deadline: float) -> list[Tensors]:
-        """Answer every item of one request; when the caller is cancelled, so is its work.
+        """Compute every item of one request; they are cancelled with the caller.
 
         Raises:
-            Overloaded: the lane's queue is full.
-            DeadlineExceeded: an item's turn came too late.
+            Overloaded: the queue is full.
+            DeadlineExceeded: the deadline passed before an item was computed.
         """
         (answers,) = await self.infer_all([(queue, items)], deadline)
         return answers
@@ -64,55 +64,55 @@ class Engine:
     async def infer_all(
         self, work: Sequence[tuple[BatchQueue, Sequence[Tensors]]], deadline: float
     ) -> list[list[Tensors]]:
-        """The same for items of several lanes, which are computed side by side; the answers lane by lane."""
+        """The same for items in several queues, computed concurrently; returns the outputs by queue."""
         futures: list[list[Future[Tensors]]] = []
         try:
             for queue, items in work:
-                futures.append(self.scheduler.submit(queue, items, deadline))  # the next may be refused
-            await _all_done([future for lane_futures in futures for future in lane_futures])
-            return [[future.result() for future in lane_futures] for lane_futures in futures]
+                futures.append(self.scheduler.submit(queue, items, deadline))  # the next may be rejected
+            await _all_done([future for queue_futures in futures for future in queue_futures])
+            return [[future.result() for future in queue_futures] for queue_futures in futures]
         finally:
-            for lane_futures in futures:
-                for future in lane_futures:
+            for queue_futures in futures:
+                for future in queue_futures:
                     future.cancel()
 
     async def close(self, grace: float) -> None:
-        """Finish what was accepted within ``grace`` seconds, then stop every thread."""
+        """Finish the accepted items within ``grace`` seconds, then stop every thread."""
         await asyncio.to_thread(self.scheduler.close, grace)
         self._pool.close()
 
 
 class PreprocessPool:
-    """Some threads and a bounded number of places before them."""
+    """Threads for preprocessing, with a bounded queue."""
 
     def __init__(self, threads: int, queue: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="preprocess")
         self._places = threading.Semaphore(threads + queue)
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:
-        """Run CPU work of one request beside the event loop.
+        """Run CPU-bound work of one request in a thread.
 
         Raises:
-            Overloaded: too many requests wait already.
+            Overloaded: too many requests are waiting already.
         """
         if not self._places.acquire(blocking=False):
-            raise Overloaded("too many requests wait to be decoded", retry_after=1)
+            raise Overloaded("too many requests are waiting to be decoded", retry_after=1)
         call = _Call(work, args)
         future = self._threads.submit(call.run)
-        future.add_done_callback(lambda _: self._places.release())  # a thread that works on keeps its place
+        future.add_done_callback(lambda _: self._places.release())  # later than the caller, if that is cancelled
         try:
             result: T = await asyncio.wrap_future(future)
         finally:
-            call.forget()
+            call.clear()
         return result
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Start no more work."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class _Call:
-    """Work for a thread. What is cancelled stays queued until a thread comes by: its arguments must not."""
+    """A call that can let go of its arguments: a cancelled one stays queued until a thread takes it."""
 
     def __init__(self, work: Callable[..., Any], arguments: Sequence[Any]) -> None:
         self._call: tuple[Callable[..., Any], Sequence[Any]] | None = (work, arguments)
@@ -122,12 +122,12 @@ class _Call:
         work, arguments = self._call
         return work(*arguments)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         self._call = None
 
 
 async def _all_done(futures: Sequence[Future[Tensors]]) -> None:
-    """Wait for the threads' answers. The loop is woken once, by the last of them: each time costs as much as a head."""
+    """Wait for all futures. Only the last wakes the event loop, which costs as much as a small inference."""
     loop = asyncio.get_running_loop()
     left, done = list(futures), loop.create_future()
 

@@ -1,4 +1,4 @@
-"""Which models are served: found in folders, loaded and warmed off the serving threads, swapped without a gap."""
+"""Versions of models: loaded and warmed off the serving threads, swapped without a gap, released after use."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _log = structlog.get_logger(__name__)
 
 
 class State(StrEnum):
-    """Where a version is in its life."""
+    """The state of a version."""
 
     FOUND = "found"
     LOADING = "loading"
@@ -39,7 +39,7 @@ class State(StrEnum):
     UNLOADED = "unloaded"
 
 
-_IN_WORDS = {State.FOUND: "is not loaded yet", State.FAILED: "failed to load"}
+_STATE_TEXT = {State.FOUND: "is not loaded yet", State.FAILED: "failed to load"}
 
 
 @dataclass(eq=False)
@@ -47,11 +47,11 @@ class Model:
     """A version in memory.
 
     Attributes:
-        card: what it says of itself.
-        lanes: of the engine, by window length; 0 where nothing varies.
-        silence: the embedding ``[numbers]`` of silence; empty of other models than embeddings.
-        assets: what its task reads beside the weights, a vocabulary for instance; None if the task needs nothing.
-        handles: requests that use it.
+        card: its card.
+        queues: its batch queues, by sequence length; by 0 if no input varies in length.
+        silence: the embedding of silence, shape ``(size,)``; empty unless this is an embedding model.
+        assets: what the task loads beside the weights, such as a vocabulary; None if it needs nothing.
+        handles: number of requests that are using it.
     """
 
     card: ModelCard
@@ -62,13 +62,13 @@ class Model:
 
     @property
     def queue(self) -> BatchQueue:
-        """The queue of a model whose inputs do not vary in length; else that of its first length."""
+        """The only queue of a model whose inputs do not vary in length, else that of its first length."""
         return next(iter(self.queues.values()))
 
 
 @dataclass(eq=False)
 class ModelVersion:
-    """One version on disk, and what has become of it. ``fingerprint`` changes when its files do."""
+    """One version on disk and its state. ``fingerprint`` changes when its files do."""
 
     card: ModelCard
     path: Path
@@ -85,28 +85,30 @@ class ModelVersion:
 
     @property
     def size(self) -> int:
-        """Bytes that its weights take in memory: single precision, whatever the file holds."""
+        """Bytes that its weights take in memory, which is in single precision even if the file is not."""
         return max(sum(file.stat().st_size for file in weights(self.path)), 4 * self.card.parameters)
 
 
 class _ClosedError(Exception):
-    """There is no sense in loading on: the server ends."""
+    """The server is shutting down: loading stops."""
 
 
 class Registry:
     """The models of one server.
 
     Args:
-        entries: what may be served; of a task's models the first is its default.
-        load: reads weights; it may take seconds and is never called on a serving thread.
-        limits: the limits in force for a card.
-        budget: bytes that all weights together may take; no limit if not given.
-        assets: by task, what reads the files beside the weights; it is called where ``load`` is.
+        versions: what may be served; the first model of a task is its default.
+        load: loads weights; it may take seconds and is never called on a serving thread.
+        scheduler: serves the batch queues.
+        metrics: count items and batches.
+        limits: gives the limits of a card.
+        budget: bytes that all weights together may take; None for no limit.
+        assets: loaders of the files beside the weights, by task; called where ``load`` is.
     """
 
     def __init__(
         self,
-        entries: Sequence[ModelVersion],
+        versions: Sequence[ModelVersion],
         load: Loader,
         scheduler: Scheduler,
         metrics: Metrics,
@@ -114,7 +116,7 @@ class Registry:
         budget: int | None = None,
         assets: Mapping[str, AssetsLoader] | None = None,
     ) -> None:
-        self.versions = list(entries)
+        self.versions = list(versions)
         self._load = load
         self._scheduler = scheduler
         self._metrics = metrics
@@ -122,41 +124,41 @@ class Registry:
         self._budget = budget
         self._assets = dict(assets or {})
         self._lock = threading.Lock()
-        self._loading = threading.Lock()  # one load at a time, whoever asks
-        self._first = {entry.key[:2] for entry in entries}
+        self._loading = threading.Lock()  # one load at a time
+        self._first = {entry.key[:2] for entry in versions}
         self._loaded = False
         self._closed = False
 
     @property
     def ready(self) -> bool:
-        """Whether every model has a version that answered at every batch size.
+        """Whether every model has a version that was warmed at every batch size.
 
-        Only models that were there from the start count: a broken newcomer must not stop the ones that serve.
+        Only models that were there at the start count: a broken new one must not take the others out of service.
         """
-        waited_for = {entry.key[:2] for entry in self.versions} & self._first
+        required = {entry.key[:2] for entry in self.versions} & self._first
         served = {entry.key[:2] for entry in self.versions if entry.model or entry.state is State.UNLOADED}
-        return self._loaded and not self._closed and waited_for <= served
+        return self._loaded and not self._closed and required <= served
 
     def load_all(self) -> None:
-        """Load every model, one after the other. A broken one is marked, and the rest still load."""
+        """Load every version, one after the other. One that fails is marked, and the rest still load."""
         for entry in self.versions:
             if not self._closed:
                 self.load(entry)
         self._loaded = True
 
     def close(self) -> None:
-        """Be ready no more, and begin no further load. What is loaded still answers what was accepted."""
+        """Report that the registry is not ready, and load nothing more. Loaded models finish accepted requests."""
         self._closed = True
 
     def load(self, entry: ModelVersion) -> None:
-        """Load and warm a version, then swap it in. When that fails, what served before goes on serving."""
+        """Load and warm a version, then swap it in. If that fails, the version that serves now goes on serving."""
         with self._loading:
             entry.state, entry.reason = State.LOADING, ""
             try:
                 model = self._load_and_warm(entry)
             except _ClosedError:
                 return
-            except Exception as error:  # whatever is wrong with one model must not stop the others
+            except Exception as error:  # one broken model must not stop the others
                 _log.error("model failed to load", model=_name(entry), exc_info=error)
                 entry.reason = _reason(error, entry)
                 entry.state = State.READY if entry.model else State.FAILED
@@ -166,7 +168,7 @@ class Registry:
         _log.info("model ready", model=_name(entry))
 
     def load_with_backbone(self, entry: ModelVersion) -> None:
-        """Load a version and, before it, the model whose embeddings it takes, if that does not serve yet."""
+        """Load a version, and its backbone first if that is not loaded yet."""
         if entry.card.backbone:
             backbone = self.find("embedding", entry.card.backbone)
             if backbone.model is None:
@@ -174,12 +176,12 @@ class Registry:
         self.load(entry)
 
     def unload(self, entry: ModelVersion) -> None:
-        """Stop serving a version; its last handle takes the memory with it."""
+        """Stop serving a version. Its memory is freed with its last handle."""
         old = self._swap(entry, None)
         self._release(old)
 
     def sync(self, found: Sequence[ModelVersion]) -> None:
-        """Follow the disk: load what is new or changed, let go of what is gone."""
+        """Follow the disk: load new and changed versions, unload those that are gone."""
         known = {entry.key: entry for entry in self.versions}
         kept = [known.get(entry.key, entry) for entry in found]
         gone = [entry for entry in self.versions if entry not in kept]
@@ -194,13 +196,13 @@ class Registry:
 
     @contextmanager
     def acquire(self, task: str | None, name: str | None = None, version: str | None = None) -> Iterator[Model]:
-        """Pin one version for a whole request; see ``find`` for which.
+        """Pin one version for a whole request; see ``find`` for how it is chosen.
 
         Raises:
-            UnknownModel: there is none of that task, name or version.
-            NotReady: it is loading (come back soon), failed to load, or was unloaded.
+            UnknownModel: there is no such task, name or version.
+            NotReady: the version is still loading, failed to load, or was unloaded.
         """
-        model = self._pin(task, name, version)
+        model = self._acquire(task, name, version)
         try:
             yield model
         finally:
@@ -209,34 +211,29 @@ class Registry:
             self._release(model)
 
     def find(self, task: str | None, name: str | None = None, version: str | None = None) -> ModelVersion:
-        """The version a request means.
+        """Find the version that a request names.
 
         Args:
-            task: a task, or None for a name of any task.
-            name: the task's first one if not given.
-            version: a number, a label, or ``latest``; if not given, what is labelled ``stable``, or else the latest.
+            task: a task, or None for any.
+            name: a model; if not given, the first of the task.
+            version: a number, a label, or ``latest``; if not given, the one labelled ``stable``, or else the latest.
 
         Raises:
-            UnknownModel: there is none.
+            UnknownModel: there is no such version.
         """
         named = [entry for entry in self.versions if task in (None, entry.card.task)]
         name = name or (named[0].card.name if named else None)
         versions = [entry for entry in named if entry.card.name == name]
         found = _versions(versions, version)
         if not found:
-            there = sorted({(entry.card.name, int(entry.card.version)) for entry in named})
-            known = ", ".join(f"{name} {number}" for name, number in there) or "none"
-            raise UnknownModel(f"no such {task or ''} model or version; there is: {known}".replace("  ", " "))
+            raise _unknown(task, named)
         return max(found, key=lambda entry: (entry.model is not None, int(entry.card.version)))
 
-    def _pin(self, task: str | None, name: str | None, version: str | None) -> Model:
+    def _acquire(self, task: str | None, name: str | None, version: str | None) -> Model:
         entry = self.find(task, name, version)
         with self._lock:
             if entry.model is None:
-                soon = entry.state in (State.FOUND, State.LOADING)
-                state = _IN_WORDS.get(entry.state, f"is {entry.state}")
-                reason = f": {entry.reason}" if entry.reason else ""
-                raise NotReady(f"{_name(entry)} {state}{reason}", retry_after=2 if soon else None)
+                raise _not_ready(entry)
             entry.model.handles += 1
             return entry.model
 
@@ -249,7 +246,7 @@ class Registry:
         return old
 
     def _release(self, model: Model | None) -> None:
-        """Let a version's lanes go once it is neither served nor in use."""
+        """Remove the queues of a version once it is neither served nor in use."""
         with self._lock:
             serving = any(entry.model is model for entry in self.versions)
             if model is None or serving or model.handles:
@@ -259,68 +256,68 @@ class Registry:
         memory.gc_unfreeze()
 
     def _load_and_warm(self, entry: ModelVersion) -> Model:
-        _check(entry)
+        _check_weights(entry)
         self._check_backbone(entry.card)
         self._check_memory_budget(entry)
-        network = self._load(entry.path, entry.card)
+        loaded = self._load(entry.path, entry.card)
         read_assets = self._assets.get(entry.card.task)
         assets = read_assets(entry.path, entry.card) if read_assets else None
         limits = self._limits(entry.card)
         lengths = entry.card.sequence_lengths or (0,)
-        queues = {length: self._queue(entry, network, length, limits) for length in lengths}
+        queues = {length: self._queue(entry, loaded, length, limits) for length in lengths}
         model = Model(entry.card, queues, assets=assets)
         if entry.card.task == "embedding":
             model.silence = _silence(model)
         return model
 
     def _check_backbone(self, card: ModelCard) -> None:
-        """Refuse a head whose embeddings nobody computes, or which takes others."""
+        """Reject a head without its backbone, or with a backbone whose embeddings do not fit."""
         if not card.backbone:
             return
         embeddings = [other.card for other in self.versions if other.card.task == "embedding"]
         backbone = next((other for other in embeddings if other.name == card.backbone), None)
         if backbone is None:
-            there = ", ".join(sorted({other.name for other in embeddings})) or "none"
-            raise ValueError(f"its backbone {card.backbone} is not among the embedding models; there is: {there}")
-        taken, given = card.inputs[0].shape[-1], backbone.outputs[0].shape[-1]
-        if taken != given:
-            raise ValueError(f"it takes embeddings of {taken} numbers, and its backbone {card.backbone} gives {given}")
+            available = ", ".join(sorted({other.name for other in embeddings})) or "none"
+            raise ValueError(f"no such backbone: {card.backbone}; available: {available}")
+        expected, size = card.inputs[0].shape[-1], backbone.outputs[0].shape[-1]
+        if expected != size:
+            raise ValueError(f"takes embeddings of size {expected}, but those of backbone {card.backbone} have {size}")
 
     def _check_memory_budget(self, entry: ModelVersion) -> None:
         if self._budget is None:
             return
-        taken = sum(other.size for other in self.versions if other.model and other is not entry)
-        if taken + entry.size > self._budget:
-            needed, left = (round(size / 2**20, 1) for size in (entry.size, self._budget - taken))
-            raise ValueError(f"{_name(entry)} needs {needed} MiB; of the memory budget {left} MiB are left")
+        used = sum(other.size for other in self.versions if other.model and other is not entry)
+        if used + entry.size > self._budget:
+            needed, left = (round(size / 2**20, 1) for size in (entry.size, self._budget - used))
+            raise ValueError(f"{_name(entry)} needs {needed} MiB, but only {left} MiB of the memory budget are left")
 
-    def _queue(self, entry: ModelVersion, network: LoadedModel, length: int, limits: Limits) -> BatchQueue:
+    def _queue(self, entry: ModelVersion, loaded: LoadedModel, length: int, limits: Limits) -> BatchQueue:
         specs = [_fixed(spec, length) for spec in entry.card.inputs]
         sizes = limits.stream_batch_sizes if length == entry.card.stream_length else limits.batch_sizes
-        functions = {size: self._compiled(network, specs, size) for size in sizes}
+        functions = {size: self._compiled(loaded, specs, size) for size in sizes}
         return BatchQueue(_name(entry), specs, functions, limits, self._metrics)
 
-    def _compiled(self, network: LoadedModel, specs: Sequence[TensorSpec], size: int) -> CompiledFunction:
-        """A runner that has answered: a model is not ready before a real inference at every size."""
+    def _compiled(self, loaded: LoadedModel, specs: Sequence[TensorSpec], size: int) -> CompiledFunction:
+        """A compiled function, warmed: a model is ready only after a real inference at every batch size."""
         if self._closed:
             raise _ClosedError
-        function = network.compile(specs, size)
+        function = loaded.compile(specs, size)
         function({spec.name: np.zeros((size, *spec.shape), spec.dtype) for spec in specs})
         return function
 
 
 def _silence(model: Model) -> NDArray[np.float32]:
-    """What a head has heard before a recording begins: every step of silence, after silence, gives the same."""
+    """The embedding of silence after silence, which is the same at every step; heads see it before the audio begins."""
     queue = model.queues[min(model.queues)]
-    size, run = next(iter(queue.functions.items()))
+    size, function = next(iter(queue.functions.items()))
     mel, *states = queue.specs
-    answer = run(
+    outputs = function(
         {
             mel.name: np.full((size, *mel.shape), SILENT, np.float32),
             **{spec.name: np.zeros((size, *spec.shape), spec.dtype) for spec in states},
         }
     )
-    return np.array(answer[model.card.outputs[0].name][0, -1])
+    return np.array(outputs[model.card.outputs[0].name][0, -1])
 
 
 def _versions(versions: Sequence[ModelVersion], wanted: str | None) -> list[ModelVersion]:
@@ -331,13 +328,26 @@ def _versions(versions: Sequence[ModelVersion], wanted: str | None) -> list[Mode
     return [entry for entry in versions if wanted == entry.card.version or wanted in entry.labels]
 
 
-def _check(entry: ModelVersion) -> None:
-    """Refuse weights that are not the ones the card was written for."""
+def _unknown(task: str | None, entries: Sequence[ModelVersion]) -> UnknownModel:
+    known = sorted({(entry.card.name, int(entry.card.version)) for entry in entries})
+    available = ", ".join(f"{name} {number}" for name, number in known) or "none"
+    return UnknownModel(f"no such {f'{task} ' if task else ''}model or version; available: {available}")
+
+
+def _not_ready(entry: ModelVersion) -> NotReady:
+    soon = entry.state in (State.FOUND, State.LOADING)
+    state = _STATE_TEXT.get(entry.state, f"is {entry.state}")
+    reason = f": {entry.reason}" if entry.reason else ""
+    return NotReady(f"{_name(entry)} {state}{reason}", retry_after=2 if soon else None)
+
+
+def _check_weights(entry: ModelVersion) -> None:
+    """Reject weights that the card was not written for."""
     if not entry.card.sha256:
         return
     digest = hashlib.sha256((entry.path / WEIGHTS_FILE).read_bytes()).hexdigest()
     if digest != entry.card.sha256:
-        raise ValueError("the weights file is not the one that the card describes (sha256 differs)")
+        raise ValueError("the weights file does not match the card (its SHA-256 differs)")
 
 
 def _fixed(spec: TensorSpec, length: int) -> TensorSpec:
@@ -345,7 +355,7 @@ def _fixed(spec: TensorSpec, length: int) -> TensorSpec:
 
 
 def _reason(error: Exception, entry: ModelVersion) -> str:
-    """What went wrong, for people who need not know where our files lie."""
+    """The error as text, without paths of this machine."""
     return f"{type(error).__name__}: {error}".replace(str(entry.path), _name(entry))
 
 

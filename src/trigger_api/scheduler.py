@@ -1,8 +1,8 @@
 """The batch queues of all models, and the threads that serve them: fair, bounded, with deadlines.
 
-Worker threads take what is already waiting, up to a model's largest batch, and never sleep while there is work; a
-request that comes alone is computed alone, at once. Each request has a future of its own, so one that is cancelled,
-expired or broken never touches its batch mates.
+Worker threads take what is already waiting, up to a model's largest batch, and never sleep while there is work: a
+single request is computed alone, at once. Each item has a future of its own, so that one that is cancelled, late or
+invalid never affects the others in its batch.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from trigger_api.observability.metrics import Metrics
 
 Tensors = Mapping[str, NDArray[Any]]
 CompiledFunction = Callable[[Tensors], Tensors]
-"""Computes one batch: every tensor leads with the batch axis, whose size is the one the runner was made for."""
+"""Computes one batch. The first axis of every tensor is the batch, of the size that the function was compiled for."""
 
-_SMOOTHING = 0.2  # weight of the newest batch in a lane's running mean
+_SMOOTHING = 0.2  # weight of the latest batch in a queue's moving average
 
 
 @dataclass(eq=False)
 class Job:
-    """One item on its way through the engine. ``deadline`` and ``queued`` are in monotonic seconds."""
+    """One item of a request. ``deadline`` and ``queued`` are in monotonic seconds."""
 
     item: Tensors
     deadline: float
@@ -42,12 +42,18 @@ class Job:
 
 
 class BatchQueue:
-    """The requests that may share a batch: one model at one input shape, in the order they came.
+    """The items that may share a batch: of one model at one input shape, in order of arrival.
+
+    Attributes:
+        service_time: seconds of computing that this queue has had; the scheduler serves the least first.
+        batch_seconds: moving average of the time that a batch takes.
 
     Args:
-        name: how metrics call it.
-        specs: the inputs' shapes, without the batch axis and with no variable dimension left.
-        runners: a compiled function for each allowed batch size.
+        name: the queue's label in metrics.
+        specs: the inputs, without the batch axis and with no variable dimension left.
+        functions: a compiled function for each allowed batch size.
+        limits: of the queue, its concurrency and deadlines.
+        metrics: count items and batches.
     """
 
     def __init__(
@@ -74,40 +80,40 @@ class BatchQueue:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits or runs here."""
+        """Whether no item is waiting or running."""
         return not self.waiting and not self.running
 
     @property
     def has_capacity(self) -> bool:
-        """Whether a worker may take a batch now."""
+        """Whether a worker may take a batch now: items are waiting, and few enough batches are running."""
         return bool(self.waiting) and self.running < self.limits.concurrency
 
     @property
     def delay(self) -> float:
-        """Seconds until what waits now should be done."""
+        """Estimated seconds until the items that are waiting now are done."""
         batches = -(-len(self.waiting) // self.largest) + self.running
         return batches * self.batch_seconds / self.limits.concurrency
 
     def check(self, item: Tensors) -> None:
-        """Refuse an item that would spoil a batch.
+        """Reject an item that does not fit into a batch.
 
         Raises:
-            ValueError: a tensor is missing or has another shape.
+            ValueError: a tensor is missing or of the wrong shape.
         """
         for spec in self.specs:
             if spec.name not in item or item[spec.name].shape != spec.shape:
-                raise ValueError(f"{self.name} wants {spec.name} of shape {spec.shape}")
+                raise ValueError(f"{self.name} takes {spec.name} of shape {spec.shape}")
 
     def next_batch(self, now: float) -> list[Job]:
-        """Take the next batch; what expired or was cancelled meanwhile is dropped."""
+        """Take the next batch, without items that have expired or were cancelled."""
         batch: list[Job] = []
         while self.waiting and len(batch) < self.largest:
             job = self.waiting.popleft()
-            # First of all: its caller's clock may cancel it at the very moment that its deadline comes.
+            # This comes first, since the caller's own timeout may cancel the item at the moment of its deadline.
             if not job.future.set_running_or_notify_cancel():
                 continue
             if job.deadline <= now:
-                job.future.set_exception(DeadlineExceeded("the answer would come too late"))
+                job.future.set_exception(DeadlineExceeded("the deadline passed before the request was computed"))
                 self.drop("expired")
             else:
                 self._waits.observe(now - job.queued)
@@ -115,7 +121,7 @@ class BatchQueue:
         return batch
 
     def compute(self, items: Sequence[Tensors]) -> list[Tensors]:
-        """Run the items as one batch, padded up to an allowed size."""
+        """Compute the items as one batch, padded to an allowed size."""
         size = next(size for size in self.functions if size >= len(items))
         started = time.monotonic()
         outputs = self.functions[size]({spec.name: self._stack(spec, items, size) for spec in self.specs})
@@ -123,23 +129,23 @@ class BatchQueue:
         return [{name: tensor[i] for name, tensor in outputs.items()} for i in range(len(items))]
 
     def observe(self, size: int, seconds: float) -> None:
-        """Count a batch that was computed."""
+        """Count a batch in the metrics."""
         self._times.observe(seconds)
         self._sizes.observe(size)
 
     def drop(self, reason: str) -> None:
-        """Count an item that will not be computed."""
+        """Count an item that is not computed in the metrics."""
         self._dropped.labels(self.name, reason).inc()
 
     def record_batch(self, seconds: float) -> None:
-        """Book one batch's time: to be fair between lanes, and to tell callers how long they would wait."""
+        """Record the time of a batch, for fairness between queues and for ``delay``."""
         self.service_time += seconds
         self.batch_seconds += (seconds - self.batch_seconds) * (_SMOOTHING if self.batch_seconds else 1)
 
     @staticmethod
     def _stack(spec: TensorSpec, items: Sequence[Tensors], size: int) -> NDArray[Any]:
         if size == 1:
-            return np.asarray(items[0][spec.name], spec.dtype)[None]  # nothing is copied
+            return np.asarray(items[0][spec.name], spec.dtype)[None]  # without a copy
         batch = np.zeros((size, *spec.shape), spec.dtype)
         for row, item in zip(batch, items, strict=False):
             row[...] = item[spec.name]
@@ -147,14 +153,13 @@ class BatchQueue:
 
 
 class Scheduler:
-    """Worker threads over all lanes. The lane that has had the least time goes first."""
+    """The worker threads. They serve the queue with the least service time first."""
 
     def __init__(self, threads: int) -> None:
         self._changed = threading.Condition()
-        self._lanes: list[BatchQueue] = []
-        self._busy: dict[
-            BatchQueue, None
-        ] = {}  # those in which something waits or runs: of a hundred lanes mostly one or two
+        self._queues: list[BatchQueue] = []
+        # An ordered set of the queues that are not idle: mostly one or two, out of perhaps a hundred.
+        self._busy: dict[BatchQueue, None] = {}
         self._closed = False
         self._threads = [
             threading.Thread(target=self._work, name=f"inference-{i}", daemon=True) for i in range(threads)
@@ -163,22 +168,22 @@ class Scheduler:
             thread.start()
 
     def add(self, queue: BatchQueue) -> None:
-        """Begin to serve a lane."""
+        """Begin to serve a queue."""
         with self._changed:
-            self._lanes.append(queue)
+            self._queues.append(queue)
 
     def remove(self, queue: BatchQueue) -> None:
-        """Forget a lane. Nothing may wait in it any more."""
+        """Stop serving a queue, in which no item may be waiting."""
         with self._changed, suppress(ValueError):
             self._busy.pop(queue, None)
-            self._lanes.remove(queue)
+            self._queues.remove(queue)
 
     def submit(self, queue: BatchQueue, items: Sequence[Tensors], deadline: float) -> list[Future[Tensors]]:
         """Queue the items of one request, all or none.
 
         Raises:
-            Overloaded: the lane's queue is full, or the engine closes.
-            ValueError: an item does not fit the lane.
+            Overloaded: the queue is full, or the server is shutting down.
+            ValueError: an item does not fit the queue.
         """
         for item in items:
             queue.check(item)
@@ -187,22 +192,22 @@ class Scheduler:
         with self._changed:
             self._admit(queue, len(jobs))
             queue.waiting.extend(jobs)
-            if queue in self._lanes:
+            if queue in self._queues:
                 self._busy[queue] = None
             self._changed.notify(len(jobs))
         for job in jobs:
-            # Not with the job: it holds the future, and neither would be freed before the collector came by.
+            # Without a reference to the job: it holds the future, and the cycle would outlive them.
             job.future.add_done_callback(partial(self._on_cancel, queue, deadline))
         return [job.future for job in jobs]
 
     def close(self, grace: float) -> None:
-        """Finish what was accepted; after ``grace`` seconds give up on the rest."""
+        """Finish the accepted items, then stop; what is left after ``grace`` seconds is cancelled."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        give_up = time.monotonic() + grace
+        deadline = time.monotonic() + grace
         for thread in self._threads:
-            thread.join(max(0.0, give_up - time.monotonic()))
+            thread.join(max(0.0, deadline - time.monotonic()))
         with self._changed:
             abandoned = [job for queue in self._busy for job in queue.waiting]
         for job in abandoned:
@@ -210,13 +215,13 @@ class Scheduler:
 
     def _admit(self, queue: BatchQueue, count: int) -> None:
         if self._closed:
-            raise Overloaded("the server is closing", retry_after=1)
+            raise Overloaded("the server is shutting down", retry_after=1)
         if len(queue.waiting) >= queue.limits.queue:
             for _ in range(count):
                 queue.drop("shed")
-            raise Overloaded(f"{queue.name} has a full queue", retry_after=queue.delay)
+            raise Overloaded(f"the queue of {queue.name} is full", retry_after=queue.delay)
         if queue.idle:
-            # Time not asked for is not saved up: an idle lane joins level with the busy one that had the least.
+            # Idle time earns no credit: the queue starts level with the busy one that has had the least time.
             queue.service_time = max(queue.service_time, min((busy.service_time for busy in self._busy), default=0.0))
 
     def _on_cancel(self, queue: BatchQueue, deadline: float, future: Future[Tensors]) -> None:
@@ -236,7 +241,7 @@ class Scheduler:
             pass
 
     def _step(self) -> bool:
-        """Run one batch, and let go of it before the next is waited for."""
+        """Run one batch. A method of its own, so that the batch is freed before the worker waits for the next."""
         work = self._next()
         if work is not None:
             self._run(*work)
@@ -245,9 +250,7 @@ class Scheduler:
     def _next(self) -> tuple[BatchQueue, list[Job]] | None:
         with self._changed:
             while True:
-                queue = min(
-                    (queue for queue in self._busy if queue.has_capacity), key=lambda x: x.service_time, default=None
-                )
+                queue = self._next_queue()
                 if queue is None and self._closed:
                     return None
                 if queue is None:
@@ -257,6 +260,10 @@ class Scheduler:
                     return queue, batch
                 else:
                     self._leave_if_idle(queue)
+
+    def _next_queue(self) -> BatchQueue | None:
+        queues = (queue for queue in self._busy if queue.has_capacity)
+        return min(queues, key=lambda queue: queue.service_time, default=None)
 
     def _run(self, queue: BatchQueue, batch: list[Job]) -> None:
         started = time.monotonic()
@@ -272,7 +279,7 @@ class Scheduler:
         try:
             answers = queue.compute([job.item for job in batch])
         except Exception as error:
-            if len(batch) > 1:  # find out whose fault it was: the others get their answers
+            if len(batch) > 1:  # compute them one by one: only the invalid items fail
                 for job in batch:
                     self._answer(queue, [job])
                 return

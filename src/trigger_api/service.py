@@ -1,6 +1,6 @@
-"""The service without its network: engine, registry and tasks, put together from settings.
+"""The composition root: engine, registry and tasks, built from settings.
 
-The web application, the command line and the measurements all stand on this one object.
+The web application, the command line and the evaluation all use this one object.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ _log = structlog.get_logger(__name__)
 
 
 class Service:
-    """Everything that answers. Its threads start with it and end with ``close``.
+    """Everything that serves requests, without HTTP. Its threads run until ``close``.
 
     Args:
-        settings: all of them.
-        loader: reads a model's weights; by default as the settings say.
+        settings: the settings.
+        metrics: counters of all parts.
+        loader: loads a model's weights; by default chosen by the settings.
 
     Raises:
-        ValueError: the models folder holds something that cannot be served.
+        ValueError: something among the models cannot be served.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics, loader: Loader | None = None) -> None:
@@ -63,20 +64,20 @@ class Service:
         self.rooms = StreamManager(settings, self.engine, self.registry, metrics)
 
     def task(self, kind: type[T]) -> T:
-        """The task of a class: ``service.task(Digits)``."""
+        """The task of a class, as in ``service.task(Digits)``."""
         task = self._tasks[kind]
         assert isinstance(task, kind)
         return task
 
     def load(self) -> None:
-        """Load every model, then watch for changes if the settings say so. Returns when there is no more to do."""
+        """Load every model, then watch for changes until ``close`` if the settings say so."""
         self.registry.load_all()
         memory.gc_freeze()
         if self.settings.watch_s:
             self._watcher.run()
 
     async def close(self) -> None:
-        """Answer what was accepted, then stop."""
+        """Finish accepted requests, then stop."""
         self.registry.close()
         self._watcher.close()
         await self.rooms.close()
@@ -95,16 +96,16 @@ def _context(settings: Settings, engine: Engine, registry: Registry) -> Context:
 
 
 def find_models(settings: Settings) -> list[ModelVersion]:
-    """The operator's models, then the bundled ones that can be served here: the first of a task is its default.
+    """The operator's models, then the bundled ones that can be served here. The first of a task is its default.
 
     Raises:
-        ValueError: there is something that cannot be served.
+        ValueError: something among the operator's models cannot be served.
     """
     own = discover_all(settings.models)
     _check_tasks(own)
     names = {(entry.card.task, entry.card.name) for entry in own}
     bundled = [entry for entry in discover(BUNDLED) if (entry.card.task, entry.card.name) not in names]
-    if not settings.bundled:  # but what the operator's own words stand on
+    if not settings.bundled:  # except the backbones of the operator's words
         backbones = {entry.card.backbone for entry in own}
         bundled = [entry for entry in bundled if entry.card.task == "embedding" and entry.card.name in backbones]
     return own + list(_servable(bundled, settings))
@@ -114,16 +115,16 @@ def _check_tasks(versions: Iterable[ModelVersion]) -> None:
     known = {kind.name for kind in TASKS} | {"embedding"}
     for each in versions:
         if each.card.task not in known:
-            raise ValueError(f"{each.path}: no task is called {each.card.task!r}; known: {', '.join(sorted(known))}")
+            raise ValueError(f"{each.path}: no such task: {each.card.task!r}; available: {', '.join(sorted(known))}")
 
 
 def _servable(bundled: Iterable[ModelVersion], settings: Settings) -> Iterator[ModelVersion]:
-    """A server without TensorFlow was not promised what is not converted; it says what it goes without."""
+    """Leave out, with a warning, bundled models that need TensorFlow if it is not installed."""
     for entry in bundled:
         if servable(entry.path, _options(settings)):
             yield entry
         else:
-            _log.warning("left out: it is not converted, and there is no TensorFlow", model=entry.card.name)
+            _log.warning("model left out: not converted to ONNX, and TensorFlow is missing", model=entry.card.name)
 
 
 def _loader(settings: Settings) -> Loader:
@@ -140,7 +141,7 @@ def _options(settings: Settings) -> LoadOptions:
 
 
 def _override(settings: Settings, card: ModelCard) -> Limits:
-    """A card's limits, with what the settings say instead: of all models, then of this one."""
+    """A card's limits, overridden by the settings for all models, then by those for this one."""
     limits = card.limits
     changed = {
         "batch_sizes": _up_to(settings.max_batch, limits.batch_sizes),

@@ -1,4 +1,4 @@
-"""Settings: one frozen object, read from ``TRIGGER_API_*`` and passed to whoever needs it."""
+"""Settings: one frozen object, read from ``TRIGGER_API_*`` environment variables."""
 
 from __future__ import annotations
 
@@ -22,73 +22,75 @@ def _cores() -> int:
 
 
 def _split_paths(text: str) -> list[str]:
-    """The paths in a text. One that exists is a path as a whole, whatever signs are in its name."""
+    """The paths in a text. If the whole text is an existing path, it is not split, whatever characters it contains."""
     if Path(text).exists():
         return [text]
     return [item.strip() for item in re.split(f"[,{os.pathsep}]", text) if item.strip()]
 
 
 class Settings(BaseSettings):
-    """Every knob of the service. A comma separates the items of a list."""
+    """All settings of the service. The items of a list are separated by commas."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
-    host: str = Field("127.0.0.1", description="address `serve` listens on")
-    port: int = Field(8000, ge=0, le=65_535, description="port `serve` listens on")
-    workers: int = Field(1, ge=1, le=256, description="processes `serve` starts; each holds its own models")
+    host: str = Field("127.0.0.1", description="address that `serve` listens on")
+    port: int = Field(8000, ge=0, le=65_535, description="port that `serve` listens on")
+    workers: int = Field(1, ge=1, le=256, description="number of processes that `serve` starts; each loads all models")
     root_path: str = Field("", description="path prefix that a reverse proxy strips")
 
     auth: Literal["token", "open"] = Field(
-        "token", description="`token`: callers beyond loopback need one; `open`: nobody does"
+        "token", description="`token`: clients on other machines need a token; `open`: nobody needs one"
     )
-    tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), description="accepted API tokens")
-    admin_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), description="tokens that may load and unload")
+    tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), description="valid API tokens")
+    admin_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="tokens that may load and unload models"
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="origins that browsers may call from")
 
     models: Annotated[tuple[Path, ...], NoDecode] = Field(
-        (), description="folders of further models, and model files; a comma or the system's path separator between"
+        (), description="folders of models, and model files, separated by commas or the system's path separator"
     )
-    runtime: RuntimeKind = Field("auto", description="`tensorflow`, `onnx`, or `auto`: ONNX Runtime where it can serve")
-    cache: Path | None = Field(None, description="folder to keep conversions in; if not given, none is made")
-    bundled: bool = Field(True, description="serve the bundled models too")
-    inference_threads: int = Field(default_factory=_cores, ge=1, description="batches computed at once")
-    intra_op_threads: int = Field(1, ge=1, description="threads within one computation")
-    preprocess_threads: int = Field(default_factory=_cores, ge=1, description="requests decoded at once")
-    preprocess_queue: int = Field(256, ge=1, description="requests that may wait to be decoded; then 503")
-    watch_s: float = Field(0.0, ge=0, description="seconds between looks at the models folder; 0: never")
-    memory_mib: int | None = Field(None, ge=1, description="MiB that all models' weights may take together")
+    runtime: RuntimeKind = Field("auto", description="`tensorflow`, `onnx`, or `auto`: ONNX Runtime where possible")
+    cache: Path | None = Field(None, description="folder for conversions to ONNX; without it, models are not converted")
+    bundled: bool = Field(True, description="whether to serve the bundled models")
+    inference_threads: int = Field(default_factory=_cores, ge=1, description="number of batches computed at once")
+    intra_op_threads: int = Field(1, ge=1, description="number of threads that compute one batch")
+    preprocess_threads: int = Field(default_factory=_cores, ge=1, description="number of requests decoded at once")
+    preprocess_queue: int = Field(256, ge=1, description="requests that may wait to be decoded; more get 503")
+    watch_s: float = Field(0.0, ge=0, description="seconds between scans for new and changed models; 0 for none")
+    memory_mib: int | None = Field(None, ge=1, description="memory for the weights of all models, MiB")
     limits: dict[str, dict[str, JsonValue]] = Field(
-        default_factory=dict, description="limits by model name, over the cards': a JSON object"
+        default_factory=dict, description="limits by model name, as a JSON object; they override those of the cards"
     )
-    max_batch: int | None = Field(None, ge=1, description="largest batch; overrides the models' cards")
-    deadline_s: float | None = Field(None, gt=0, description="seconds a request may take; overrides the models' cards")
+    max_batch: int | None = Field(None, ge=1, description="largest batch size; overrides the cards")
+    deadline_s: float | None = Field(None, gt=0, description="seconds that a request may take; overrides the cards")
 
-    max_body_bytes: int = Field(32 * _MIB, ge=1, description="largest request body")
-    body_timeout_s: float = Field(60.0, gt=0, description="seconds a request body may take to arrive; then 408")
-    max_audio_seconds: float = Field(300.0, gt=0, description="longest recording")
-    max_audio_samples: int = Field(32_000_000, ge=1, description="decoded samples, all channels together")
+    max_body_bytes: int = Field(32 * _MIB, ge=1, description="largest request body, bytes")
+    body_timeout_s: float = Field(60.0, gt=0, description="seconds that a request body may take to arrive; then 408")
+    max_audio_seconds: float = Field(300.0, gt=0, description="longest recording, seconds")
+    max_audio_samples: int = Field(32_000_000, ge=1, description="largest recording, samples over all channels")
 
-    max_image_bytes: int = Field(16 * _MIB, ge=1, description="largest picture file")
-    max_image_pixels: int = Field(25_000_000, ge=1, le=89_000_000, description="pixels of a picture")
-    max_image_side: int = Field(16_384, ge=1, le=65_535, description="pixels of a picture's longer side")
+    max_image_bytes: int = Field(16 * _MIB, ge=1, description="largest picture file, bytes")
+    max_image_pixels: int = Field(25_000_000, ge=1, le=89_000_000, description="largest number of pixels in a picture")
+    max_image_side: int = Field(16_384, ge=1, le=65_535, description="longest side of a picture, pixels")
 
-    jpeg_quality: int = Field(85, ge=1, le=95, description="of pictures in answers")
+    jpeg_quality: int = Field(85, ge=1, le=95, description="quality of the JPEG pictures in answers")
 
-    max_streams: int = Field(512, ge=1, description="live streams of a process")
-    max_streams_per_caller: int = Field(128, ge=1, description="live streams of one token, or of one address without")
-    stream_frame_bytes: int = Field(262_144, ge=2, description="largest WebSocket message")
-    stream_backlog_s: float = Field(5.0, gt=0, description="seconds of audio that may wait, or be ahead of real time")
-    stream_idle_s: float = Field(30.0, gt=0, description="seconds without audio until a stream is closed")
-    events_kept: int = Field(1_000, ge=1, description="detections that followers can still ask for")
-    max_followers: int = Field(256, ge=1, description="open event streams of a process")
-    database_url: SecretStr | None = Field(None, description="a PostgreSQL URL: carries events between processes")
-    wyoming_uri: str | None = Field(None, description="where `serve` speaks Wyoming too, such as tcp://0.0.0.0:10400")
+    max_streams: int = Field(512, ge=1, description="largest number of live streams of a process")
+    max_streams_per_caller: int = Field(128, ge=1, description="largest number of live streams of a client")
+    stream_frame_bytes: int = Field(262_144, ge=2, description="largest WebSocket message, bytes")
+    stream_backlog_s: float = Field(5.0, gt=0, description="seconds of audio that may wait or be ahead of real time")
+    stream_idle_s: float = Field(30.0, gt=0, description="seconds without audio after which a stream is closed")
+    events_kept: int = Field(1_000, ge=1, description="number of detections kept for subscribers that reconnect")
+    max_subscribers: int = Field(256, ge=1, description="largest number of open event streams of a process")
+    database_url: SecretStr | None = Field(None, description="PostgreSQL URL, for sharing events between processes")
+    wyoming_uri: str | None = Field(None, description="address for Wyoming clients, such as tcp://0.0.0.0:10400")
 
-    max_text_characters: int = Field(20_000, ge=1, description="characters of all texts of a request")
+    max_text_characters: int = Field(20_000, ge=1, description="largest number of characters in all texts of a request")
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
-    keep_alive_s: int = Field(75, ge=1, description="seconds an idle connection is kept")
-    drain_s: int = Field(30, ge=0, description="seconds that SIGTERM leaves for what was accepted")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
+    keep_alive_s: int = Field(75, ge=1, description="seconds that an idle connection is kept open")
+    drain_s: int = Field(30, ge=0, description="seconds after SIGTERM to finish accepted requests")
 
     @field_validator("tokens", "admin_tokens", "cors_origins", mode="before")
     @classmethod
@@ -100,7 +102,7 @@ class Settings(BaseSettings):
     @field_validator("models", mode="before")
     @classmethod
     def _paths(cls, value: object) -> object:
-        """One path or several, each given as it is or as a list in a string."""
+        """Accept one path or several, and several in one string."""
         items = value if isinstance(value, list | tuple) else [value]
         return tuple(path for item in items for path in (_split_paths(item) if isinstance(item, str) else [item]))
 
@@ -111,7 +113,7 @@ class Settings(BaseSettings):
 
     @field_validator("limits")
     @classmethod
-    def _are_limits(cls, value: dict[str, dict[str, JsonValue]]) -> dict[str, dict[str, JsonValue]]:
+    def _valid_limits(cls, value: dict[str, dict[str, JsonValue]]) -> dict[str, dict[str, JsonValue]]:
         for changes in value.values():
             Limits.model_validate(changes)
         return value

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from helpers.beep import beeps, encode
 from helpers.live_server import Make, Server, serve, server, word
-from trigger_api.cli import audio_source as audio_source
+from trigger_api.cli import audio_source
 from trigger_api.cli.main import app
 
 __all__ = ["serve", "server"]
@@ -71,7 +71,7 @@ async def test_the_microphone(server: Server, monkeypatch: pytest.MonkeyPatch) -
             pass
 
     monkeypatch.setitem(sys.modules, "sounddevice", types.SimpleNamespace(RawInputStream=Stream))
-    async for message in audio_source.listen(
+    async for message in audio_source.stream_audio(
         f"http://127.0.0.1:{server.port}", audio_source.microphone(16_000), {"room": "x"}
     ):
         if message["type"] == "detection":
@@ -91,7 +91,7 @@ async def test_a_microphone_that_fails_ends_it(server: Server) -> None:
         raise OSError("unplugged")
 
     with pytest.raises(OSError, match="unplugged"):
-        async for _ in audio_source.listen(f"http://127.0.0.1:{server.port}", broken(), {"room": "x"}):
+        async for _ in audio_source.stream_audio(f"http://127.0.0.1:{server.port}", broken(), {"room": "x"}):
             pass
 
 
@@ -102,7 +102,7 @@ async def test_what_the_server_refuses_is_told(serve: Make, recording: Path) -> 
         assert (code, "401" in output) == (2, True)
         code, output = await run(str(recording), "--url", url, "--token", "secret", "--word", "nix")
         assert code == 1
-        assert "no model listens for that word" in output
+        assert "no model detects this word" in output
 
 
 async def test_no_server_and_no_file(tmp_path: Path, recording: Path) -> None:
@@ -114,8 +114,8 @@ async def test_no_server_and_no_file(tmp_path: Path, recording: Path) -> None:
 
 async def test_raw_audio_is_never_faster_than_real_time() -> None:
     started = time.monotonic()
-    pieces = [piece async for piece in audio_source.pcm_stream(io.BytesIO(bytes(6_400)), 8_000)]
-    assert sum(map(len, pieces)) == 6_400
+    chunks = [chunk async for chunk in audio_source.pcm_stream(io.BytesIO(bytes(6_400)), 8_000)]
+    assert sum(map(len, chunks)) == 6_400
     assert time.monotonic() - started >= 0.35
 
 

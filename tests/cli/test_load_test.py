@@ -21,8 +21,8 @@ def url(app: FastAPI) -> Iterator[str]:
 
 class TestTally:
     def test_goodput_counts_what_came_in_time(self) -> None:
-        tally = load_test.LoadResult(2.0, [float(ms) for ms in range(1, 101)], Counter({"503": 3}))
-        assert tally.summary(deadline_ms=80) == {
+        result = load_test.LoadResult(2.0, [float(ms) for ms in range(1, 101)], Counter({"503": 3}))
+        assert result.summary(deadline_ms=80) == {
             "requests": 103,
             "answers_per_s": 50,
             "goodput_per_s": 40,
@@ -39,18 +39,18 @@ class TestTally:
 
 class TestLoops:
     async def test_closed(self, url: str, two_beeps: bytes) -> None:
-        shot = load_test.upload(f"{url}/v1/trigger", "audio", "a.wav", two_beeps, {})
-        tally = await load_test.closed_loop(shot, clients=4, seconds=0.5)
-        assert len(tally.latencies) >= 4
-        assert not tally.errors
-        assert tally.seconds >= 0.5
+        template = load_test.upload(f"{url}/v1/trigger", "audio", "a.wav", two_beeps, {})
+        result = await load_test.closed_loop(template, clients=4, seconds=0.5)
+        assert len(result.latencies) >= 4
+        assert not result.errors
+        assert result.seconds >= 0.5
 
     async def test_open_counts_from_when_a_request_was_due(self, url: str) -> None:
-        tally = await load_test.open_loop(
+        result = await load_test.open_loop(
             load_test.RequestTemplate("GET", f"{url}/health/live"), rate=100, seconds=0.5, progress=False
         )
-        assert 20 <= len(tally.latencies) <= 90  # 50 on average; the seed fixes the gaps
-        assert min(tally.latencies) > 0
+        assert 20 <= len(result.latencies) <= 90  # 50 on average; the seed fixes the gaps
+        assert min(result.latencies) > 0
 
     async def test_errors_are_counted_by_kind(self, url: str) -> None:
         missing = await load_test.closed_loop(

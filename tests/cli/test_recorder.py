@@ -9,12 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from helpers.sounds import voiced
-from trigger_api.cli import audio_source as audio_source
+from trigger_api.cli import audio_source
 from trigger_api.cli.main import app
-from trigger_api.cli.recorder import TAKE_SECONDS, RecorderError, record
+from trigger_api.cli.recorder import CLIP_SECONDS, RecorderError, record
 from trigger_api.datasets.speech import RATE, Samples, read
 
-SILENCE = np.zeros(int(TAKE_SECONDS * RATE), np.float32)
+SILENCE = np.zeros(int(CLIP_SECONDS * RATE), np.float32)
 
 
 def pcm(samples: Samples) -> bytes:
@@ -28,21 +28,21 @@ def without_portaudio(_: int) -> None:
 def heard(*takes: Samples) -> Callable[[], AsyncIterator[bytes]]:
     left = list(takes)
 
-    async def listen() -> AsyncIterator[bytes]:
+    async def open_microphone() -> AsyncIterator[bytes]:
         data = pcm(left.pop(0))
         for start in range(0, len(data), 1_280):
             yield data[start : start + 1_280]
 
-    return listen
+    return open_microphone
 
 
 def test_what_is_no_good_is_said_again(tmp_path: Path) -> None:
-    cli_errors: list[str] = []
-    record("hey you", tmp_path, 2, heard(SILENCE, voiced(0.7), voiced(0.6)), cli_errors.append)
+    lines: list[str] = []
+    record("hey you", tmp_path, 2, heard(SILENCE, voiced(0.7), voiced(0.6)), lines.append)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hey-you-001.wav", "hey-you-002.wav"]
-    assert cli_errors[0] == "say 'hey you' (1 of 2)"
-    assert cli_errors[1] == "once more: no speech"
-    assert cli_errors[2].startswith("good: 0.7 s")
+    assert lines[0] == "say 'hey you' (1 of 2)"
+    assert lines[1] == "once more: no speech"
+    assert lines[2].startswith("good: 0.7 s")
     assert len(read(tmp_path / "hey-you-001.wav")) == len(SILENCE)
 
 

@@ -23,7 +23,7 @@ def restored() -> Iterator[None]:
 def test_lines_name_the_request_that_they_are_about(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info")
     log = structlog.get_logger("trigger_api.test")
-    with logs.about("first"):
+    with logs.bind_request_id("first"):
         log.info("ours", n=1)
         logging.getLogger("other").warning("theirs")
     log.info("neither")

@@ -8,7 +8,14 @@ from threading import Event
 
 import pytest
 
-from trigger_api.observability.memory import gc_freeze, gc_unfreeze, limit_malloc_arenas, periodic_trim, tidy, trim
+from trigger_api.observability.memory import (
+    gc_freeze,
+    gc_unfreeze,
+    limit_malloc_arenas,
+    malloc_trim,
+    periodic_trim,
+    trim_memory,
+)
 
 MEBIBYTE = 2**20
 
@@ -29,7 +36,7 @@ def test_freed_memory_goes_back_to_the_system() -> None:
     for block in blocks:
         library.free(block)
     before = resident_bytes()
-    trim()
+    malloc_trim()
     after = resident_bytes()
     library.free(last)
     assert before - after > 32 * MEBIBYTE
@@ -60,11 +67,11 @@ def test_what_has_settled_is_not_gone_through_until_something_has_gone() -> None
     gc_freeze()
     gone = weakref.ref(old)
     del old
-    tidy()
+    trim_memory()
     gc.collect()
     assert gone() is not None
     gc_unfreeze()
-    tidy()
+    trim_memory()
     assert gone() is None
     assert gc.get_freeze_count()
 
@@ -80,12 +87,12 @@ def test_what_came_later_is_still_collected() -> None:
 async def test_memory_is_given_back_again_and_again() -> None:
     times, twice = [], Event()
 
-    def give_back() -> None:
+    def trim() -> None:
         times.append(1)
         if len(times) == 2:
             twice.set()
 
-    async with periodic_trim(0.001, give_back):
+    async with periodic_trim(0.001, trim):
         assert await asyncio.to_thread(twice.wait, 10)
     seen = len(times)
     await asyncio.sleep(0.02)

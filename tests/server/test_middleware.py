@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from helpers.beep import BeepNetwork, beeps, encode
+from helpers.beep import BeepModel, beeps, encode
 from helpers.running import started
 from trigger_api.app import create_app
 from trigger_api.server.middleware import Disconnect
@@ -38,7 +38,7 @@ class TestRequestLog:
 
 class TestBodyLimit:
     @pytest.fixture
-    async def small(self, settings: Settings, network: BeepNetwork) -> AsyncIterator[httpx.AsyncClient]:
+    async def small(self, settings: Settings, network: BeepModel) -> AsyncIterator[httpx.AsyncClient]:
         limited = settings.model_copy(update={"max_body_bytes": 1_000})
         async with started(create_app(limited, loader=lambda path, card: network)) as client:
             yield client
@@ -75,7 +75,7 @@ class TestBodyLimit:
 
 
 class TestDisconnect:
-    async def test_a_client_that_leaves_frees_its_place_at_once(self, app: FastAPI, network: BeepNetwork) -> None:
+    async def test_a_client_that_leaves_frees_its_place_at_once(self, app: FastAPI, network: BeepModel) -> None:
         async with started(app):
             network.gate.clear()
             requests = [Exchange(app) for _ in range(6)]
@@ -143,7 +143,7 @@ class TestDisconnect:
         await Disconnect(inner)({"type": "http"}, receive, send)
         assert asked == 1
 
-    async def test_a_cancellation_from_elsewhere_is_answered(self, app: FastAPI, network: BeepNetwork) -> None:
+    async def test_a_cancellation_from_elsewhere_is_answered(self, app: FastAPI, network: BeepModel) -> None:
         async with started(app):
             network.gate.clear()
             request = Exchange(app)
@@ -151,7 +151,7 @@ class TestDisconnect:
             request.task.cancel()
             await request.task  # raised again, it would be logged as a fault of ours
             assert request.sent[0]["status"] == 503  # the server gave up on it: its client may come back
-            assert b"the server is closing" in request.sent[1]["body"]
+            assert b"the server is shutting down" in request.sent[1]["body"]
             network.gate.set()
 
     async def test_other_scopes_pass_through(self, app: FastAPI) -> None:
@@ -206,7 +206,7 @@ class Exchange:
         self.sent.append(message)
 
 
-async def test_cors_is_off_unless_set(settings: Settings, network: BeepNetwork) -> None:
+async def test_cors_is_off_unless_set(settings: Settings, network: BeepModel) -> None:
     for origins, allowed in (((), None), (("https://app.example",), "https://app.example")):
         app = create_app(settings.model_copy(update={"cors_origins": origins}), loader=lambda path, card: network)
         async with started(app) as client:

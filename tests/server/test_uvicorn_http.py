@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from helpers.running import serving
-from trigger_api.server.uvicorn_http import MOST_HEAD_BYTES
+from trigger_api.server.uvicorn_http import MAX_HEAD_BYTES
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_head_without_end_is_refused(address: tuple[str, int]) -> None:
 
 
 def test_an_ordinary_head_passes_whole_or_in_pieces(address: tuple[str, int]) -> None:
-    head = GET + b"X: " + b"a" * (MOST_HEAD_BYTES // 2) + b"\r\n\r\n"
+    head = GET + b"X: " + b"a" * (MAX_HEAD_BYTES // 2) + b"\r\n\r\n"
     assert b" 200 " in exchange(address, head)
     assert b" 200 " in exchange(address, head[:100], head[100:200], head[200:])
 
@@ -54,8 +54,8 @@ def test_an_ordinary_head_passes_whole_or_in_pieces(address: tuple[str, int]) ->
 def test_each_request_of_a_connection_has_its_own_head(address: tuple[str, int]) -> None:
     with httpx.Client(base_url="http://{}:{}".format(*address)) as client:
         for _ in range(4):
-            response = client.get("/health/live", headers={"X": "a" * (MOST_HEAD_BYTES // 3)})
+            response = client.get("/health/live", headers={"X": "a" * (MAX_HEAD_BYTES // 3)})
             assert response.status_code == 200
-        body = b"x" * (4 * MOST_HEAD_BYTES)  # a body is not a head
+        body = b"x" * (4 * MAX_HEAD_BYTES)  # a body is not a head
         assert client.post("/v1/trigger", content=body).status_code == 422
         assert client.get("/health/live").status_code == 200

@@ -16,7 +16,7 @@ def event(room: str = "kitchen", given: str | None = None) -> RoomEvent:
 async def collect(log: EventLog, **options: str) -> list[RoomEvent]:
     """Everything there is to follow; the log is closed when the reader waits."""
     asyncio.get_running_loop().call_later(0.05, log.close)
-    return [event async for event in log.follow(**options)]
+    return [event async for event in log.subscribe(**options)]
 
 
 def test_ids_sort_by_time() -> None:
@@ -29,7 +29,7 @@ async def test_a_reader_gets_what_comes_and_not_what_was() -> None:
     later = event()
     asyncio.get_running_loop().call_later(0.01, log.add, later)
     assert await collect(log) == [later]
-    assert log.readers == 0
+    assert log.subscribers == 0
 
 
 async def test_a_reader_goes_on_where_it_was() -> None:
@@ -80,7 +80,7 @@ async def test_one_room_only() -> None:
 
 async def test_a_slow_reader_misses_what_the_log_forgot_and_nothing_else() -> None:
     log = EventLog(3)
-    reader = log.follow()
+    reader = log.subscribe()
     first = asyncio.ensure_future(anext(reader))
     await asyncio.sleep(0)
     events = [event() for _ in range(10)]
@@ -98,9 +98,9 @@ def test_rooms_are_told_in_messages_that_postgresql_carries() -> None:
         rate=16_000, since=now(), heard_ms=10**9, level_dbfs=-20.5, detections=10**6, last_detection=None,
     )  # fmt: skip
     many = few.model_copy(update={"words": ["w" * 64] * 1_000})
-    parts = list(presence._parts([few] * 30 + [many]))
+    parts = list(presence._split([few] * 30 + [many]))
     assert sum(map(len, parts)) == 31
     assert len(parts) < 10
     assert max(len(PresenceUpdate(node="n", rooms=part).model_dump_json().encode()) for part in parts) < 8_000
     assert parts[-1][-1].words == [few.word]
-    assert list(presence._parts([])) == []
+    assert list(presence._split([])) == []

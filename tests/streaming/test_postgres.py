@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.beep import BeepNetwork
+from helpers.beep import BeepModel
 from helpers.live_server import word
 from trigger_api.observability.metrics import Metrics
 from trigger_api.schemas import RoomEvent, StreamQuery
@@ -67,7 +67,7 @@ def database() -> Iterator[Database]:
 @asynccontextmanager
 async def node(settings: Settings, url: str) -> AsyncIterator[Service]:
     changed = Settings(**{**settings.model_dump(exclude_unset=True), "database_url": url})
-    made = Service(changed, Metrics(), loader=lambda path, card: BeepNetwork())
+    made = Service(changed, Metrics(), loader=lambda path, card: BeepModel())
     made.registry.load_all()
     await made.rooms.start()
     pubsub = made.rooms._pubsub
@@ -87,11 +87,11 @@ async def until(true: Callable[[], bool]) -> None:
 @pytest.mark.slow
 async def test_what_one_node_hears_followers_of_another_are_told(settings: Settings, database: Database) -> None:
     async with node(settings, database.url) as here, node(settings, database.url) as there:
-        followers = [asyncio.ensure_future(anext(one.rooms.events.follow("hall"))) for one in (here, there)]
+        subscribers = [asyncio.ensure_future(anext(one.rooms.events.subscribe("hall"))) for one in (here, there)]
         await asyncio.sleep(0)
         async with here.rooms.open(StreamQuery(room="hall"), "test") as stream:
             stream.feed(word())
-            events = [await asyncio.wait_for(follower, 10) for follower in followers]
+            events = [await asyncio.wait_for(subscriber, 10) for subscriber in subscribers]
             assert events[0] == events[1]
             await until(lambda: [room.room for room in there.rooms.rooms()] == ["hall"])
             (room,) = there.rooms.rooms()
@@ -103,20 +103,20 @@ async def test_what_one_node_hears_followers_of_another_are_told(settings: Setti
 async def test_the_database_goes_away_and_comes_back(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trigger_api.streaming.postgres._AGAIN_S", 0.1)
+    monkeypatch.setattr("trigger_api.streaming.postgres._RECONNECT_S", 0.1)
     async with node(settings, database.url) as here, node(settings, database.url) as there:
         pubsub = here.rooms._pubsub
         assert isinstance(pubsub, PostgresPubSub)
         database.stop()
         await until(lambda: not pubsub._listening.is_set())
-        told = asyncio.ensure_future(anext(here.rooms.events.follow()))
+        told = asyncio.ensure_future(anext(here.rooms.events.subscribe()))
         await asyncio.sleep(0)
         async with here.rooms.open(StreamQuery(room="hall"), "test") as stream:
             stream.feed(word())
             assert (await asyncio.wait_for(told, 10)).room == "hall"  # our own followers, at least
         database.start()
         await until(pubsub._listening.is_set)
-        there_too = asyncio.ensure_future(anext(there.rooms.events.follow("bath")))
+        there_too = asyncio.ensure_future(anext(there.rooms.events.subscribe("bath")))
         await until(there.rooms._pubsub._listening.is_set)  # type: ignore[attr-defined]
         async with here.rooms.open(StreamQuery(room="bath"), "test") as stream:
             stream.feed(word())

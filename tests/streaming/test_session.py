@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from helpers.beep import BeepNetwork, beeps, embedding_card, trigger_card
+from helpers.beep import BeepModel, beeps, embedding_card, trigger_card
 from helpers.live_server import pcm
 from trigger_api.errors import Overloaded, TooFast
 from trigger_api.model_card import Decision, ModelCard
@@ -23,7 +23,7 @@ def loaded(card: ModelCard) -> Model:
     length = min(card.sequence_lengths)
     shapes = [tuple(length if n < 0 else n for n in spec.shape) for spec in card.inputs]
     specs = [spec.model_copy(update={"shape": shape}) for spec, shape in zip(card.inputs, shapes, strict=True)]
-    functions = {1: BeepNetwork().compile(specs, 1)}
+    functions = {1: BeepModel().compile(specs, 1)}
     return Model(card, {length: BatchQueue(card.name, specs, functions, card.limits, Metrics())}, SILENCE)
 
 
@@ -131,7 +131,7 @@ def test_it_begins_in_silence_and_keeps_as_many_embeddings_as_its_longest_head_t
     assert not stream.state.any()
     assert (stream.recent == SILENCE).all()
     for number in range(1, 8):
-        stream.remember(np.full(1, number, np.float32), np.full(2, number, np.float32))
+        stream.update_state(np.full(1, number, np.float32), np.full(2, number, np.float32))
     assert stream.recent[:, 0].tolist() == [3, 4, 5, 6, 7]
     assert stream.state.tolist() == [7]
 

@@ -62,7 +62,7 @@ def scores(monkeypatch: pytest.MonkeyPatch) -> dict[Session, list[float]]:
 
 async def play(service: Service, audio: NDArray[np.int16], *, room: str = "room", frame: int = 1280) -> Stream:
     """Stream a recording, as fast as it is heard."""
-    async with service.rooms.open(StreamQuery(room=room), "test", paced=False) as stream:
+    async with service.rooms.open(StreamQuery(room=room), "test", real_time=False) as stream:
         for start in range(0, len(audio), frame):
             stream.feed(audio[start : start + frame].tobytes())
             await stream.caught_up()
@@ -75,13 +75,13 @@ async def play(service: Service, audio: NDArray[np.int16], *, room: str = "room"
 async def whole(service: Service, audio: NDArray[np.int16], monkeypatch: pytest.MonkeyPatch) -> NDArray[np.float32]:
     """The scores that the whole-clip path decides on."""
     found: list[NDArray[np.float32]] = []
-    decide = trigger._decide
+    postprocess = trigger._postprocess
 
     def spy(scores: NDArray[np.float32], *rest: Any) -> trigger.TriggerResult:
         found.append(scores)
-        return decide(scores, *rest)
+        return postprocess(scores, *rest)
 
-    monkeypatch.setattr(trigger, "_decide", spy)
+    monkeypatch.setattr(trigger, "_postprocess", spy)
     await service.task(Trigger).predict(encode(np.asarray(audio / 32_768, np.float32)))
     return found[0]
 
@@ -121,7 +121,7 @@ async def test_no_ghost_after_a_reconnect(service: Service) -> None:
     said = recording("activate.wav")
     ends = round(2.2 * 16_000)
     for cut in range(ends - 8_000, ends + 8_000, 2_000):  # wherever the room went away
-        async with service.rooms.open(StreamQuery(room="hall"), "test", paced=False) as stream:
+        async with service.rooms.open(StreamQuery(room="hall"), "test", real_time=False) as stream:
             stream.feed(said[:cut].tobytes())
             await stream.caught_up()
         again = await play(service, np.zeros(3 * 16_000, np.int16), room="hall")
@@ -129,10 +129,10 @@ async def test_no_ghost_after_a_reconnect(service: Service) -> None:
 
 
 async def test_the_word_is_heard_and_told_to_followers(service: Service) -> None:
-    follower = asyncio.ensure_future(anext(service.rooms.events.follow("hall")))
+    subscriber = asyncio.ensure_future(anext(service.rooms.events.subscribe("hall")))
     await asyncio.sleep(0)
     stream = await play(service, recording("activate.wav"), room="hall")
-    event = await asyncio.wait_for(follower, 5)
+    event = await asyncio.wait_for(subscriber, 5)
     assert stream.detections == 1
     assert event.time_ms == pytest.approx(2_200, abs=120)
     assert (event.room, event.word, event.model) == ("hall", "activate", "activate")

@@ -11,7 +11,7 @@ import pytest
 import websockets
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from helpers.beep import BeepNetwork, add_model, plain_card, trigger_card
+from helpers.beep import BeepModel, add_model, plain_card, trigger_card
 from helpers.live_server import Make, Server, answer, everything, say, silence, stop, word
 from trigger_api.model_card import Decision
 
@@ -100,7 +100,7 @@ async def test_a_heads_queue_goes_with_its_last_stream(serve: Make, models: Path
 
 def streaming(server: Server) -> list[str]:
     """The models that hear streams now."""
-    queues = [queue.name for queue in server.service.engine.scheduler._lanes]
+    queues = [queue.name for queue in server.service.engine.scheduler._queues]
     return sorted(name.removesuffix("/stream") for name in queues if name.endswith("/stream"))
 
 
@@ -139,7 +139,7 @@ async def test_no_ghost_after_a_reconnect(server: Server) -> None:
         assert [message["type"] for message in await stop(socket)] == ["stopped"]
 
 
-async def test_a_gate_keeps_silence_from_the_network(server: Server, network: BeepNetwork) -> None:
+async def test_a_gate_keeps_silence_from_the_network(server: Server, network: BeepModel) -> None:
     async with server.stream("vad_dbfs=-45") as socket:
         await answer(socket)
         before = len(network.batches)
@@ -162,7 +162,7 @@ async def test_a_gate_keeps_silence_from_the_network(server: Server, network: Be
         ("threshold=nan", "unprocessable", "threshold"),
         ("threshold=0.5&sensitivity=low", "unprocessable", "give a sensitivity or a threshold, not both"),
         ("model=beep&word=beep", "unprocessable", "give a model or a word, not both"),
-        ("room=a&room=b", "unprocessable", "room: there may be one only"),
+        ("room=a&room=b", "unprocessable", "room: may be given only once"),
         ("word=beep&word=nix", "unknown_model", "beep"),
         ("word=*&version=1", "unprocessable", "several words"),
         ("word=*&model=beep", "unprocessable", "give a model or a word, not both"),
@@ -246,7 +246,7 @@ async def test_streams_of_a_caller_and_of_the_server_are_counted(serve: Make) ->
             assert (await answer(third))["type"] == "ready"
 
 
-async def test_a_server_that_cannot_keep_up_says_so(serve: Make, network: BeepNetwork) -> None:
+async def test_a_server_that_cannot_keep_up_says_so(serve: Make, network: BeepModel) -> None:
     async with serve(stream_backlog_s=0.5) as server, server.stream() as socket:
         await answer(socket)
         network.gate.clear()
@@ -280,7 +280,7 @@ async def test_a_fault_of_ours_is_told_without_details(server: Server, monkeypat
 
 
 async def test_models_that_hear_whole_recordings_only_are_no_default(
-    serve: Make, models: Path, network: BeepNetwork
+    serve: Make, models: Path, network: BeepModel
 ) -> None:
     add_model(models, plain_card("aaa"))
     async with serve() as server:

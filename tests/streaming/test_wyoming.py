@@ -20,7 +20,7 @@ from wyoming.event import Event, Eventable
 from wyoming.info import Describe, Info
 from wyoming.wake import Detect, Detection, NotDetected
 
-from helpers.beep import BeepNetwork, add_model, trigger_card
+from helpers.beep import BeepModel, add_model, trigger_card
 from helpers.live_server import silence, word
 from helpers.running import started
 from trigger_api.app import create_app
@@ -29,11 +29,11 @@ from trigger_api.observability.metrics import Metrics
 from trigger_api.service import Service
 from trigger_api.settings import Settings
 from trigger_api.streaming import wyoming
-from trigger_api.streaming.wyoming import _may_enter, serving
+from trigger_api.streaming.wyoming import _is_allowed, serving
 
 
 @pytest.fixture
-async def service(settings: Settings, models: Path, network: BeepNetwork) -> AsyncIterator[Service]:
+async def service(settings: Settings, models: Path, network: BeepModel) -> AsyncIterator[Service]:
     add_model(models, trigger_card("hey-jarvis").model_copy(update={"labels": ("hey jarvis",)}))
     changed = settings.model_copy(update={"stream_idle_s": 0.5})
     made = Service(changed, Metrics(), loader=lambda path, card: network)
@@ -234,14 +234,14 @@ async def test_other_addresses_are_refused(service: Service) -> None:
 
 
 def test_only_private_peers_enter(settings: Settings) -> None:
-    assert _may_enter("192.168.1.7", settings)
-    assert _may_enter("fe80::1%eth0", settings)
-    assert _may_enter("", settings)
-    assert not _may_enter("8.8.8.8", settings)
-    assert _may_enter("8.8.8.8", settings.model_copy(update={"auth": "open"}))
+    assert _is_allowed("192.168.1.7", settings)
+    assert _is_allowed("fe80::1%eth0", settings)
+    assert _is_allowed("", settings)
+    assert not _is_allowed("8.8.8.8", settings)
+    assert _is_allowed("8.8.8.8", settings.model_copy(update={"auth": "open"}))
 
 
-async def test_serve_speaks_it_too(settings: Settings, network: BeepNetwork, tmp_path: Path) -> None:
+async def test_serve_speaks_it_too(settings: Settings, network: BeepModel, tmp_path: Path) -> None:
     changed = settings.model_copy(update={"wyoming_uri": f"unix://{tmp_path}/w"})
     app = create_app(changed, loader=lambda path, card: network)
     async with started(app), AsyncClient.from_uri(f"unix://{tmp_path}/w") as client:
@@ -257,7 +257,7 @@ def test_the_command_answers_and_ends_when_told(tmp_path: Path) -> None:
     environment = {**os.environ, "TRIGGER_API_MAX_BATCH": "1"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment) as process:
         assert process.stderr is not None
-        while b"speaking Wyoming" not in process.stderr.readline():
+        while b"serving Wyoming" not in process.stderr.readline():
             assert process.poll() is None
         asyncio.run(describe(f"unix://{tmp_path}/w"))
         process.send_signal(signal.SIGTERM)

@@ -22,7 +22,9 @@ Audio = AsyncIterator[bytes]
 Message = dict[str, Any]
 
 
-async def listen(url: str, audio: Audio, query: dict[str, Any], token: str | None = None) -> AsyncIterator[Message]:
+async def stream_audio(
+    url: str, audio: Audio, query: dict[str, Any], token: str | None = None
+) -> AsyncIterator[Message]:
     """Stream audio to a server; everything it says, until the audio ends and all of it was heard.
 
     Args:
@@ -57,7 +59,7 @@ def stream_url(url: str, query: dict[str, Any]) -> str:
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + "/v1/trigger/stream", asked, ""))
 
 
-async def file(path: Path) -> tuple[int, Audio]:
+async def play_file(path: Path) -> tuple[int, Audio]:
     """A recording at the speed it was made, and its rate in Hz.
 
     Raises:
@@ -65,17 +67,17 @@ async def file(path: Path) -> tuple[int, Audio]:
     """
     samples, rate = await asyncio.to_thread(soundfile.read, path, dtype="int16", always_2d=True)
     mono: bytes = samples.mean(axis=1).round().astype("<i2").tobytes()
-    return rate, _real_time(_pieces(mono, rate), rate)
+    return rate, _real_time(_chunks(mono, rate), rate)
 
 
 async def pcm_stream(stream: BinaryIO, rate: int) -> Audio:
     """Raw samples, for instance from ``arecord``; never faster than real time."""
-    async for piece in _real_time(_reads(stream, _frame(rate)), rate):
-        yield piece
+    async for chunk in _real_time(_read_chunks(stream, _frame(rate)), rate):
+        yield chunk
 
 
 def microphone(rate: int) -> Audio:
-    """The default microphone. Needs the extra ``listen``.
+    """The default microphone. Needs the extra ``stream_audio``.
 
     Raises:
         ImportError, OSError: the sound library is missing; before anything is recorded.
@@ -85,20 +87,20 @@ def microphone(rate: int) -> Audio:
     except OSError as error:
         raise OSError(f"{error}: install PortAudio, on Debian with: apt-get install libportaudio2") from error
 
-    return _recorded(sounddevice.RawInputStream, rate)
+    return _record(sounddevice.RawInputStream, rate)
 
 
-async def _recorded(stream: Callable[..., AbstractContextManager[Any]], rate: int) -> Audio:
+async def _record(stream: Callable[..., AbstractContextManager[Any]], rate: int) -> Audio:
     loop = asyncio.get_running_loop()
-    pieces: asyncio.Queue[bytes] = asyncio.Queue()
+    chunks: asyncio.Queue[bytes] = asyncio.Queue()
 
-    def heard(data: Any, frames: int, at: Any, status: Any) -> None:
-        loop.call_soon_threadsafe(pieces.put_nowait, bytes(data))
+    def on_audio(data: Any, frames: int, at: Any, status: Any) -> None:
+        loop.call_soon_threadsafe(chunks.put_nowait, bytes(data))
 
     block = _frame(rate) // _SAMPLE_BYTES
-    with stream(samplerate=rate, blocksize=block, channels=1, dtype="int16", callback=heard):
+    with stream(samplerate=rate, blocksize=block, channels=1, dtype="int16", callback=on_audio):
         while True:
-            yield await pieces.get()
+            yield await chunks.get()
 
 
 def stdin() -> BinaryIO:
@@ -108,8 +110,8 @@ def stdin() -> BinaryIO:
 
 async def _send(socket: ClientConnection, audio: Audio) -> None:
     try:
-        async for piece in audio:
-            await socket.send(piece)
+        async for chunk in audio:
+            await socket.send(chunk)
         await socket.send('{"type": "stop"}')
     except Exception:
         with suppress(asyncio.CancelledError):  # the closing ends what awaits us, before we can say why
@@ -117,24 +119,24 @@ async def _send(socket: ClientConnection, audio: Audio) -> None:
         raise
 
 
-async def _pieces(pcm: bytes, rate: int) -> Audio:
+async def _chunks(pcm: bytes, rate: int) -> Audio:
     size = _frame(rate)
     for start in range(0, len(pcm), size):
         yield pcm[start : start + size]
 
 
-async def _reads(stream: BinaryIO, size: int) -> Audio:
-    while piece := await asyncio.to_thread(stream.read, size):
-        yield piece
+async def _read_chunks(stream: BinaryIO, size: int) -> Audio:
+    while chunk := await asyncio.to_thread(stream.read, size):
+        yield chunk
 
 
-async def _real_time(pieces: Audio, rate: int) -> Audio:
+async def _real_time(chunks: Audio, rate: int) -> Audio:
     """Each piece when its last sample would have been recorded."""
     due = time.monotonic()
-    async for piece in pieces:
-        due = max(due, time.monotonic() - FRAME_S) + len(piece) / (_SAMPLE_BYTES * rate)
+    async for chunk in chunks:
+        due = max(due, time.monotonic() - FRAME_S) + len(chunk) / (_SAMPLE_BYTES * rate)
         await asyncio.sleep(due - time.monotonic())
-        yield piece
+        yield chunk
 
 
 def _frame(rate: int) -> int:

@@ -19,8 +19,8 @@ from typing import Any
 import httpx
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-_SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-_MOST_WAITING = 2_000  # requests of an open loop under way at once; more would measure this machine's memory
+_PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+_MAX_IN_FLIGHT = 2_000  # requests of an open loop under way at once; more would measure this machine's memory
 Send = Callable[[float], Coroutine[Any, Any, None]]
 
 
@@ -50,43 +50,43 @@ class LoadResult:
             "requests": len(ordered) + self.errors.total(),
             "answers_per_s": round(len(ordered) / self.seconds, 2),
             "goodput_per_s": round(good / self.seconds, 2),
-            **{f"{name}_ms": _percentile(ordered, share) for name, share in _SHARES.items()},
+            **{f"{name}_ms": _percentile(ordered, share) for name, share in _PERCENTILES.items()},
             "max_ms": _percentile(ordered, 1.0),
             "errors": dict(self.errors),
         }
 
 
-async def closed_loop(shot: RequestTemplate, *, clients: int, seconds: float, progress: bool = True) -> LoadResult:
+async def closed_loop(template: RequestTemplate, *, clients: int, seconds: float, progress: bool = True) -> LoadResult:
     """Load from a fixed number of clients."""
 
     async def client(send: Send, until: float) -> None:
         while (now := time.perf_counter()) < until:
             await send(now)
 
-    async def drive(send: Send, until: float) -> None:
+    async def run(send: Send, until: float) -> None:
         await asyncio.gather(*(client(send, until) for _ in range(clients)))
 
-    return await _measure(shot, drive, seconds, progress)
+    return await _measure(template, run, seconds, progress)
 
 
 async def open_loop(
-    shot: RequestTemplate, *, rate: float, seconds: float, seed: int = 0, progress: bool = True
+    template: RequestTemplate, *, rate: float, seconds: float, seed: int = 0, progress: bool = True
 ) -> LoadResult:
     """Load of a mean rate (requests a second), with exponential gaps: a Poisson process."""
     chance = random.Random(seed)  # noqa: S311 - arrivals, no secret
 
-    async def drive(send: Send, until: float) -> None:
+    async def run(send: Send, until: float) -> None:
         due = time.perf_counter()
         async with asyncio.TaskGroup() as group:
-            under_way: set[asyncio.Task[None]] = set()
+            in_flight: set[asyncio.Task[None]] = set()
             while (due := due + chance.expovariate(rate)) < until:
                 await asyncio.sleep(due - time.perf_counter())
-                if len(under_way) < _MOST_WAITING:
+                if len(in_flight) < _MAX_IN_FLIGHT:
                     task = group.create_task(send(due))
-                    under_way.add(task)
-                    task.add_done_callback(under_way.discard)
+                    in_flight.add(task)
+                    task.add_done_callback(in_flight.discard)
 
-    return await _measure(shot, drive, seconds, progress)
+    return await _measure(template, run, seconds, progress)
 
 
 def upload(url: str, field_name: str, name: str, data: bytes, headers: Mapping[str, str]) -> RequestTemplate:
@@ -96,40 +96,42 @@ def upload(url: str, field_name: str, name: str, data: bytes, headers: Mapping[s
 
 
 async def _measure(
-    shot: RequestTemplate, drive: Callable[[Send, float], Coroutine[Any, Any, None]], seconds: float, progress: bool
+    template: RequestTemplate, run: Callable[[Send, float], Coroutine[Any, Any, None]], seconds: float, progress: bool
 ) -> LoadResult:
-    tally = LoadResult()
+    result = LoadResult()
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     async with httpx.AsyncClient(limits=limits, timeout=60, trust_env=False) as http:
         started = time.perf_counter()
-        bar = asyncio.create_task(_show(tally, started, seconds)) if progress else None
+        bar = asyncio.create_task(_show(result, started, seconds)) if progress else None
         try:
-            await drive(lambda due: _send_request(http, shot, tally, due), started + seconds)
+            await run(lambda due: _send_request(http, template, result, due), started + seconds)
         finally:
-            tally.seconds = time.perf_counter() - started
+            result.seconds = time.perf_counter() - started
             if bar is not None:
                 bar.cancel()
-    return tally
+    return result
 
 
-async def _send_request(http: httpx.AsyncClient, shot: RequestTemplate, tally: LoadResult, due: float) -> None:
+async def _send_request(http: httpx.AsyncClient, template: RequestTemplate, result: LoadResult, due: float) -> None:
     try:
-        answer = await http.request(shot.method, shot.url, content=shot.content, headers=dict(shot.headers))
+        answer = await http.request(
+            template.method, template.url, content=template.content, headers=dict(template.headers)
+        )
     except httpx.HTTPError as error:
-        tally.errors[type(error).__name__] += 1
+        result.errors[type(error).__name__] += 1
         return
     if answer.is_success:
-        tally.latencies.append((time.perf_counter() - due) * 1000)
+        result.latencies.append((time.perf_counter() - due) * 1000)
     else:
-        tally.errors[str(answer.status_code)] += 1
+        result.errors[str(answer.status_code)] += 1
 
 
-async def _show(tally: LoadResult, started: float, seconds: float) -> None:
+async def _show(result: LoadResult, started: float, seconds: float) -> None:
     columns = (BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, transient=True) as bar:
         task = bar.add_task("", total=seconds)
         while True:
-            done = f"{len(tally.latencies)} answered, {tally.errors.total()} errors"
+            done = f"{len(result.latencies)} answered, {result.errors.total()} errors"
             bar.update(task, completed=time.perf_counter() - started, description=done)
             await asyncio.sleep(0.2)
 

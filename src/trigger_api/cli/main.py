@@ -30,7 +30,7 @@ from trigger_api.registry import State
 from trigger_api.repository import discover
 from trigger_api.server.auth import is_loopback
 from trigger_api.server.uvicorn_http import BoundedHttp
-from trigger_api.server.uvicorn_websocket import QuietSocket
+from trigger_api.server.uvicorn_websocket import QuietWebSocket
 from trigger_api.service import Service, find_models
 from trigger_api.settings import ENV_PREFIX, Settings
 from trigger_api.tasks.trigger.task import Trigger, TriggerResult
@@ -157,15 +157,15 @@ def bench(
     """Put load on an endpoint and print latencies, throughput and errors as JSON."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     if file:
-        shot = load.upload(url, field, file.name, file.read_bytes(), headers)
+        template = load.upload(url, field, file.name, file.read_bytes(), headers)
     elif body:
-        shot = load.RequestTemplate("POST", url, body.read_bytes(), {**headers, "Content-Type": "application/json"})
+        template = load.RequestTemplate("POST", url, body.read_bytes(), {**headers, "Content-Type": "application/json"})
     else:
-        shot = load.RequestTemplate("GET", url, headers=headers)
+        template = load.RequestTemplate("GET", url, headers=headers)
     loop = (
-        load.open_loop(shot, rate=rate, seconds=seconds)
+        load.open_loop(template, rate=rate, seconds=seconds)
         if rate
-        else load.closed_loop(shot, clients=clients, seconds=seconds)
+        else load.closed_loop(template, clients=clients, seconds=seconds)
     )
     typer.echo(json.dumps(asyncio.run(loop).summary(deadline_ms), indent=2))
 
@@ -249,7 +249,7 @@ def _run(settings: Settings) -> None:
         port=settings.port,
         workers=settings.workers,
         http=BoundedHttp,
-        ws=QuietSocket,
+        ws=QuietWebSocket,
         ws_max_size=settings.stream_frame_bytes,
         ws_per_message_deflate=False,  # audio does not shrink; the dictionaries would be each stream's largest part
         root_path=settings.root_path,

@@ -14,15 +14,15 @@ from trigger_api.cli.audio_source import Audio
 from trigger_api.datasets.recording_checks import Check, check
 from trigger_api.datasets.speech import RATE, Samples
 
-TAKE_SECONDS = 2.5
-_TRIES = 3  # of one recording; then the fault is the microphone's
+CLIP_SECONDS = 2.5
+_MAX_ATTEMPTS = 3  # of one recording; then the fault is the microphone's
 
 
 class RecorderError(ValueError):
     """Nothing of use can be recorded."""
 
 
-def record(word: str, out: Path, wanted: int, listen: Callable[[], Audio], say: Callable[[str], None]) -> None:
+def record(word: str, out: Path, wanted: int, open_microphone: Callable[[], Audio], say: Callable[[str], None]) -> None:
     """Write so many recordings of a word, ``WORD-NNN.wav``, beside those that are in `out`.
 
     Args:
@@ -38,24 +38,24 @@ def record(word: str, out: Path, wanted: int, listen: Callable[[], Audio], say: 
     out.mkdir(parents=True, exist_ok=True)
     for done in range(wanted):
         say(f"say {word!r} ({done + 1} of {wanted})")
-        soundfile.write(_free(out, word), _good(listen, say), RATE, subtype="PCM_16")
+        soundfile.write(_free_path(out, word), _record_until_good(open_microphone, say), RATE, subtype="PCM_16")
 
 
-def _good(listen: Callable[[], Audio], say: Callable[[str], None]) -> Samples:
-    for _ in range(_TRIES):
-        samples = asyncio.run(take(listen()))
+def _record_until_good(open_microphone: Callable[[], Audio], say: Callable[[str], None]) -> Samples:
+    for _ in range(_MAX_ATTEMPTS):
+        samples = asyncio.run(record_clip(open_microphone()))
         found = check(samples)
         say(_verdict(found))
         if not found.faults:
             return samples
-    raise RecorderError(f"{_TRIES} takes in a row were of no use: is it the right microphone, at a good level?")
+    raise RecorderError(f"{_MAX_ATTEMPTS} takes in a row were of no use: is it the right microphone, at a good level?")
 
 
-async def take(audio: Audio, seconds: float = TAKE_SECONDS) -> Samples:
+async def record_clip(audio: Audio, seconds: float = CLIP_SECONDS) -> Samples:
     """The next so many seconds."""
     pcm, size = bytearray(), round(seconds * RATE) * 2
-    async for piece in audio:
-        pcm += piece
+    async for chunk in audio:
+        pcm += chunk
         if len(pcm) >= size:
             break
     return np.asarray(np.frombuffer(bytes(pcm[:size]), "<i2") / 32_768, np.float32)
@@ -67,7 +67,7 @@ def _verdict(found: Check) -> str:
     return f"good: {found.seconds:.1f} s at {found.peak_dbfs:.0f} dBFS"
 
 
-def _free(out: Path, word: str) -> Path:
+def _free_path(out: Path, word: str) -> Path:
     """The first name that is not taken."""
     paths = (out / f"{word.replace(' ', '-')}-{number:03}.wav" for number in count(1))
     return next(path for path in paths if not path.exists())

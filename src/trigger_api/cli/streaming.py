@@ -12,7 +12,7 @@ import soundfile
 import typer
 from websockets.exceptions import InvalidHandshake
 
-from trigger_api.cli import audio_source as audio_source
+from trigger_api.cli import audio_source
 from trigger_api.cli.console import abort, cli_errors, format_error, load_settings
 from trigger_api.observability import logs
 from trigger_api.observability.metrics import Metrics
@@ -67,9 +67,9 @@ async def _listen(source: str, rate: int, url: str, query: dict[str, Any], token
     elif source == "-":
         audio = audio_source.pcm_stream(audio_source.stdin(), rate)
     else:
-        rate, audio = await audio_source.file(Path(source))
+        rate, audio = await audio_source.play_file(Path(source))
     failed = False
-    async for message in audio_source.listen(url, audio, {**query, "rate": rate}, token):
+    async for message in audio_source.stream_audio(url, audio, {**query, "rate": rate}, token):
         failed = failed or message["type"] == "error"
         typer.echo(json.dumps(message) if as_json else _line(message), err=message["type"] == "error" and not as_json)
     return failed

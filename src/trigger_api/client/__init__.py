@@ -1,4 +1,4 @@
-"""A typed client, blocking (``Client``) and asynchronous (``AsyncClient``): recordings in, the API's schemas out.
+"""Typed Python clients, blocking (``Client``) and asynchronous (``AsyncClient``), that return the API's schemas.
 
 ::
 

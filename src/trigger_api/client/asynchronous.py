@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class AsyncClient:
-    """The asynchronous client: the same methods, awaited. Use it in an ``async with`` block, or ``close`` it."""
+    """The asynchronous client, with the methods of ``Client``. Use it in an ``async with`` block, or ``close`` it."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class AsyncClient:
         retries: Retries | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Talk to the service at ``url``; ``transport`` puts something else in place of the network."""
+        """Connect to the service at ``url``; ``transport`` replaces the network, for instance in tests."""
         self._http = httpx.AsyncClient(
             base_url=url, headers=calls.headers(token), timeout=timeout_s, transport=transport
         )
@@ -56,8 +56,8 @@ class AsyncClient:
         words: Sequence[str] = (),
     ) -> TriggerAnswer:
         """As ``Client.trigger``."""
-        chosen = {"sensitivity": sensitivity, "threshold": threshold, "word": words}
-        return await self._send(calls.trigger(audio, rate, model=model, version=version, **chosen))
+        options = {"sensitivity": sensitivity, "threshold": threshold, "word": words}
+        return await self._send(calls.trigger(audio, rate, model=model, version=version, **options))
 
     async def digits(
         self, image: Picture, *, model: str | None = None, version: str | None = None, threshold: float | None = None
@@ -76,8 +76,8 @@ class AsyncClient:
         crops: bool = False,
     ) -> EmotionsAnswer:
         """As ``Client.emotions``."""
-        wanted = {"annotated": str(annotated), "crops": str(crops)}
-        return await self._send(calls.emotions(image, model=model, version=version, threshold=threshold, **wanted))
+        options = {"annotated": str(annotated), "crops": str(crops)}
+        return await self._send(calls.emotions(image, model=model, version=version, threshold=threshold, **options))
 
     async def objects(
         self,

@@ -38,7 +38,7 @@ class Client:
         retries: Retries | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """Talk to the service at ``url``; ``transport`` puts something else in place of the network."""
+        """Connect to the service at ``url``; ``transport`` replaces the network, for instance in tests."""
         self._http = httpx.Client(base_url=url, headers=calls.headers(token), timeout=timeout_s, transport=transport)
         self._retries = retries or Retries()
 
@@ -53,21 +53,28 @@ class Client:
         threshold: float | None = None,
         words: Sequence[str] = (),
     ) -> TriggerAnswer:
-        """Hear a recording: a file's path, its bytes, an open file, or samples ``(n,)`` in -1..1 at ``rate`` Hz.
+        """Detect trigger words in a recording.
 
-        With `words`, each of them is listened for, instead of a model's; ``*`` is every word that is known.
+        Args:
+            audio: a file's path, its bytes, an open file, or samples of shape ``(n,)`` from -1 to 1.
+            rate: sample rate of samples, Hz.
+            model: a model; the default one if not given.
+            version: a version of it; the stable or latest one if not given.
+            sensitivity: low, medium or high, instead of a threshold.
+            threshold: score from which a word counts as detected, from 0 to 1.
+            words: the words to detect, instead of a model; ``*`` for every known word.
 
         Raises:
-            ProblemError: the service says why not.
-            UnreachableError: it could not be reached.
+            ProblemError: the service answered with an error.
+            UnreachableError: the service could not be reached.
         """
-        chosen = {"sensitivity": sensitivity, "threshold": threshold, "word": words}
-        return self._send(calls.trigger(audio, rate, model=model, version=version, **chosen))
+        options = {"sensitivity": sensitivity, "threshold": threshold, "word": words}
+        return self._send(calls.trigger(audio, rate, model=model, version=version, **options))
 
     def digits(
         self, image: Picture, *, model: str | None = None, version: str | None = None, threshold: float | None = None
     ) -> DigitsAnswer:
-        """Read a picture's digits: a file's path, its bytes, or an open file. Errors as ``trigger``."""
+        """Read the digits in a picture: a file's path, its bytes, or an open file. Raises as ``trigger`` does."""
         return self._send(calls.digits(image, model=model, version=version, threshold=threshold))
 
     def emotions(
@@ -80,9 +87,9 @@ class Client:
         annotated: bool = False,
         crops: bool = False,
     ) -> EmotionsAnswer:
-        """Read a photo's faces: a file's path, its bytes, or an open file. Errors as ``trigger``."""
-        wanted = {"annotated": str(annotated), "crops": str(crops)}
-        return self._send(calls.emotions(image, model=model, version=version, threshold=threshold, **wanted))
+        """Find faces and their emotions in a photo, given as in ``digits``. Raises as ``trigger`` does."""
+        options = {"annotated": str(annotated), "crops": str(crops)}
+        return self._send(calls.emotions(image, model=model, version=version, threshold=threshold, **options))
 
     def objects(
         self,
@@ -96,40 +103,40 @@ class Client:
         min_width: float | None = None,
         max_results: int | None = None,
     ) -> ObjectsAnswer:
-        """Find a photo's objects: a file's path, its bytes, or an open file. Errors as ``trigger``."""
+        """Detect objects in a photo, given as in ``digits``. Raises as ``trigger`` does."""
         limits = {"score_th": score_th, "nms_iou": nms_iou, "min_height": min_height, "min_width": min_width}
         return self._send(calls.objects(image, model=model, version=version, maxResults=max_results, **limits))
 
     def entities(self, text: str, *more: str, model: str | None = None) -> EntitiesAnswer:
-        """Find who and what a text names; further texts are read apart. Errors as ``trigger``."""
+        """Find the named entities in one or more texts. Raises as ``trigger`` does."""
         return self._send(calls.entities(text, more, model))
 
     def infer(self, model: str, inputs: Mapping[str, NDArray[Any]], *, version: str | None = None) -> dict[str, Any]:
-        """Tensors in, tensors out, by name; all lead with the batch axis. Errors as ``trigger``."""
+        """Run a model on arrays by name, whose first axis is the batch. Raises as ``trigger`` does."""
         return calls.arrays(self._send(calls.infer(model, inputs, version)))
 
     def models(self) -> list[ModelStatus]:
-        """Every version of every model. Errors as ``trigger``."""
+        """Every version of every model, with its status. Raises as ``trigger`` does."""
         return self._send(Call("GET", "/v1/models", list[ModelStatus]))
 
     def model(self, name: str, *, version: str | None = None) -> ModelCard:
-        """A model's card. Errors as ``trigger``."""
+        """The card of a model. Raises as ``trigger`` does."""
         return self._send(Call("GET", f"/v1/models/{name}", ModelCard, calls.query(version)))
 
     def load(self, name: str, *, version: str | None = None) -> ModelStatus:
-        """Load a version, or load it anew (administrators). Errors as ``trigger``."""
+        """Load or reload a version (administrators only). Raises as ``trigger`` does."""
         return self._send(Call("POST", f"/v1/models/{name}/load", ModelStatus, calls.query(version)))
 
     def unload(self, name: str, *, version: str | None = None) -> ModelStatus:
-        """Stop serving a version (administrators). Errors as ``trigger``."""
+        """Stop serving a version (administrators only). Raises as ``trigger`` does."""
         return self._send(Call("POST", f"/v1/models/{name}/unload", ModelStatus, calls.query(version)))
 
     def rooms(self) -> list[RoomState]:
-        """Who streams now, the oldest first. Errors as ``trigger``."""
+        """The rooms that are streaming now, the oldest stream first. Raises as ``trigger`` does."""
         return self._send(Call("GET", "/v1/rooms", list[RoomState]))
 
     def ready(self) -> bool:
-        """Whether the service may be sent requests. Never raises what the service says."""
+        """Whether the service is ready. Raises ``UnreachableError``, but never ``ProblemError``."""
         return self._ask(READY).is_success
 
     def close(self) -> None:

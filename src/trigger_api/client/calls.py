@@ -1,4 +1,4 @@
-"""What both clients share: calls, their answers, errors and retries."""
+"""The parts that both clients share: calls, errors and retries."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ _DATATYPES = {"float32": "FP32", "int32": "INT32", "uint8": "UINT8"}
 
 
 class ClientError(Exception):
-    """The root of what a client raises."""
+    """The root of the clients' exceptions."""
 
 
 class UnreachableError(ClientError, httpx.TransportError):
-    """The service could not be reached, or broke off; ``__cause__`` is httpx's error.
+    """The service could not be reached, or the connection broke; ``__cause__`` is httpx's error.
 
-    It is one of httpx's transport errors itself, for callers that know those.
+    It is a subclass of httpx's own error, for callers that handle that.
     """
 
     def __init__(self, url: httpx.URL, cause: httpx.TransportError) -> None:
-        why = "it did not answer in time" if isinstance(cause, httpx.TimeoutException) else str(cause)
-        super().__init__(f"{url} cannot be reached: {why or type(cause).__name__}")
+        reason = "it did not answer in time" if isinstance(cause, httpx.TimeoutException) else str(cause)
+        super().__init__(f"{url} cannot be reached: {reason or type(cause).__name__}")
 
 
 class ProblemError(ClientError):
-    """The service's own account of what went wrong."""
+    """The service answered with an error."""
 
     def __init__(self, status: int, detail: str, request_id: str) -> None:
         super().__init__(f"{status}: {detail} (request {request_id})")
@@ -53,26 +53,26 @@ class ProblemError(ClientError):
 
 @dataclass(frozen=True)
 class Retries:
-    """How often to try again what was not answered for lack of room, readiness or a connection.
+    """How to retry requests when the service is overloaded, not ready, or refuses connections.
 
     Attributes:
-        attempts: the first one included.
-        wait_s: seconds before the second attempt, doubled each time, where the service names none (``Retry-After``).
+        attempts: maximum number of attempts, including the first.
+        wait_s: seconds before the second attempt, doubled each time, unless the service sends ``Retry-After``.
     """
 
     attempts: int = 4
     wait_s: float = 0.2
 
     def delay(self, attempt: int, answer: httpx.Response | None) -> float:
-        """Seconds to wait after an attempt (1, 2, ...); a little is left to chance, lest all clients return at once."""
+        """Seconds to wait after an attempt (1, 2, ...), with jitter, so that clients do not all return at once."""
         named = answer.headers.get("Retry-After", "") if answer else ""
         seconds = float(named) if named.isdecimal() else self.wait_s * 2 ** (attempt - 1)
-        return min(seconds, _LONGEST_WAIT_S) * random.uniform(1.0, 1.25)  # noqa: S311 - no secret
+        return min(seconds, _LONGEST_WAIT_S) * random.uniform(1.0, 1.25)  # noqa: S311 - not a secret
 
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One request and what its answer is. Every attempt sends it anew, so it holds bytes, not open files."""
+    """One request and the type of its answer. It holds bytes, not open files, so that it can be sent again."""
 
     method: str
     path: str
@@ -80,10 +80,10 @@ class Call(Generic[T]):
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def read(self, response: httpx.Response) -> T:
-        """The typed answer.
+        """Parse the answer.
 
         Raises:
-            ProblemError: the service says why there is none.
+            ProblemError: the service answered with an error.
         """
         if response.is_success:
             return TypeAdapter(self.answer).validate_json(response.content)
@@ -122,13 +122,13 @@ def entities(text: str, more: Sequence[str], model: str | None) -> Call[Entities
 
 
 def _form(options: Mapping[str, _Option]) -> dict[str, str | list[str]]:
-    """What was given, as a form's fields; a sequence is a field that comes several times."""
+    """The options that are given as form fields; a sequence becomes a repeated field."""
     given = {name: value for name, value in options.items() if value is not None}
     return {name: str(value) if isinstance(value, str | float | int) else [*value] for name, value in given.items()}
 
 
 def infer(model: str, inputs: Mapping[str, NDArray[Any]], version: str | None) -> Call[dict[str, Any]]:
-    """``POST /v2/models/.../infer``, with arrays as JSON."""
+    """``POST /v2/models/{model}/infer``, with arrays as JSON."""
     path = f"/v2/models/{model}/versions/{version}/infer" if version else f"/v2/models/{model}/infer"
     tensors = [
         {"name": name, "shape": list(x.shape), "datatype": _DATATYPES[str(x.dtype)], "data": x.reshape(-1).tolist()}
@@ -138,7 +138,7 @@ def infer(model: str, inputs: Mapping[str, NDArray[Any]], version: str | None) -
 
 
 def arrays(answer: dict[str, Any]) -> dict[str, Any]:
-    """The named output arrays of an answer of ``/v2``."""
+    """The output arrays of an answer of ``/v2``, by name."""
     return {tensor["name"]: _array(tensor) for tensor in answer["outputs"]}
 
 
@@ -159,7 +159,7 @@ def _file(audio: Audio, rate: int = 0) -> tuple[str, bytes]:
 
 
 def _wav(samples: NDArray[Any], rate: int) -> bytes:
-    import soundfile  # only samples need it
+    import soundfile  # only needed for samples
 
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, rate, format="WAV", subtype="FLOAT")
@@ -167,10 +167,10 @@ def _wav(samples: NDArray[Any], rate: int) -> bytes:
 
 
 def query(version: str | None) -> dict[str, Any]:
-    """Query parameters that name a version, if one is given."""
+    """The query parameter for a version, if one is given."""
     return {"params": {"version": version}} if version else {}
 
 
 def headers(token: str | None) -> dict[str, str]:
-    """The headers that a token is sent in."""
+    """The header for a token, if one is given."""
     return {"Authorization": f"Bearer {token}"} if token else {}

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, on standard error."""
+"""Structured logs on standard error, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _request: ContextVar[str | None] = ContextVar("trigger_api_request", default=Non
 
 
 @contextmanager
-def about(request_id: str) -> Iterator[None]:
-    """Have every line from within the block name the request."""
+def bind_request_id(request_id: str) -> Iterator[None]:
+    """Add the request id to every line that is logged within the block."""
     token = _request.set(request_id)
     try:
         yield
@@ -25,7 +25,7 @@ def about(request_id: str) -> Iterator[None]:
 
 
 def configure(level: str) -> None:
-    """Send our log, and that of the libraries below us, to standard error as JSON lines."""
+    """Write our log, and that of the libraries that we use, to standard error as JSON lines."""
     shared: list[structlog.types.Processor] = [
         _name_request,
         structlog.processors.add_log_level,

@@ -1,7 +1,7 @@
-"""What the service counts, in Prometheus form.
+"""Prometheus metrics.
 
-With several worker processes the counts live in files that all of them share (``PROMETHEUS_MULTIPROC_DIR``), so that
-a scrape answered by any worker tells the sum over all.
+Several worker processes keep their metrics in shared files (``PROMETHEUS_MULTIPROC_DIR``), so that a scrape of any
+worker returns the sums over all of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """One application's counters, in a registry of their own."""
+    """The metrics of one application, in a registry of their own."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
@@ -42,11 +42,15 @@ class Metrics:
             "trigger_api_batch_size", "Items in a batch.", ("model",), buckets=_SIZES, registry=registry
         )
         self.queue_seconds = Histogram(
-            "trigger_api_queue_seconds", "Seconds waited for a batch.", ("model",), buckets=_SECONDS, registry=registry
+            "trigger_api_queue_seconds",
+            "Seconds that items waited.",
+            ("model",),
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.inference_seconds = Histogram(
             "trigger_api_inference_seconds",
-            "Seconds a batch took.",
+            "Seconds that a batch took to compute.",
             ("model",),
             buckets=_SECONDS,
             registry=registry,
@@ -61,33 +65,33 @@ class Metrics:
             "trigger_api_streams", "Live streams open.", registry=registry, multiprocess_mode="livesum"
         )
         self.detections = Counter(
-            "trigger_api_stream_detections", "Words heard in live streams.", ("model",), registry=registry
+            "trigger_api_stream_detections", "Words detected in live streams.", ("model",), registry=registry
         )
 
     def render(self) -> bytes:
-        """The exposition text, of every worker where there are several."""
+        """The metrics of all workers in Prometheus's text format."""
         if MULTIPROC_DIR not in os.environ:
             return generate_latest(self.registry)
-        _bury_dead_workers()
-        together = CollectorRegistry()
-        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-        return generate_latest(together)
+        _clear_dead_workers()
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
 
     def close(self) -> None:
-        """Let this worker's gauges fall: what it was doing, it does no more."""
+        """Remove this worker's gauges."""
         if MULTIPROC_DIR in os.environ:
             mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
 
 
-def _bury_dead_workers() -> None:
-    """A worker that was killed could not let its gauges fall: what it was doing, it does no more."""
+def _clear_dead_workers() -> None:
+    """Remove the gauges of workers that were killed and could not do so themselves."""
     for path in Path(os.environ[MULTIPROC_DIR]).glob("gauge_live*.db"):
         pid = int(path.stem.rpartition("_")[2])
-        if not _lives(pid):
+        if not _is_alive(pid):
             mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

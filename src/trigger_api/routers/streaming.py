@@ -13,7 +13,7 @@ from trigger_api.routers.deps import Served
 from trigger_api.schemas import RoomState
 from trigger_api.server.auth import Caller, authenticate
 from trigger_api.service import Service
-from trigger_api.streaming.websocket import Socket
+from trigger_api.streaming.websocket import StreamWebSocket
 
 router = APIRouter(prefix="/v1", tags=["rooms"])
 
@@ -24,7 +24,7 @@ _RETRY_MS = 2_000
 async def stream(websocket: WebSocket, caller: Annotated[Caller, Depends(authenticate)]) -> None:
     """Detect trigger words in live audio; see docs/streaming.md."""
     service: Service = websocket.app.state.service
-    await Socket(websocket, service.rooms, service.settings).serve(caller.name)
+    await StreamWebSocket(websocket, service.rooms, service.settings).serve(caller.name)
 
 
 @router.get("/rooms")

@@ -1,1 +1,1 @@
-"""What stands between the network and the routes: authentication, limits, errors, shutdown."""
+"""Between the network and the routes: authentication, middleware, request bodies, problem responses, shutdown."""

@@ -1,6 +1,6 @@
-"""Every error as ``application/problem+json`` (RFC 9457), the one mapping from exceptions to HTTP.
+"""Problem responses (RFC 9457): the one place that maps exceptions to HTTP.
 
-Two members are added, ``success`` and ``error``, which clients of the services that this one replaces read.
+The members ``success`` and ``error`` are added for clients of the services that this one replaces.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PROBLEM_TYPE = "application/problem+json"
 def problem(
     status: int, detail: str, *, request_id: str, headers: dict[str, str] | None = None, **members: Any
 ) -> Response:
-    """One error answer: RFC 9457 plus ``success`` and ``error``."""
+    """An error response: RFC 9457's members plus ``success`` and ``error``."""
     body = {
         "type": "about:blank",
         "title": _title(status),
@@ -37,14 +37,19 @@ def problem(
     return JSONResponse(body, status_code=int(status), headers=headers, media_type=PROBLEM_TYPE)
 
 
+def error_response(error: ServiceError, request_id: str) -> Response:
+    """The problem response for one of our own exceptions."""
+    return problem(error.status, error.detail, request_id=request_id, headers=error.headers)
+
+
 def internal_error(request_id: str) -> Response:
-    """The answer to a fault of ours: it says nothing but where to look."""
-    detail = "the server failed; its log has the cause under this request_id"
+    """The response to an unexpected exception, which reveals nothing but where to look."""
+    detail = "internal error; see the server's log for this request_id"
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, request_id=request_id)
 
 
 def install(app: FastAPI) -> None:
-    """Map every kind of error to a problem."""
+    """Register the handlers that turn every error into a problem response."""
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -52,7 +57,7 @@ def install(app: FastAPI) -> None:
 
 
 async def _no_route(default: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """A WebSocket to nowhere learns so where the server can tell it; it would be an empty 403 otherwise."""
+    """Answer a WebSocket to an unknown path with 404 where the server supports it, instead of an empty 403."""
     if "websocket.http.response" in scope.get("extensions", {}):
         raise HTTPException(HTTPStatus.NOT_FOUND)
     await default(scope, receive, send)
@@ -60,7 +65,7 @@ async def _no_route(default: ASGIApp, scope: Scope, receive: Receive, send: Send
 
 async def _service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
-    return problem(error.status, error.detail, request_id=_request_id(request), headers=error.headers)
+    return error_response(error, _request_id(request))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -71,7 +76,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    # The rejected value itself stays out: it may be a megabyte, or a secret.
+    # Without the rejected value: it may be a megabyte, or a secret.
     found, request_id = error.errors(), _request_id(request)
     faults = [{"loc": [str(part) for part in fault["loc"]], "msg": format_fault(fault)} for fault in found]
     if any(fault["type"] == "json_invalid" for fault in found):

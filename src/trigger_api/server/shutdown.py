@@ -1,4 +1,4 @@
-"""Hearing of the end in time: servers wait for open answers before they tell the application to shut down."""
+"""Notice of a shutdown in time: servers wait for open responses before they run the lifespan's shutdown."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_ENDINGS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
 def on_termination(callback: Callable[[], None]) -> Iterator[None]:
-    """Call back on the event loop when the process is told to end; whoever handled that before still does."""
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's alone
+    """Run a callback on the event loop at SIGTERM or SIGINT, besides the handler that is already installed."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         yield
         return
     loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in _ENDINGS}
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
 
-    def told(number: int, frame: FrameType | None) -> None:
+    def on_signal(number: int, frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(callback)
         previous = before[signal.Signals(number)]
         if callable(previous):
             previous(number, frame)
 
     for number, previous in before.items():
-        if callable(previous):  # nobody handles it: then it ends the process at once, and should
-            signal.signal(number, told)
+        if callable(previous):  # without a handler the signal ends the process at once, as it should
+            signal.signal(number, on_signal)
     try:
         yield
     finally:
         for number, previous in before.items():
-            if signal.getsignal(number) is told:
+            if signal.getsignal(number) is on_signal:
                 signal.signal(number, previous)

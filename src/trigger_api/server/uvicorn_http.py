@@ -1,4 +1,4 @@
-"""uvicorn's fast HTTP parser with an end to its patience: request heads are bounded before they are parsed."""
+"""uvicorn's httptools protocol with a limit on the size of request heads."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from trigger_api.server.problems import PROBLEM_TYPE
 
-MOST_HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024
 _BODY = b'{"type":"about:blank","title":"Request Header Fields Too Large","status":431,"success":false}'
 _HEAD = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close"
 _REFUSAL = _HEAD % (PROBLEM_TYPE.encode(), len(_BODY)) + b"\r\n\r\n" + _BODY
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """Refuses a request line and headers that do not end: the parser would keep, and copy, all of them."""
+    """Rejects a request line and headers that do not end: the parser would keep, and copy, all of them."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -23,20 +23,20 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = True
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; a head that is still open counts all of it."""
+        """Parse the data, and count it towards the head if that is still incomplete."""
         self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
         super().data_received(data)
-        if self._in_head and self._head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.transport.write(_REFUSAL)
             self.transport.close()
 
     def on_headers_complete(self) -> None:
-        """The head has ended."""
+        """Note that the head is complete."""
         self._in_head = False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Whatever comes next is another head."""
+        """Start counting again: another head may follow."""
         self._in_head = True
         self._head_bytes = 0
         super().on_message_complete()

@@ -1,1 +1,1 @@
-"""Live audio of many rooms on one copy of the weights: sessions, their batcher, and who is told what was heard."""
+"""Live audio of many rooms on one copy of the weights: streams, batching, events and presence."""

@@ -1,4 +1,4 @@
-"""Keeps the streams of one backbone in step: what waits in any room is heard in one batch."""
+"""Batches the streams of one backbone: the audio that is waiting in all rooms is computed together."""
 
 from __future__ import annotations
 
@@ -18,23 +18,25 @@ from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Model
 from trigger_api.streaming.session import HopResult, StreamModel
 from trigger_api.streaming.stream import Stream
-from trigger_api.streaming.stream_batch import HeadBatch, PrebatchedQueue, StreamBatch, prepare, remember
+from trigger_api.streaming.stream_batch import HeadBatch, PrebatchedQueue, StreamBatch, prepare, update_state
 
 T = TypeVar("T")
-# Rooms speak at their own times. Collecting for a moment makes a few full batches of many small ones; a room alone
-# sends less often than that, and never waits.
+# Audio arrives at a different moment from each room. Collecting it briefly makes a few full batches instead of many
+# small ones; a single room sends less often than this, so it never waits.
 _TICK_S = 0.02
-_MOST = 128  # streams heard in one step; those that come later must not wait long for their turn
+_MAX_STREAMS = 128  # in one step, so that streams that become ready later need not wait long
 _log = structlog.get_logger(__name__)
 
 
 class StreamBatcher:
-    """One task for all streams of a backbone's version.
+    """The task that serves all streams of one version of a backbone.
 
     Args:
-        model: the backbone's constants.
-        pool: one thread for the front end: clips being decoded never hold up a room.
-        on_detection: told of every hop that has a detection.
+        model: constants of the backbone.
+        engine: computes the batches.
+        pool: a thread for the front end, so that the decoding of clips never delays a stream.
+        metrics: count the batches.
+        on_detection: called with every hop that has a detection.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class StreamBatcher:
         self._on_detection = on_detection
         self._queue = PrebatchedQueue(model.queue, metrics)
         self._heads: dict[Model, PrebatchedQueue] = {}
-        self._listeners: Counter[Model] = Counter()
+        self._head_users: Counter[Model] = Counter()
         self._ready: dict[Stream, None] = {}
         self._wake = asyncio.Event()
         self._last = 0.0
@@ -62,27 +64,27 @@ class StreamBatcher:
         self._task = asyncio.create_task(self._run())
 
     def join(self, stream: Stream) -> None:
-        """Hear a stream from now on."""
+        """Serve a stream from now on."""
         self.streams.add(stream)
-        self._listeners.update(keyword.model for keyword in stream.keywords)
-        for head in self._listeners.keys() - self._heads.keys():
+        self._head_users.update(keyword.model for keyword in stream.keywords)
+        for head in self._head_users.keys() - self._heads.keys():
             self._heads[head] = PrebatchedQueue(head.queues[min(head.queues)], self._metrics)
             self._engine.scheduler.add(self._heads[head])
 
     def on_audio(self, stream: Stream) -> None:
-        """Hear a stream soon. First come, first heard."""
+        """Schedule a stream that has new audio: first come, first served."""
         self._ready.setdefault(stream)
         self._wake.set()
 
     def leave(self, stream: Stream) -> None:
-        """Hear it no more."""
+        """Stop serving a stream."""
         self.streams.discard(stream)
         self._ready.pop(stream, None)
-        self._listeners.subtract(keyword.model for keyword in stream.keywords)
+        self._head_users.subtract(keyword.model for keyword in stream.keywords)
         self._wake.set()
 
     async def close(self) -> None:
-        """Stop. No stream may be left."""
+        """Stop. All streams must have left."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         for queue in (self._queue, *self._heads.values()):
@@ -90,29 +92,29 @@ class StreamBatcher:
 
     async def _run(self) -> None:
         while True:
-            await self._gather()
-            batch = list(islice(self._ready, _MOST))
+            await self._wait_for_audio()
+            batch = list(islice(self._ready, _MAX_STREAMS))
             for stream in batch:
                 del self._ready[stream]
             try:
                 await self._step(batch)
-            except Exception as error:  # one bad batch must not silence the other rooms
+            except Exception as error:  # one bad batch must not end the other streams
                 self._fail_streams(batch, error)
 
-    async def _gather(self) -> None:
+    async def _wait_for_audio(self) -> None:
         while not self._ready:
             self._release_heads()
             self._wake.clear()
             await self._wake.wait()
-        if len(self._ready) < _MOST:
+        if len(self._ready) < _MAX_STREAMS:
             await asyncio.sleep(self._last + _TICK_S - time.monotonic())
         self._last = time.monotonic()
 
     def _release_heads(self) -> None:
-        """Let go of the heads that no stream listens with any more: here, for in a step one may be in use."""
-        for head in [head for head in self._heads if not self._listeners[head]]:
+        """Remove the queues of heads that no stream uses any more; between steps, since a step may be using them."""
+        for head in [head for head in self._heads if not self._head_users[head]]:
             self._engine.scheduler.remove(self._heads.pop(head))
-            del self._listeners[head]
+            del self._head_users[head]
 
     async def _step(self, streams: list[Stream]) -> None:
         sessions = [stream.session for stream in streams]
@@ -129,22 +131,22 @@ class StreamBatcher:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
     async def _score(self, batch: StreamBatch) -> list[list[float]]:
-        """Scores of every row, a keyword each; what a gate kept out scores nothing."""
+        """A score for each session and keyword; 0 for sessions whose gate is closed."""
         scores = [[0.0] * len(session.keywords) for session in batch.sessions]
         if not batch.open:
             return scores
         deadline = time.monotonic() + self.model.queue.limits.deadline_s
         answers = await self._engine.infer(self._queue, batch.blocks, deadline)
-        heads = await self._in_thread(remember, self.model, batch, answers)
-        for asked, found in zip(heads.values(), await self._ask(heads, deadline), strict=True):
-            for (row, place), score in zip(asked.places, found, strict=True):
-                scores[row][place] = score
+        heads = await self._in_thread(update_state, self.model, batch, answers)
+        for batched, found in zip(heads.values(), await self._score_heads(heads, deadline), strict=True):
+            for (row, column), score in zip(batched.places, found, strict=True):
+                scores[row][column] = score
         return scores
 
-    async def _ask(self, heads: Mapping[Model, HeadBatch], deadline: float) -> list[list[float]]:
-        """The scores of each head."""
-        queues = [(self._heads[head], asked) for head, asked in heads.items()]
-        work = [(queue, asked.blocks(queue.specs[0].name, queue.rows)) for queue, asked in queues]
+    async def _score_heads(self, heads: Mapping[Model, HeadBatch], deadline: float) -> list[list[float]]:
+        """The scores of each head, in the order of its batch."""
+        queues = [(self._heads[head], batched) for head, batched in heads.items()]
+        work = [(queue, batched.blocks(queue.specs[0].name, queue.rows)) for queue, batched in queues]
         answers = await self._engine.infer_all(work, deadline)
         names = [head.card.outputs[0].name for head in heads]
         return [
@@ -168,7 +170,7 @@ class StreamBatcher:
             stream.end()
 
     def _fail_streams(self, streams: list[Stream], error: Exception) -> None:
-        _log.error("streams lost", model=self.model.card.name, streams=len(streams), exc_info=error)
-        known = error if isinstance(error, ServiceError) else ServiceError("the server failed to hear this stream")
+        _log.error("streams failed", model=self.model.card.name, streams=len(streams), exc_info=error)
+        known = error if isinstance(error, ServiceError) else ServiceError("internal error; this stream cannot go on")
         for stream in streams:
             stream.fail(known)

@@ -1,4 +1,4 @@
-"""All live streams of one process: opened within limits, grouped by backbone, told to whoever follows."""
+"""All live streams of one process: opened within limits, batched by backbone, their detections published."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from trigger_api.settings import Settings
 from trigger_api.streaming.batcher import StreamBatcher
 from trigger_api.streaming.event_log import EventLog, new_id, now
 from trigger_api.streaming.presence import Presence
-from trigger_api.streaming.pubsub import Detected, LocalPubSub, PresenceUpdate, PubSub
-from trigger_api.streaming.session import HopResult, Keyword, Session, StreamModel
+from trigger_api.streaming.pubsub import Detected, LocalPubSub, Message, PubSub
+from trigger_api.streaming.session import HopResult, Keyword, Session, StreamModel, WordDetection
 from trigger_api.streaming.stream import Stream
 from trigger_api.tasks.trigger.words import WordModel, acquire, decision_for, models_for_words
 
@@ -29,7 +29,7 @@ _log = structlog.get_logger(__name__)
 
 
 class StreamManager:
-    """Opens streams and says what was heard in them."""
+    """Opens streams and publishes their detections."""
 
     def __init__(self, settings: Settings, engine: Engine, registry: Registry, metrics: Metrics) -> None:
         self.events = EventLog(settings.events_kept)
@@ -45,17 +45,17 @@ class StreamManager:
         self._callers: Counter[str] = Counter()
 
     async def start(self) -> None:
-        """Begin to hear of other processes."""
-        await self._pubsub.start(self._deliver)
+        """Connect to the other processes."""
+        await self._pubsub.start(self._on_message)
         self._presence.start()
 
-    def release(self) -> None:
-        """Let everybody go who follows: the server is about to end, and would wait for them."""
+    def begin_shutdown(self) -> None:
+        """End every subscription: the server would wait for them before it stops."""
         self.events.close()
 
     async def close(self) -> None:
         """Stop."""
-        self.release()
+        self.begin_shutdown()
         await self._presence.close()
         await self._pubsub.close()
         for batcher in self._batchers.values():
@@ -63,30 +63,30 @@ class StreamManager:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def rooms(self) -> list[RoomState]:
-        """Who streams now, to any process that we hear of."""
+        """The streams that are open now, in all processes."""
         return self._presence.rooms()
 
     def cards(self) -> list[ModelCard]:
-        """The models that hear streams, each with the version that serves; the first is the default."""
+        """The cards of the models that take streams, in the version that serves; the first is the default."""
         names = dict.fromkeys(entry.card.name for entry in self._registry.versions if entry.card.task == "trigger")
         cards = [self._registry.find("trigger", name).card for name in names]
         return [card for card in cards if card.backbone]
 
     @asynccontextmanager
-    async def open(self, query: StreamQuery, caller: str, *, paced: bool = True) -> AsyncIterator[Stream]:
-        """A stream for as long as the block lasts. It keeps the model versions that it began with.
+    async def open(self, query: StreamQuery, caller: str, *, real_time: bool = True) -> AsyncIterator[Stream]:
+        """Open a stream for the duration of the block. It keeps the model versions that it begins with.
 
         Args:
-            query: what is wanted.
-            caller: who wants it; streams are counted by caller.
-            paced: whether audio may not come faster than real time; else the caller waits for ``Stream.caught_up``.
+            query: the client's options.
+            caller: the client, whose number of streams is limited.
+            real_time: whether audio faster than real time is an error; if not, wait for ``Stream.caught_up``.
 
         Raises:
-            ServiceError: there is no such model, it is not ready or hears no streams, or there are too many of them.
+            ServiceError: the model is unknown, not ready or takes no streams, or too many streams are open.
         """
         with self._slot(caller), acquire(self._registry, self._names(query), query.version) as models:
             async with self._batched(_backbone(models)) as batcher:
-                stream = self._stream(query, models, batcher, paced)
+                stream = self._stream(query, models, batcher, real_time)
                 batcher.join(stream)
                 self._presence.add(stream)
                 try:
@@ -95,20 +95,22 @@ class StreamManager:
                     self._presence.remove(stream)
                     batcher.leave(stream)
 
-    def _stream(self, query: StreamQuery, models: Sequence[WordModel], batcher: StreamBatcher, paced: bool) -> Stream:
+    def _stream(
+        self, query: StreamQuery, models: Sequence[WordModel], batcher: StreamBatcher, real_time: bool
+    ) -> Stream:
         session = Session(
             batcher.model,
             query.rate,
             [_keyword(word.model, query) for word in models],
             backlog_s=self._settings.stream_backlog_s,
-            paced=paced,
+            real_time=real_time,
             gate_dbfs=query.vad_dbfs,
         )
         return Stream(session, query.room, batcher.on_audio, scores=query.scores)
 
     @asynccontextmanager
     async def _batched(self, backbone: Model) -> AsyncIterator[StreamBatcher]:
-        """The backbone's batcher: the first who needs it makes it, the last lets it go."""
+        """The backbone's batcher, which exists as long as a stream uses it."""
         if backbone not in self._batchers:
             model = StreamModel(backbone)
             self._batchers[backbone] = StreamBatcher(model, self._engine, self._pool, self._metrics, self._on_detection)
@@ -125,9 +127,9 @@ class StreamManager:
     @contextmanager
     def _slot(self, caller: str) -> Iterator[None]:
         if self._callers.total() >= self._settings.max_streams:
-            raise Overloaded(f"all {self._settings.max_streams} streams of this server are taken", retry_after=10)
+            raise Overloaded(f"all {self._settings.max_streams} streams of this server are in use", retry_after=10)
         if self._callers[caller] >= self._settings.max_streams_per_caller:
-            raise TooManyStreams(f"{self._settings.max_streams_per_caller} streams of this caller are open already")
+            raise TooManyStreams(f"you already have {self._settings.max_streams_per_caller} streams open, the maximum")
         self._callers[caller] += 1
         try:
             with self._metrics.streams.track_inprogress():
@@ -138,7 +140,7 @@ class StreamManager:
                 del self._callers[caller]
 
     def _names(self, query: StreamQuery) -> list[str | None]:
-        """The models that a query asks for."""
+        """The names of the models for a query."""
         cards = self.cards()
         if query.model or not query.word:
             return [query.model or next((card.name for card in cards), None)]
@@ -146,26 +148,24 @@ class StreamManager:
 
     def _on_detection(self, stream: Stream, result: HopResult) -> None:
         for hit in result.detections:
-            card = hit.keyword.card
-            event = RoomEvent(
-                id=new_id(self.node),
-                at=now(),
-                room=stream.room,
-                word=hit.keyword.word,
-                time_ms=hit.time_ms,
-                score=hit.score,
-                model=card.name,
-                version=card.version,
-            )
-            self._metrics.detections.labels(card.name).inc()
-            self._presence.note(stream, event)
+            event = _event(self.node, stream.room, hit)
+            self._metrics.detections.labels(event.model).inc()
+            self._presence.record_detection(stream, event)
             self._pubsub.publish(Detected(event=event))
 
-    def _deliver(self, news: Detected | PresenceUpdate) -> None:
-        if isinstance(news, Detected):
-            self.events.add(news.event)
+    def _on_message(self, message: Message) -> None:
+        if isinstance(message, Detected):
+            self.events.add(message.event)
         else:
-            self._presence.on_message(news)
+            self._presence.on_message(message)
+
+
+def _event(node: str, room: str, hit: WordDetection) -> RoomEvent:
+    card = hit.keyword.card
+    return RoomEvent(
+        id=new_id(node), at=now(), room=room, word=hit.keyword.word, time_ms=hit.time_ms, score=hit.score,
+        model=card.name, version=card.version,
+    )  # fmt: skip
 
 
 def _keyword(model: Model, query: StreamQuery) -> Keyword:
@@ -176,14 +176,14 @@ def _backbone(models: Sequence[WordModel]) -> Model:
     """The one backbone of all words of a stream.
 
     Raises:
-        Unprocessable: a model hears whole recordings only, or there are several backbones.
+        Unprocessable: a model takes whole recordings only, or there are several backbones.
     """
     whole = [word.card.name for word in models if word.backbone is None]
     if whole:
-        raise Unprocessable(f"{', '.join(whole)} hears whole recordings only")
+        raise Unprocessable(f"not available for live streams, whole recordings only: {', '.join(whole)}")
     backbones = {word.backbone for word in models if word.backbone is not None}
     if len(backbones) > 1:
-        raise Unprocessable("these words need different backbones: open a stream for those of each")
+        raise Unprocessable("these words have different backbones: open one stream for each backbone")
     return backbones.pop()
 
 
@@ -191,6 +191,6 @@ def _pubsub(settings: Settings) -> PubSub:
     url = settings.database_url.get_secret_value() if settings.database_url else ""
     if not url.startswith(("postgresql://", "postgres://")):
         return LocalPubSub()
-    from trigger_api.streaming.postgres import PostgresPubSub  # an extra: only who shares a database needs the driver
+    from trigger_api.streaming.postgres import PostgresPubSub  # needs an extra
 
     return PostgresPubSub(url)

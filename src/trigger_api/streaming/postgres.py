@@ -1,4 +1,4 @@
-"""News between processes and machines through PostgreSQL's LISTEN and NOTIFY."""
+"""Messages between processes and machines through PostgreSQL's LISTEN and NOTIFY."""
 
 from __future__ import annotations
 
@@ -13,51 +13,48 @@ import structlog
 from psycopg import AsyncConnection
 from pydantic import ValidationError
 
-from trigger_api.streaming.pubsub import MESSAGES, Deliver, Detected, PresenceUpdate
+from trigger_api.streaming.pubsub import MESSAGES, Message, MessageHandler
 
 CHANNEL = "trigger_api_rooms"
-_WAITING = 10_000  # news that wait while the database is away; then the oldest go
-_AGAIN_S = 2.0
-_ALIVE: dict[str, Any] = {
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-}  # or a lost host goes unnoticed
+_MAX_WAITING = 10_000  # unsent messages; beyond that the oldest are dropped
+_RECONNECT_S = 2.0
+# Without these, the loss of the database's host would go unnoticed.
+_KEEPALIVE: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 Work = Callable[[AsyncConnection], Awaitable[None]]
 _log = structlog.get_logger(__name__)
 
 
 class PostgresPubSub:
-    """Every process listens to one channel, and hears its own news there too: the database's order is everybody's.
+    """One channel of the database. A process receives its own messages there too, so that all see the same order.
 
-    While the database is away, a process still tells its own followers what its own rooms say.
+    While the database is unreachable, a process delivers its own messages to its own subscribers.
 
     Args:
-        url: of the database, as libpq takes it.
+        url: the database, as libpq takes it.
     """
 
-    alone = False
+    local = False
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._deliver: Deliver = lambda news: None
-        self._waiting: deque[Detected | PresenceUpdate] = deque(maxlen=_WAITING)
-        self._some = asyncio.Event()
+        self._on_message: MessageHandler = lambda message: None
+        self._waiting: deque[Message] = deque(maxlen=_MAX_WAITING)
+        self._has_messages = asyncio.Event()
         self._listening = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self, deliver: Deliver) -> None:
-        """Begin to listen, and to deliver what is heard."""
-        self._deliver = deliver
-        self._tasks = [asyncio.create_task(self._keep(work)) for work in (self._listen, self._send)]
+    async def start(self, on_message: MessageHandler) -> None:
+        """Connect, and call ``on_message`` from now on."""
+        self._on_message = on_message
+        self._tasks = [asyncio.create_task(self._run_forever(work)) for work in (self._listen, self._send)]
 
-    def publish(self, news: Detected | PresenceUpdate) -> None:
-        """Tell every process, soon."""
+    def publish(self, message: Message) -> None:
+        """Queue a message for every process."""
         if self._listening.is_set():
-            self._waiting.append(news)
-            self._some.set()
+            self._waiting.append(message)
+            self._has_messages.set()
         else:
-            self._deliver(news)
+            self._on_message(message)
 
     async def close(self) -> None:
         """Stop."""
@@ -65,31 +62,31 @@ class PostgresPubSub:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _keep(self, work: Work) -> None:
-        """Do it again whenever the database went away."""
+    async def _run_forever(self, work: Work) -> None:
+        """Run ``work``, and reconnect whenever the connection is lost."""
         while True:
             try:
-                async with await AsyncConnection.connect(self._url, autocommit=True, **_ALIVE) as connection:
+                async with await AsyncConnection.connect(self._url, autocommit=True, **_KEEPALIVE) as connection:
                     await work(connection)
             except (psycopg.Error, OSError) as error:
-                # What libpq says may hold the address: the kind of error is enough.
-                _log.warning("rooms hear of no other process: no database", error=type(error).__name__)
-            await asyncio.sleep(_AGAIN_S)
+                # Without the error's message, which may contain the URL.
+                _log.warning("database unreachable: no events from other processes", error=type(error).__name__)
+            await asyncio.sleep(_RECONNECT_S)
 
     async def _listen(self, connection: AsyncConnection) -> None:
         await connection.execute(f"LISTEN {CHANNEL}")
         self._listening.set()
         try:
             async for notice in connection.notifies():
-                with suppress(ValidationError):  # of another version, or somebody else's
-                    self._deliver(MESSAGES.validate_json(notice.payload))
+                with suppress(ValidationError):  # from another version, or another application
+                    self._on_message(MESSAGES.validate_json(notice.payload))
         finally:
             self._listening.clear()
 
     async def _send(self, connection: AsyncConnection) -> None:
         while True:
-            await self._some.wait()
+            await self._has_messages.wait()
             while self._waiting:
                 await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, self._waiting[0].model_dump_json()))
                 self._waiting.popleft()
-            self._some.clear()
+            self._has_messages.clear()

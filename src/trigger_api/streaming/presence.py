@@ -1,4 +1,4 @@
-"""Who streams now: the streams of this process, and what other processes say of theirs."""
+"""Which streams are open now, in this process and in the others."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from trigger_api.streaming.pubsub import PresenceUpdate, PubSub
 from trigger_api.streaming.stream import Stream
 
 _HEARTBEAT_S = 2.0
-_FORGET_S = 3 * _HEARTBEAT_S
-_MOST_BYTES = 6_000  # of the rooms in one message: PostgreSQL carries less than 8000
+_EXPIRY_S = 3 * _HEARTBEAT_S
+_MAX_BYTES = 6_000  # a message; PostgreSQL's limit is just below 8000
 
 
 class Presence:
-    """A list that every process keeps, from what each says of itself every two seconds."""
+    """The list of open streams. Every process keeps one, from updates that each publishes every two seconds."""
 
     def __init__(self, pubsub: PubSub, node: str) -> None:
         self._node = node
@@ -26,38 +26,38 @@ class Presence:
         self._heartbeat: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Call the roll from now on, if somebody is there to hear it."""
-        if not self._pubsub.alone:
+        """Begin to publish this process's streams, if there are other processes."""
+        if not self._pubsub.local:
             self._heartbeat = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Stop calling."""
+        """Stop publishing."""
         if self._heartbeat is not None:
             self._heartbeat.cancel()
             await asyncio.gather(self._heartbeat, return_exceptions=True)
 
     def add(self, stream: Stream) -> None:
-        """A stream has begun."""
+        """Add a stream of this process."""
         self._streams[stream] = None
 
     def remove(self, stream: Stream) -> None:
-        """A stream has ended."""
+        """Remove a stream of this process."""
         self._streams.pop(stream, None)
 
-    def note(self, stream: Stream, event: RoomEvent) -> None:
-        """Something was detected in a stream."""
+    def record_detection(self, stream: Stream, event: RoomEvent) -> None:
+        """Note the latest detection of a stream."""
         if stream in self._streams:
             self._streams[stream] = event
 
     def on_message(self, update: PresenceUpdate) -> None:
-        """Another process says who streams to it."""
+        """Note which streams another process serves."""
         if update.node != self._node:
             for state in update.rooms:
                 self._elsewhere[update.node, state.stream] = (time.monotonic(), state)
 
     def rooms(self) -> list[RoomState]:
-        """Everybody's streams, the oldest first."""
-        oldest = time.monotonic() - _FORGET_S
+        """The streams of all processes, the oldest first."""
+        oldest = time.monotonic() - _EXPIRY_S
         self._elsewhere = {key: value for key, value in self._elsewhere.items() if value[0] > oldest}
         elsewhere = [state for _, state in self._elsewhere.values()]
         return sorted([*self._own(), *elsewhere], key=lambda state: state.since)
@@ -68,8 +68,8 @@ class Presence:
 
     async def _run(self) -> None:
         while True:
-            for part in _parts(self._own()):
-                self._pubsub.publish(PresenceUpdate(node=self._node, rooms=part))
+            for rooms in _split(self._own()):
+                self._pubsub.publish(PresenceUpdate(node=self._node, rooms=rooms))
             await asyncio.sleep(_HEARTBEAT_S)
 
     def _state(self, stream: Stream, event: RoomEvent | None) -> RoomState:
@@ -91,17 +91,17 @@ class Presence:
         )
 
 
-def _parts(states: Iterable[RoomState]) -> Iterator[list[RoomState]]:
-    """The rooms in messages of a bounded size; of one that listens for a great many words, the first is told."""
+def _split(states: Iterable[RoomState]) -> Iterator[list[RoomState]]:
+    """Split rooms among messages of a bounded size. A room whose words alone are too many is sent with its first."""
     part: list[RoomState] = []
-    left = _MOST_BYTES
+    left = _MAX_BYTES
     for state in states:
-        told = state if _size(state) <= _MOST_BYTES else state.model_copy(update={"words": [state.word]})
-        if part and _size(told) > left:
+        short = state if _size(state) <= _MAX_BYTES else state.model_copy(update={"words": [state.word]})
+        if part and _size(short) > left:
             yield part
-            part, left = [], _MOST_BYTES
-        part.append(told)
-        left -= _size(told)
+            part, left = [], _MAX_BYTES
+        part.append(short)
+        left -= _size(short)
     if part:
         yield part
 

@@ -1,4 +1,4 @@
-"""How processes that serve the same rooms hear of each other: a seam, and the one process that is alone."""
+"""Messages between processes that serve the same rooms: the interface, and its version for a single process."""
 
 from __future__ import annotations
 
@@ -11,56 +11,56 @@ from trigger_api.schemas import RoomEvent, RoomState
 
 
 class Detected(BaseModel):
-    """A word was heard."""
+    """A word was detected."""
 
     kind: Literal["detected"] = "detected"
     event: RoomEvent
 
 
 class PresenceUpdate(BaseModel):
-    """A part of who streams to a process now. What is not repeated for a while is no longer so."""
+    """Some of the streams that a process serves now. Streams that are not repeated soon have ended."""
 
-    kind: Literal["roll"] = "roll"
+    kind: Literal["presence"] = "presence"
     node: str
     rooms: list[RoomState]
 
 
-PubSubMessage = Annotated[Detected | PresenceUpdate, Field(discriminator="kind")]
-MESSAGES: TypeAdapter[Detected | PresenceUpdate] = TypeAdapter(PubSubMessage)
-Deliver = Callable[[Detected | PresenceUpdate], None]
+Message = Detected | PresenceUpdate
+MessageHandler = Callable[[Message], None]
+MESSAGES: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 
 class PubSub(Protocol):
-    """Carries news to every process, the one that published them included."""
+    """Carries messages to every process, including the one that published them."""
 
-    alone: bool
-    """Whether no other process listens: there is no need to call the roll."""
+    local: bool
+    """Whether there are no other processes, so that nobody needs presence updates."""
 
-    async def start(self, deliver: Deliver) -> None:
-        """Begin to deliver news, on the event loop."""
+    async def start(self, on_message: MessageHandler) -> None:
+        """Begin to call ``on_message``, on the event loop."""
 
-    def publish(self, news: Detected | PresenceUpdate) -> None:
-        """Tell everybody. Never waits and never fails."""
+    def publish(self, message: Message) -> None:
+        """Send a message to every process. Never waits and never fails."""
 
     async def close(self) -> None:
         """Stop."""
 
 
 class LocalPubSub:
-    """One process: what is published is delivered at once."""
+    """For a single process: messages are delivered at once."""
 
-    alone = True
+    local = True
 
     def __init__(self) -> None:
-        self._deliver: Deliver = lambda news: None
+        self._on_message: MessageHandler = lambda message: None
 
-    async def start(self, deliver: Deliver) -> None:
-        """Deliver from now on."""
-        self._deliver = deliver
+    async def start(self, on_message: MessageHandler) -> None:
+        """Deliver messages from now on."""
+        self._on_message = on_message
 
-    def publish(self, news: Detected | PresenceUpdate) -> None:
-        """Deliver."""
-        self._deliver(news)
+    def publish(self, message: Message) -> None:
+        """Deliver the message."""
+        self._on_message(message)
 
     async def close(self) -> None:
-        """Nothing runs."""
+        """Do nothing: nothing is running."""

@@ -1,7 +1,7 @@
-"""One live stream: bytes of audio in, scores and detections out. No network is computed here.
+"""The state of one live stream: audio in, scores and detections out. No model runs here.
 
-The backbone is `f(mel, state) -> (embeddings, state)`, and each head scores the latest embeddings; everything that
-belongs to one stream alone is kept here, so a new session remembers nothing of an old one.
+The backbone is ``f(mel, state) -> (embeddings, state)``, and each head scores the latest embeddings. Everything that
+belongs to a single stream is kept in its session, so a new session inherits nothing from an earlier one.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from trigger_api.tasks.trigger.words import keyword
 Samples = NDArray[np.float32]
 SAMPLE_BYTES = 2
 _FULL_SCALE = np.float32(32_768)
-_GATE_HOLD_MS = 2_000  # longer than a word with the pauses in it, and than what a head and its backbone look back on
-_SETTLING_MS = 200  # more than what resamplers hold back
+_GATE_HOLD_MS = 2_000  # longer than a word with its pauses, and than the receptive field of a head on its backbone
+_SETTLING_MS = 200  # more than the delay of the resampler
 
 
 class StreamModel:
-    """What all streams of one backbone's version share: constants only."""
+    """The constants that all streams of one version of a backbone share."""
 
     def __init__(self, backbone: Model) -> None:
         card = backbone.card
@@ -48,17 +48,17 @@ class StreamModel:
 
     @cached_property
     def front(self) -> Mel:
-        """The front end."""
+        """The front end, which computes mel spectrograms."""
         return Mel(self.front_end)
 
     @property
     def hop(self) -> int:
-        """Samples from one inference to the next."""
+        """Samples between two inferences."""
         return self.front.step
 
     @property
     def overlap(self) -> int:
-        """Samples before a hop that its first frame looks back on."""
+        """Samples before a hop that belong to its first frame too."""
         return self.front.overlap
 
 
@@ -71,23 +71,23 @@ class Keyword:
 
     @property
     def card(self) -> ModelCard:
-        """The head's."""
+        """The head's card."""
         return self.model.card
 
     @cached_property
     def span(self) -> int:
-        """Embeddings that make one score."""
+        """Embeddings that one score depends on."""
         return self.card.context + 1
 
     @cached_property
     def word(self) -> str:
-        """The word, as the card has it."""
+        """The word as the card spells it."""
         return keyword(self.card)
 
 
 @dataclass(frozen=True)
 class WordDetection:
-    """A word was heard in a hop."""
+    """A word that was detected in a hop."""
 
     keyword: Keyword
     time_ms: int
@@ -96,13 +96,13 @@ class WordDetection:
 
 @dataclass(frozen=True)
 class HopResult:
-    """What one hop brought.
+    """The scores and detections of one hop.
 
     Attributes:
         time_ms: its end, in milliseconds since the stream began.
-        level_dbfs: how loud it was.
-        scores: one a keyword, in their order.
-        detections: what was heard.
+        level_dbfs: its level, dB relative to full scale.
+        scores: one for each keyword, in their order.
+        detections: the words that were detected.
     """
 
     time_ms: int
@@ -112,9 +112,9 @@ class HopResult:
 
 
 class VoiceActivityGate:
-    """Closes when it has been quiet for a while: silence then costs nothing, and nothing is heard in it.
+    """Closes after a while of silence, which is then neither computed nor scored.
 
-    The backbone keeps the state it had: what it remembers is quiet too.
+    The backbone keeps the state that it had, which is one of silence too.
     """
 
     def __init__(self, dbfs: float, hop_ms: float) -> None:
@@ -123,25 +123,25 @@ class VoiceActivityGate:
         self._left = 0
 
     def opens(self, level_dbfs: float) -> bool:
-        """Whether a hop of this level is to be heard."""
+        """Whether a hop of this level passes."""
         self._left = self._hops if level_dbfs >= self._dbfs else max(0, self._left - 1)
         return self._left > 0
 
 
 class Session:
-    """One stream.
+    """The state of one stream.
 
-    `feed`, `take` and `decide` belong to the event loop's thread, `process` and `remember` to the thread of the front
-    end; the owner never calls two of these at once.
+    ``feed``, ``take`` and ``decide`` are called on the event loop, ``process`` and ``update_state`` on the thread of
+    the front end; never two of them at once.
 
     Args:
-        model: what it shares with the others.
-        rate: of the incoming audio, Hz.
+        model: the constants that it shares with other streams.
+        rate: sample rate of the incoming audio, Hz.
         keywords: the words to listen for.
         backlog_s: seconds of audio that may wait here.
-        paced: whether audio may not come faster than real time.
-        gate_dbfs: hops are skipped after a while below this level; none are if not given.
-        clock: seconds; monotonic.
+        real_time: whether audio that arrives faster than real time is an error.
+        gate_dbfs: level of the voice activity gate, dB relative to full scale; None for no gate.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Session:
         keywords: Sequence[Keyword],
         *,
         backlog_s: float = 5.0,
-        paced: bool = True,
+        real_time: bool = True,
         gate_dbfs: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -169,53 +169,53 @@ class Session:
         self._samples: Samples = np.zeros(model.overlap, np.float32)
         self._hops = 0
         self._backlog_s = backlog_s
-        self._pace = _Pace(backlog_s, clock) if paced else None
+        self._real_time_limit = _RealTimeLimit(backlog_s, clock) if real_time else None
 
     @property
     def sent_ms(self) -> int:
-        """Whole milliseconds of audio that came."""
+        """Milliseconds of audio that were received, rounded down."""
         return 1000 * self._sent // (SAMPLE_BYTES * self.rate)
 
     @property
     def waiting_s(self) -> float:
-        """Seconds of audio that came and were not heard yet."""
+        """Seconds of audio that were received and not processed yet."""
         unread = len(self._unread) / (SAMPLE_BYTES * self.rate)
         return unread + (len(self._samples) - self.model.overlap) / self.model.front_end.sample_rate
 
     @property
     def ready(self) -> bool:
-        """Whether a hop's worth of audio waits."""
+        """Whether enough audio for a hop is waiting."""
         return self.waiting_s * 1000 >= self.model.hop_ms
 
     def feed(self, pcm: bytes) -> None:
-        """Take the next bytes of 16-bit little-endian mono; a sample may be cut in two.
+        """Add audio, 16-bit little-endian mono; a sample may be split between two calls.
 
         Raises:
             TooFast: the client sends faster than real time.
-            Overloaded: we hear more slowly than real time.
+            Overloaded: the server processes audio more slowly than real time.
         """
-        if self._pace is not None:
-            self._pace.count(len(pcm) / (SAMPLE_BYTES * self.rate))
+        if self._real_time_limit is not None:
+            self._real_time_limit.count(len(pcm) / (SAMPLE_BYTES * self.rate))
         if self.waiting_s > self._backlog_s:
             raise Overloaded(f"the server is more than {self._backlog_s:g} s behind")
         self._unread += pcm
         self._sent += len(pcm)
 
     def finish(self) -> None:
-        """No more audio comes: let silence follow, in which a word at the very end is decided on."""
+        """End the audio with some silence, in which a word at the very end is still detected."""
         silence_ms = self.model.front_end.tail_ms + self.model.hop_ms + _SETTLING_MS
         self._unread += bytes(SAMPLE_BYTES * round(self.rate * silence_ms / 1000))
         self.finishing = True
 
     def take(self) -> bytes:
-        """Hand out what came since the last time; half a sample stays."""
+        """Take the audio that was fed since the last call; half a sample is left for the next."""
         whole = len(self._unread) - len(self._unread) % SAMPLE_BYTES
         pcm = bytes(self._unread[:whole])
         del self._unread[:whole]
         return pcm
 
     def process(self, pcm: bytes) -> Samples | None:
-        """Add audio; the next hop with the samples that overlap the one before, or None if none is complete."""
+        """Add audio, and return the next hop with the samples that overlap the one before; None if it is incomplete."""
         if pcm:
             samples = np.frombuffer(pcm, "<i2").astype(np.float32) / _FULL_SCALE
             if self._resampler is not None:
@@ -227,16 +227,16 @@ class Session:
         hop, self._samples = self._samples[:whole], self._samples[self.model.hop :]
         return hop
 
-    def remember(self, state: NDArray[np.float32], embedding: NDArray[np.float32]) -> None:
-        """Keep what the backbone made of the hop. Copied: a view would keep the whole batch alive."""
+    def update_state(self, state: NDArray[np.float32], embedding: NDArray[np.float32]) -> None:
+        """Keep the backbone's outputs for the hop. They are copied: a view would keep the whole batch alive."""
         self.state[...] = state
         self.recent[:-1] = self.recent[1:]
         self.recent[-1] = embedding
 
     def decide(self, scores: Sequence[float], level_dbfs: float) -> HopResult:
-        """Decide on the scores of the next hop, one a keyword."""
+        """Turn the scores of the next hop, one for each keyword, into detections."""
         self._hops += 1
-        hits = [decider.step(score) for decider, score in zip(self._debouncers, scores, strict=True)]
+        hits = [debouncer.step(score) for debouncer, score in zip(self._debouncers, scores, strict=True)]
         detections = tuple(
             WordDetection(keyword, hit.time_ms, hit.score)
             for keyword, hit in zip(self.keywords, hits, strict=True)
@@ -245,8 +245,8 @@ class Session:
         return HopResult(round(self._hops * self.model.hop_ms), level_dbfs, scores, detections)
 
 
-class _Pace:
-    """Real time, give or take: after a pause of the network as much may come at once as the backlog holds."""
+class _RealTimeLimit:
+    """Limits audio to real time. After a pause of the network, a backlog's worth of audio may arrive at once."""
 
     def __init__(self, slack_s: float, clock: Callable[[], float]) -> None:
         self._slack_s = slack_s
@@ -259,7 +259,7 @@ class _Pace:
         self._ahead_s = max(-self._slack_s, self._ahead_s - (now - self._last)) + seconds
         self._last = now
         if self._ahead_s > self._slack_s:
-            raise TooFast(f"audio comes more than {self._slack_s:g} s ahead of real time: send it as it is recorded")
+            raise TooFast(f"audio arrives more than {self._slack_s:g} s ahead of real time: send it as it is recorded")
 
 
 def _resampler(rate: int, wanted: int) -> soxr.ResampleStream | None:

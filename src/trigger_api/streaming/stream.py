@@ -1,4 +1,4 @@
-"""An open stream: its session, and what its client is to be told."""
+"""An open stream: its session, and the queue of messages for its client."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from itertools import count
 from trigger_api.errors import ServiceError, SlowReader
 from trigger_api.streaming.session import HopResult, Keyword, Session
 
-_OUTBOX = 64  # messages that may wait for a client that reads slowly
+_MAX_MESSAGES = 64  # that may wait for a client that reads slowly
 _numbers = count(1)
 
 Message = HopResult | ServiceError | None
 
 
 class Stream:
-    """One room's audio on its way in, and its detections on their way out.
+    """The audio of one room on its way in, and its detections on their way out.
 
     Args:
-        session: hears it.
-        room: its name.
-        on_audio: told whenever there is something to hear.
-        scores: whether every hop is told, not only detections.
+        session: processes the audio.
+        room: the room's name.
+        on_audio: called when there is audio to process.
+        scores: whether the client wants the scores of every hop, not only detections.
     """
 
     def __init__(
@@ -39,76 +39,76 @@ class Stream:
         self._on_audio = on_audio
         self._progress = asyncio.Event()
         self.scores = scores
-        self._outbox: asyncio.Queue[Message] = asyncio.Queue(_OUTBOX)
+        self._messages: asyncio.Queue[Message] = asyncio.Queue(_MAX_MESSAGES)
 
     @property
     def keywords(self) -> tuple[Keyword, ...]:
-        """The words that are listened for."""
+        """The words that the stream listens for."""
         return self.session.keywords
 
     @property
     def heard_ms(self) -> int:
-        """Milliseconds of the audio that were heard; the silence put after its end is none of it."""
+        """Milliseconds of audio that were processed, not counting the silence added at the end."""
         return min(self.last.time_ms, self.session.sent_ms) if self.last else 0
 
     def feed(self, pcm: bytes) -> None:
-        """Take audio; see ``Session.feed``.
+        """Add audio; see ``Session.feed``.
 
         Raises:
             TooFast: the client sends faster than real time.
-            Overloaded: we hear more slowly than real time.
+            Overloaded: the server processes audio more slowly than real time.
         """
         self.session.feed(pcm)
         if self.session.ready:
             self._on_audio(self)
 
     def finish(self) -> None:
-        """Hear what is left; then the results end."""
+        """Process the audio that is left; then the results end."""
         self.session.finish()
         self._on_audio(self)
 
     async def caught_up(self) -> None:
-        """Wait until less than a second of audio waits to be heard."""
+        """Wait until less than a second of audio is waiting to be processed."""
         while self.session.waiting_s > 1 and not self.ended:
             self._progress.clear()
             await self._progress.wait()
 
     async def results(self) -> AsyncIterator[HopResult]:
-        """What is heard, as it is heard, until the stream ends.
+        """Yield results as they are computed, until the stream ends.
 
         Raises:
             ServiceError: the stream cannot go on.
         """
-        while (message := await self._outbox.get()) is not None:
+        while (message := await self._messages.get()) is not None:
             if isinstance(message, ServiceError):
                 raise message
             yield message
 
     def send(self, result: HopResult) -> None:
-        """Note what was heard; the client is told of detections always, of the rest if it wants to know and reads."""
+        """Queue a result for the client: always with detections, else if it wants scores and keeps up."""
         self.last = result
         self._progress.set()
         self.detections += len(result.detections)
-        if result.detections and self._outbox.full():
-            self.fail(SlowReader("the client does not read what it is sent"))
-        elif result.detections or (self.scores and self._outbox.qsize() < _OUTBOX // 2):
-            self._outbox.put_nowait(result)
+        if result.detections and self._messages.full():
+            self.fail(SlowReader("the client does not read its messages fast enough"))
+        elif result.detections or (self.scores and self._messages.qsize() < _MAX_MESSAGES // 2):
+            self._messages.put_nowait(result)
 
     def fail(self, error: ServiceError) -> None:
-        """End the stream with an error; what was still to be told is not."""
-        while not self._outbox.empty():
-            self._outbox.get_nowait()
-        self._end(error)
+        """End the stream with an error, without the messages that are still waiting."""
+        while not self._messages.empty():
+            self._messages.get_nowait()
+        self._end_stream(error)
 
     def end(self) -> None:
-        """End the stream once its client was told everything."""
-        if self._outbox.full():
-            self.fail(SlowReader("the client does not read what it is sent"))
+        """End the stream after the messages that are still waiting."""
+        if self._messages.full():
+            self.fail(SlowReader("the client does not read its messages fast enough"))
         else:
-            self._end(None)
+            self._end_stream(None)
 
-    def _end(self, last: ServiceError | None) -> None:
+    def _end_stream(self, last: ServiceError | None) -> None:
         if not self.ended:
             self.ended = True
             self._progress.set()
-            self._outbox.put_nowait(last)
+            self._messages.put_nowait(last)

@@ -1,4 +1,4 @@
-"""The hops of many streams as batches: the front end over all of them, what the backbone and the heads are given."""
+"""The hops of many streams as batches: the front end, and the inputs of the backbone and the heads."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from trigger_api.registry import Model
 from trigger_api.scheduler import BatchQueue, Tensors
 from trigger_api.streaming.session import Samples, Session, StreamModel
 
-_QUIET = 1e-10  # the power of -100 dBFS: digital silence has no level
+_MIN_POWER = 1e-10  # -100 dBFS; the level of digital silence would be minus infinity
 
 
 @dataclass(frozen=True)
 class StreamBatch:
-    """The next hop of some sessions.
+    """The next hop of several sessions.
 
     Attributes:
-        sessions: one a row.
-        levels_dbfs: how loud each hop is.
-        open: the rows that the backbone is to hear; a gate may keep the others out.
-        blocks: what the backbone is given: its inputs for those rows, some at a time.
+        sessions: one for each row.
+        levels_dbfs: the level of each hop, dB relative to full scale.
+        open: the rows that the backbone computes; those whose gate is closed are left out.
+        blocks: the backbone's inputs for these rows, in blocks that it takes at once.
     """
 
     sessions: list[Session]
@@ -37,24 +37,24 @@ class StreamBatch:
 
 @dataclass
 class HeadBatch:
-    """The embeddings for one head: ``blocks`` of them, and the row and the keyword's place there of each score."""
+    """The embeddings for one head, and for each of its scores the place: row and keyword."""
 
     places: list[tuple[int, int]] = field(default_factory=list)
     recent: list[NDArray[np.float32]] = field(default_factory=list)
 
     def blocks(self, name: str, rows: int) -> list[Tensors]:
-        """What the head is given, so many rows at a time."""
+        """The head's inputs in blocks of up to ``rows``."""
         return [{name: np.stack(self.recent[part])} for part in _parts(len(self.recent), rows)]
 
 
 def prepare(model: StreamModel, sessions: Sequence[Session], audio: Sequence[bytes], rows: int) -> StreamBatch:
-    """Take in each session's new audio, and compute the features of those that have a whole hop.
+    """Add each session's new audio, and compute the features of those with a complete hop.
 
     Args:
-        model: the backbone.
-        sessions: to hear.
-        audio: of each.
-        rows: that the backbone takes at once.
+        model: constants of the backbone.
+        sessions: the sessions.
+        audio: the new audio of each.
+        rows: how many rows the backbone takes at once.
     """
     hops = [(session, session.process(pcm)) for session, pcm in zip(sessions, audio, strict=True)]
     ready = [session for session, hop in hops if hop is not None]
@@ -76,24 +76,24 @@ def _blocks(model: StreamModel, samples: Samples, sessions: Sequence[Session], r
     return [{model.mel.name: mel[part], model.state.name: np.stack(states[part])} for part in parts]
 
 
-def remember(model: StreamModel, batch: StreamBatch, answers: Sequence[Tensors]) -> dict[Model, HeadBatch]:
-    """Give the backbone's answers back to the sessions; what each head is to be asked of them."""
+def update_state(model: StreamModel, batch: StreamBatch, answers: Sequence[Tensors]) -> dict[Model, HeadBatch]:
+    """Give the backbone's outputs to the sessions, and collect the inputs of each head."""
     states = [state for answer in answers for state in answer[model.state.name]]
     embeddings = [embedding[-1] for answer in answers for embedding in answer[model.embeddings]]
     heads: dict[Model, HeadBatch] = {}
     for row, state, embedding in zip(batch.open, states, embeddings, strict=True):
         session = batch.sessions[row]
-        session.remember(state, embedding)
+        session.update_state(state, embedding)
         for place, keyword in enumerate(session.keywords):
-            asked = heads.get(keyword.model) or heads.setdefault(keyword.model, HeadBatch())
-            asked.places.append((row, place))
-            asked.recent.append(session.recent[-keyword.span :])
+            head = heads.get(keyword.model) or heads.setdefault(keyword.model, HeadBatch())
+            head.places.append((row, place))
+            head.recent.append(session.recent[-keyword.span :])
     return heads
 
 
 def _levels(hops: Samples) -> list[float]:
     power = np.einsum("ij,ij->i", hops, hops) / hops.shape[1]
-    levels: list[float] = np.round(10 * np.log10(power + _QUIET), 1).tolist()
+    levels: list[float] = np.round(10 * np.log10(power + _MIN_POWER), 1).tolist()
     return levels
 
 
@@ -103,12 +103,13 @@ def _parts(count: int, rows: int) -> Iterator[slice]:
 
 
 class PrebatchedQueue(BatchQueue):
-    """A lane whose items are batches already: one caller has collected them from many streams.
+    """A queue whose items are batches already, collected from many streams by one caller.
 
-    A future for each stream and hop would cost more than the hop itself.
+    A future for each stream and hop would cost more than computing the hop.
 
     Args:
-        lane: the model's lane for the same shapes; its compiled functions are shared.
+        queue: the model's queue for the same shapes; its compiled functions are shared.
+        metrics: count the batches.
     """
 
     def __init__(self, queue: BatchQueue, metrics: Metrics) -> None:
@@ -117,18 +118,18 @@ class PrebatchedQueue(BatchQueue):
         self.largest = 1
 
     def check(self, item: Tensors) -> None:
-        """Refuse what is no block.
+        """Reject an item that is not a block.
 
         Raises:
-            ValueError: a tensor is missing or has another shape, or there are too many rows.
+            ValueError: a tensor is missing or of the wrong shape, or there are too many rows.
         """
         for spec in self.specs:
             rows, *shape = item[spec.name].shape if spec.name in item else (0,)
             if tuple(shape) != spec.shape or not 0 < rows <= self.rows:
-                raise ValueError(f"{self.name} wants up to {self.rows} of {spec.name} of shape {spec.shape}")
+                raise ValueError(f"{self.name} takes up to {self.rows} rows of {spec.name}, each of shape {spec.shape}")
 
     def compute(self, items: Sequence[Tensors]) -> list[Tensors]:
-        """Run the one block, padded up to an allowed size."""
+        """Compute the block, padded to an allowed batch size."""
         (block,) = items
         count = len(block[self.specs[0].name])
         size = next(size for size in self.functions if size >= count)

@@ -1,4 +1,4 @@
-"""The WebSocket's side of a stream: what its frames mean, and how it ends."""
+"""Live audio over a WebSocket: the meaning of its frames, and its close codes."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ from trigger_api.streaming.stream import Stream
 PROTOCOL = "trigger-api"
 DONE, UNSUPPORTED, POLICY, TOO_BIG, FAILED, AGAIN = 1000, 1003, 1008, 1009, 1011, 1013
 _WORD = "word"
-_PARTING_S = 5  # for the last words to a client that may not read them
+_CLOSE_TIMEOUT_S = 5  # for the last message to a client that may not be reading
 _log = structlog.get_logger(__name__)
 
 
-class Socket:
-    """One accepted WebSocket."""
+class StreamWebSocket:
+    """One WebSocket."""
 
     def __init__(self, websocket: WebSocket, streams: StreamManager, settings: Settings) -> None:
         self._websocket = websocket
@@ -54,45 +54,45 @@ class Socket:
         self._last = 0.0
 
     async def serve(self, caller: str) -> None:
-        """Stream until either side ends it."""
+        """Accept the WebSocket, and stream until either side ends it."""
         await self._websocket.accept(PROTOCOL if PROTOCOL in self._websocket.scope["subprotocols"] else None)
         try:
             await self._stream(_query(self._websocket), caller)
         except WebSocketDisconnect:
             return
         except ServiceError as error:
-            await self._part(error)
-        except Exception as error:  # a fault of ours: the client learns nothing but that
+            await self._close_with_error(error)
+        except Exception as error:  # the client learns no details
             _log.error("stream failed", exc_info=error)
-            await self._part(ServiceError("the server failed; its log has the cause"))
+            await self._close_with_error(ServiceError("internal error; see the server's log"))
 
     async def _stream(self, query: StreamQuery, caller: str) -> None:
-        again = True
-        while again:
+        reset = True
+        while reset:
             async with self._streams.open(query, caller) as stream:
                 await self._send(_ready(stream))
-                again = await self._converse(stream)
+                reset = await self._run(stream)
 
-    async def _converse(self, stream: Stream) -> bool:
-        """Hear and tell at once. True if the client wants to begin anew."""
-        telling = asyncio.create_task(self._tell(stream))
-        hearing = asyncio.create_task(self._hear(stream))
+    async def _run(self, stream: Stream) -> bool:
+        """Receive audio and send results, concurrently. True if the client asks for a reset."""
+        sending = asyncio.create_task(self._send_results(stream))
+        receiving = asyncio.create_task(self._receive_audio(stream))
         try:
-            await self._watch(telling, hearing)
-            if hearing.done() and not telling.done() and hearing.exception() is None and not hearing.result():
-                await telling  # the audio has ended: what is left is still told
-            done = telling if telling.done() else hearing
+            await self._watch(sending, receiving)
+            if receiving.done() and not sending.done() and receiving.exception() is None and not receiving.result():
+                await sending  # the audio has ended, and results are still coming
+            done = sending if sending.done() else receiving
             return bool(done.result())
         finally:
-            for task in (telling, hearing):
+            for task in (sending, receiving):
                 task.cancel()
-            await asyncio.gather(telling, hearing, return_exceptions=True)
+            await asyncio.gather(sending, receiving, return_exceptions=True)
 
     async def _watch(self, *tasks: asyncio.Task[bool]) -> None:
-        """Wait for the first task to end. One look a while costs less than a timer for every frame.
+        """Wait for the first task to end. Polling costs less than restarting a timer at every frame.
 
         Raises:
-            Idle: nothing came for too long.
+            Idle: nothing was received for too long.
         """
         idle_s = self._settings.stream_idle_s
         loop = asyncio.get_running_loop()
@@ -104,8 +104,8 @@ class Socket:
             if loop.time() - self._last > idle_s:
                 raise Idle(f"no audio for {idle_s:g} s")
 
-    async def _hear(self, stream: Stream) -> bool:
-        """Feed what comes until the client stops (False) or resets (True)."""
+    async def _receive_audio(self, stream: Stream) -> bool:
+        """Feed audio until the client sends stop (False) or reset (True)."""
         async for frame in self._frames():
             if isinstance(frame, bytes):
                 stream.feed(frame)
@@ -114,7 +114,7 @@ class Socket:
             else:
                 stream.finish()
                 return False
-        raise AssertionError("frames end by an error only")
+        raise AssertionError("frames only end with an error")
 
     async def _frames(self) -> AsyncIterator[bytes | str]:
         loop = asyncio.get_running_loop()
@@ -125,14 +125,14 @@ class Socket:
                 raise WebSocketDisconnect(message.get("code", 1005))
             frame: bytes | str = message.get("bytes") or message.get("text") or b""
             if len(frame) > self._settings.stream_frame_bytes:
-                raise TooLarge(f"a message may have {self._settings.stream_frame_bytes} bytes")
+                raise TooLarge(f"a message may have at most {self._settings.stream_frame_bytes} bytes")
             yield frame
 
-    async def _tell(self, stream: Stream) -> bool:
+    async def _send_results(self, stream: Stream) -> bool:
         async for result in stream.results():
             for hit in result.detections:
-                said = _named(hit.keyword)
-                await self._send(StreamDetection(**said, time_ms=hit.time_ms, score=round(hit.score, 4)))
+                word = _word_fields(hit.keyword)
+                await self._send(StreamDetection(**word, time_ms=hit.time_ms, score=round(hit.score, 4)))
             if stream.scores:
                 await self._send_scores(stream, result)
         await self._send(StreamStopped(detections=stream.detections, heard_ms=stream.heard_ms))
@@ -142,27 +142,27 @@ class Socket:
     async def _send_scores(self, stream: Stream, result: HopResult) -> None:
         level = result.level_dbfs
         for keyword, score in zip(stream.keywords, result.scores, strict=True):
-            said = _named(keyword)
-            await self._send(StreamScore(**said, time_ms=result.time_ms, score=round(score, 4), level_dbfs=level))
+            word = _word_fields(keyword)
+            await self._send(StreamScore(**word, time_ms=result.time_ms, score=round(score, 4), level_dbfs=level))
 
     async def _send(self, message: BaseModel) -> None:
         await self._websocket.send_text(message.model_dump_json())
 
-    async def _part(self, error: ServiceError) -> None:
-        """Say what is wrong, then close. The client may be gone, or not read."""
+    async def _close_with_error(self, error: ServiceError) -> None:
+        """Send the error, then close. The client may be gone, or not be reading."""
         with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
-            async with asyncio.timeout(_PARTING_S):
-                await self._send(StreamError(code=code(error), detail=error.detail))
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await self._send(StreamError(code=error_code(error), detail=error.detail))
                 await self._websocket.close(close_code(error), error.detail[:100])
 
 
-def code(error: ServiceError) -> str:
-    """The error's name as the protocol has it: TooFast is ``too_fast``."""
+def error_code(error: ServiceError) -> str:
+    """The error's name in the protocol: ``too_fast`` for ``TooFast``."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
 
 
 def close_code(error: ServiceError) -> int:
-    """RFC 6455's code for an error."""
+    """The close code of RFC 6455 for an error."""
     if isinstance(error, NotReady | Overloaded):
         return AGAIN
     if isinstance(error, TooLarge):
@@ -175,7 +175,7 @@ def close_code(error: ServiceError) -> int:
 def _query(websocket: WebSocket) -> StreamQuery:
     params = websocket.query_params
     repeated = [name for name in params if name != _WORD and len(params.getlist(name)) > 1]
-    if repeated:  # the last would win, and nobody would know
+    if repeated:  # else the last would win silently
         raise Unprocessable("; ".join(f"{name}: {ONE_ONLY}" for name in repeated))
     words = [word for word in params.getlist(_WORD) if word]
     try:
@@ -188,21 +188,23 @@ def _control(text: str) -> StreamControl:
     try:
         return StreamControl.model_validate_json(text)
     except ValidationError:
-        raise UnsupportedMedia('audio goes into binary frames; text is {"type": "stop"} or {"type": "reset"}') from None
+        raise UnsupportedMedia(
+            'send audio in binary frames; text must be {"type": "stop"} or {"type": "reset"}'
+        ) from None
 
 
 def _ready(stream: Stream) -> StreamReady:
-    words = [_listening(keyword) for keyword in stream.keywords]
+    words = [_stream_word(keyword) for keyword in stream.keywords]
     session = stream.session
     return StreamReady(
         **words[0].model_dump(), room=stream.room, rate=session.rate, hop_ms=session.model.hop_ms, words=words
     )
 
 
-def _listening(keyword: Keyword) -> StreamWord:
-    return StreamWord(**_named(keyword), threshold=keyword.decision.threshold)
+def _stream_word(keyword: Keyword) -> StreamWord:
+    return StreamWord(**_word_fields(keyword), threshold=keyword.decision.threshold)
 
 
-def _named(keyword: Keyword) -> dict[str, str]:
-    """What every message about a word says of it."""
+def _word_fields(keyword: Keyword) -> dict[str, str]:
+    """The fields that every message about a word has."""
     return {"word": keyword.word, "model": keyword.card.name, "version": keyword.card.version}

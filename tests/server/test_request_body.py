@@ -9,8 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message
 
 from helpers.live_server import Make, Server, serve
-from trigger_api.server import uploads as module
-from trigger_api.server.uploads import Upload, Uploads
+from trigger_api.server import request_body
+from trigger_api.server.request_body import RequestBodies, RequestBody
 
 __all__ = ["serve"]
 
@@ -20,28 +20,33 @@ HEAD = (
 )
 
 
-class Body:
-    """Messages that come one after another, each when it is let go."""
+class Sender:
+    """A client that sends its messages when it is told to."""
 
     def __init__(self) -> None:
         self.messages: asyncio.Queue[Message] = asyncio.Queue()
+        self.awaited = asyncio.Event()
 
     def send(self, data: bytes, *, more: bool) -> None:
         self.messages.put_nowait({"type": "http.request", "body": data, "more_body": more})
 
+    def disconnect(self) -> None:
+        self.messages.put_nowait({"type": "http.disconnect"})
+
     async def receive(self) -> Message:
+        self.awaited.set()
         return await self.messages.get()
 
 
 @pytest.fixture
-def body() -> Body:
-    return Body()
+def sender() -> Sender:
+    return Sender()
 
 
-async def refused(upload: Upload) -> HTTPException:
-    async with asyncio.timeout(5):
+async def refused(body: RequestBody) -> HTTPException:
+    async with asyncio.timeout(30):
         with pytest.raises(HTTPException) as caught:
-            await upload.receive()
+            await body.receive()
     task = asyncio.current_task()
     assert task is not None
     assert not task.cancelling()
@@ -50,75 +55,92 @@ async def refused(upload: Upload) -> HTTPException:
     return caught.value
 
 
-class TestUpload:
-    async def test_a_body_in_time_passes_and_what_follows_may_last(self, body: Body) -> None:
-        upload = Upload(body.receive, Uploads(0.05))
-        body.send(b"one", more=True)
-        body.send(b"two", more=False)
-        assert [(await upload.receive())["body"] for _ in range(2)] == [b"one", b"two"]
-        asyncio.get_running_loop().call_later(0.15, body.messages.put_nowait, {"type": "http.disconnect"})
-        assert (await upload.receive())["type"] == "http.disconnect"
+async def timeout_of(bodies: RequestBodies) -> None:
+    """Wait as long as a body that began before this call may take: until a later one is late."""
+    await refused(RequestBody(Sender().receive, bodies))
+
+
+class TestRequestBody:
+    async def test_a_body_in_time_passes_and_what_follows_may_last(self, sender: Sender) -> None:
+        bodies = RequestBodies(0.05)
+        body = RequestBody(sender.receive, bodies)
+        sender.send(b"one", more=True)
+        sender.send(b"two", more=False)
+        assert [(await body.receive())["body"] for _ in range(2)] == [b"one", b"two"]
+        await timeout_of(bodies)
+        sender.disconnect()
+        assert (await body.receive())["type"] == "http.disconnect"
 
     @pytest.mark.parametrize("first", [b"", b"one"])
-    async def test_one_that_trickles_is_given_up_however_much_has_come(self, body: Body, first: bytes) -> None:
-        upload = Upload(body.receive, Uploads(0.05))
+    async def test_one_that_trickles_is_given_up_however_much_has_come(self, sender: Sender, first: bytes) -> None:
+        body = RequestBody(sender.receive, RequestBodies(0.05))
         if first:
-            body.send(first, more=True)
-            await upload.receive()
-        error = await refused(upload)
+            sender.send(first, more=True)
+            await body.receive()
+        error = await refused(body)
         assert (error.status_code, error.detail) == (408, "the request body did not arrive within 0.05 s")
 
-    async def test_one_that_is_not_asked_for_in_time_is_refused_at_the_next_asking(self, body: Body) -> None:
-        upload = Upload(body.receive, Uploads(0.05))
-        body.send(b"one", more=True)
-        await upload.receive()
-        await asyncio.sleep(0.1)
-        assert (await refused(upload)).status_code == 408
+    async def test_one_that_is_not_asked_for_in_time_is_refused_at_the_next_asking(self, sender: Sender) -> None:
+        bodies = RequestBodies(0.05)
+        body = RequestBody(sender.receive, bodies)
+        sender.send(b"one", more=True)
+        await body.receive()
+        await timeout_of(bodies)
+        assert (await refused(body)).status_code == 408
 
-    async def test_a_cancellation_from_elsewhere_goes_on(self, body: Body) -> None:
+    async def test_a_cancellation_from_elsewhere_goes_on(self, sender: Sender) -> None:
         async def request() -> None:
-            await Upload(body.receive, Uploads(5)).receive()
+            await RequestBody(sender.receive, RequestBodies(5)).receive()
 
         task = asyncio.create_task(request())
-        await asyncio.sleep(0.01)
+        await sender.awaited.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    async def test_another_task_may_wait_for_the_client_to_leave(self, body: Body) -> None:
-        upload = Upload(body.receive, Uploads(0.02))
-        waiting = asyncio.create_task(upload.receive())
-        await asyncio.sleep(0.1)
-        body.messages.put_nowait({"type": "http.disconnect"})
+    async def test_another_task_may_wait_for_the_client_to_leave(self, sender: Sender) -> None:
+        bodies = RequestBodies(0.02)
+        body = RequestBody(sender.receive, bodies)
+        waiting = asyncio.create_task(body.receive())
+        await sender.awaited.wait()
+        await timeout_of(bodies)
+        assert not waiting.done()
+        sender.disconnect()
         assert (await waiting)["type"] == "http.disconnect"
 
 
-class TestUploads:
+class TestRequestBodies:
     async def test_each_has_its_own_time_and_all_share_a_timer(self) -> None:
-        uploads, loop = Uploads(0.2), asyncio.get_running_loop()
+        bodies, loop, ended = RequestBodies(0.1), asyncio.get_running_loop(), list[str]()
 
-        async def late() -> float:
+        async def late(name: str, sender: Sender) -> float:
             began = loop.time()
-            await refused(Upload(Body().receive, uploads))
+            await refused(RequestBody(sender.receive, bodies))
+            ended.append(name)
             return loop.time() - began
 
-        first = asyncio.create_task(late())
-        await asyncio.sleep(0.1)
-        assert [await first, await late()] == pytest.approx([0.2, 0.2], abs=0.09)
+        tasks = []
+        for name in ("first", "second", "third"):
+            sender = Sender()
+            tasks.append(asyncio.create_task(late(name, sender)))
+            await sender.awaited.wait()
+            await asyncio.sleep(0.02)  # the next one begins later
+        assert min(await asyncio.gather(*tasks)) >= 0.099
+        assert ended == ["first", "second", "third"]
 
     async def test_at_the_end_only_what_is_nearly_here_is_waited_for(
-        self, body: Body, monkeypatch: pytest.MonkeyPatch
+        self, sender: Sender, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "_PARTING_S", 0.1)
-        uploads = Uploads(60)
-        near, far = Upload(body.receive, uploads), Upload(Body().receive, uploads)
+        monkeypatch.setattr(request_body, "_SHUTDOWN_TIMEOUT_S", 0.1)
+        bodies = RequestBodies(60)
+        near, far = RequestBody(sender.receive, bodies), RequestBody(Sender().receive, bodies)
         loop = asyncio.get_running_loop()
-        loop.call_later(0.02, uploads.release)
-        loop.call_later(0.04, lambda: body.send(b"all", more=False))
+        loop.call_soon(bodies.begin_shutdown)
+        loop.call_soon(lambda: sender.send(b"all", more=False))
         assert (await near.receive())["body"] == b"all"
-        for late in (far, Upload(Body().receive, uploads)):  # one begun only now has no longer either
+        for late in (far, RequestBody(Sender().receive, bodies)):  # one that begins only now has no more time either
             error = await refused(late)
-            assert (error.status_code, error.detail) == (503, "the server is closing")
+            assert (error.status_code, error.detail) == (503, "the server is shutting down")
 
 
 async def connect(server: Server, *parts: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -163,11 +185,11 @@ async def test_at_the_end_a_held_upload_is_told_to_come_back(serve: Make, capsys
     async with serve(log_level="info") as server:
         capsys.readouterr()
         reader, writer = await connect(server, HEAD + b"--x\r\n")
-        server.app.state.uploads.release()
+        server.app.state.request_bodies.begin_shutdown()
         head, problem = await rest(reader)
         writer.close()
     assert head.startswith(b"http/1.1 503 ")
     assert b"retry-after: 1" in head
     assert b"connection: close" in head
-    assert problem["detail"] == "the server is closing"
+    assert problem["detail"] == "the server is shutting down"
     assert levels(capsys) == {"info"}
