@@ -5,14 +5,13 @@ import io
 import json
 import sys
 import time
-import types
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from helpers import fake_sounddevice
 from helpers.beep import beeps, encode
 from helpers.live_server import Make, Server, serve, server, word
 from trigger_api.cli import audio_source
@@ -42,7 +41,7 @@ async def test_a_file_is_played_at_its_own_speed(server: Server, recording: Path
     lines = output.splitlines()
     assert lines[0] == "listening for 'beep' (threshold 0.5) in hall"
     assert lines[1].split()[:4] == ["0.81", "s", "beep", "1.000"]
-    assert lines[2].endswith("end: 1 heard")
+    assert lines[2].endswith("end: 1 detected")
 
 
 async def test_raw_samples_from_standard_input(server: Server) -> None:
@@ -55,28 +54,27 @@ async def test_raw_samples_from_standard_input(server: Server) -> None:
 
 
 async def test_the_microphone(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Stream:
-        """What the sound library gives, as far as we use it; it runs out after a while, as no microphone does."""
-
-        def __init__(self, *, callback: Callable[..., None], blocksize: int, **options: Any) -> None:
-            assert options == {"samplerate": 16_000, "channels": 1, "dtype": "int16"}
-            audio = word()
-            for start in range(0, len(audio), 2 * blocksize):
-                callback(audio[start : start + 2 * blocksize], blocksize, None, None)
-
-        def __enter__(self) -> None:
-            pass
-
-        def __exit__(self, *error: object) -> None:
-            pass
-
-    monkeypatch.setitem(sys.modules, "sounddevice", types.SimpleNamespace(RawInputStream=Stream))
-    async for message in audio_source.stream_audio(
+    opened = fake_sounddevice.install(monkeypatch, word())
+    messages = audio_source.stream_audio(
         f"http://127.0.0.1:{server.port}", audio_source.microphone(16_000), {"room": "x"}
-    ):
+    )
+    async for message in messages:
         if message["type"] == "detection":
             break
     assert message["time_ms"] == pytest.approx(810, abs=40)
+    assert opened == [{"samplerate": 16_000, "channels": 1, "dtype": "int16"}]
+
+
+async def test_a_microphone_that_is_in_use_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_sounddevice.install(monkeypatch, fails="Device unavailable [PaErrorCode -9985]")
+    with pytest.raises(OSError, match=r"^the microphone failed: Device unavailable"):
+        await anext(audio_source.microphone(16_000))
+
+
+async def test_a_machine_without_a_microphone_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_sounddevice.install(monkeypatch, no_device="Error querying device -1")
+    code, output = await run("mic", "--url", "http://127.0.0.1:9")
+    assert (code, output) == (2, "error: no microphone can record at 16000 Hz: Error querying device -1\n")
 
 
 async def test_no_microphone_is_told_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,12 @@
 import sys
-import types
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from helpers import fake_sounddevice
 from helpers.sounds import voiced
 from trigger_api.cli import audio_source
 from trigger_api.cli.main import app
@@ -41,7 +40,7 @@ def test_what_is_no_good_is_said_again(tmp_path: Path) -> None:
     record("hey you", tmp_path, 2, heard(SILENCE, voiced(0.7), voiced(0.6)), lines.append)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hey-you-001.wav", "hey-you-002.wav"]
     assert lines[0] == "say 'hey you' (1 of 2)"
-    assert lines[1] == "once more: no speech"
+    assert lines[1] == "please repeat: no speech"
     assert lines[2].startswith("good: 0.7 s")
     assert len(read(tmp_path / "hey-you-001.wav")) == len(SILENCE)
 
@@ -58,20 +57,27 @@ def test_a_dead_microphone_is_given_up(tmp_path: Path) -> None:
 
 
 def test_the_command_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Stream:
-        def __init__(self, *, callback: Callable[..., None], **_: Any) -> None:
-            callback(pcm(voiced(0.7)), RATE, None, None)
-
-        def __enter__(self) -> None:
-            pass
-
-        def __exit__(self, *error: object) -> None:
-            pass
-
-    monkeypatch.setitem(sys.modules, "sounddevice", types.SimpleNamespace(RawInputStream=Stream))
+    fake_sounddevice.install(monkeypatch, pcm(voiced(0.7)))
     result = CliRunner().invoke(app, ["record", "--word", "beep", "--out", str(tmp_path), "--count", "1"])
     assert result.exit_code == 0
     assert (tmp_path / "beep-001.wav").exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"no_device": "Error querying device -1"}, "no microphone can record at 16000 Hz: Error querying device -1"),
+        ({"fails": "Invalid number of channels"}, "the microphone failed: Invalid number of channels"),
+    ],
+)
+def test_the_command_needs_a_microphone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: dict[str, str], message: str
+) -> None:
+    fake_sounddevice.install(monkeypatch, **fault)  # type: ignore[arg-type]
+    result = CliRunner().invoke(app, ["record", "--word", "beep", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == f"error: {message}"
+    assert "Traceback" not in result.output
 
 
 def test_the_command_refuses_nonsense(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line's ear: a microphone, a file or standard input to a running server, detections back."""
+"""Audio from a microphone, a recording or standard input, streamed to a running server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any, BinaryIO
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -25,23 +26,23 @@ Message = dict[str, Any]
 async def stream_audio(
     url: str, audio: Audio, query: dict[str, Any], token: str | None = None
 ) -> AsyncIterator[Message]:
-    """Stream audio to a server; everything it says, until the audio ends and all of it was heard.
+    """Stream audio to a server, and yield its messages until all of the audio is processed.
 
     Args:
-        url: of the server, ``http`` or ``ws``.
+        url: the server, ``http`` or ``ws``.
         audio: 16-bit little-endian mono, in real time.
-        query: of the stream, see ``StreamQuery``; what is None is left out, a list is given often.
+        query: options of the stream, see ``StreamQuery``. None is left out, a list becomes a repeated parameter.
         token: an API token.
 
     Raises:
         OSError: the server cannot be reached.
-        websockets.exceptions.InvalidStatus: it does not let us in.
+        websockets.exceptions.InvalidStatus: the server rejects the connection.
     """
     headers = {"X-Api-Token": token} if token else {}
     async with connect(stream_url(url, query), additional_headers=headers, compression=None) as socket:
         sending = asyncio.create_task(_send(socket, audio))
         try:
-            with suppress(ConnectionClosed):  # it has said why
+            with suppress(ConnectionClosed):  # its last message says why
                 async for text in socket:
                     yield json.loads(text)
         finally:
@@ -52,18 +53,18 @@ async def stream_audio(
 
 
 def stream_url(url: str, query: dict[str, Any]) -> str:
-    """The stream's address on a server."""
+    """The URL of a stream on a server."""
     parts = urlsplit(url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    asked = urlencode({name: value for name, value in query.items() if value is not None}, doseq=True)
-    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + "/v1/trigger/stream", asked, ""))
+    params = urlencode({name: value for name, value in query.items() if value is not None}, doseq=True)
+    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + "/v1/trigger/stream", params, ""))
 
 
 async def play_file(path: Path) -> tuple[int, Audio]:
-    """A recording at the speed it was made, and its rate in Hz.
+    """The sample rate of a recording, and its audio in real time.
 
     Raises:
-        soundfile.LibsndfileError: it cannot be read.
+        soundfile.LibsndfileError: the file cannot be read.
     """
     samples, rate = await asyncio.to_thread(soundfile.read, path, dtype="int16", always_2d=True)
     mono: bytes = samples.mean(axis=1).round().astype("<i2").tobytes()
@@ -71,26 +72,39 @@ async def play_file(path: Path) -> tuple[int, Audio]:
 
 
 async def pcm_stream(stream: BinaryIO, rate: int) -> Audio:
-    """Raw samples, for instance from ``arecord``; never faster than real time."""
+    """Raw samples, for instance from ``arecord``, no faster than real time."""
     async for chunk in _real_time(_read_chunks(stream, _frame(rate)), rate):
         yield chunk
 
 
 def microphone(rate: int) -> Audio:
-    """The default microphone. Needs the extra ``stream_audio``.
+    """Audio from the default microphone. Needs the extra ``listen``.
 
     Raises:
-        ImportError, OSError: the sound library is missing; before anything is recorded.
+        ImportError: the package sounddevice is missing.
+        OSError: PortAudio or a usable microphone is missing. Raised at once, before the audio is iterated.
     """
     try:
         import sounddevice
     except OSError as error:
         raise OSError(f"{error}: install PortAudio, on Debian with: apt-get install libportaudio2") from error
 
-    return _record(sounddevice.RawInputStream, rate)
+    try:
+        sounddevice.check_input_settings(samplerate=rate, channels=1, dtype="int16")
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise OSError(f"no microphone can record at {rate} Hz: {error}") from error
+    return _record(sounddevice, rate)
 
 
-async def _record(stream: Callable[..., AbstractContextManager[Any]], rate: int) -> Audio:
+async def _record(sounddevice: ModuleType, rate: int) -> Audio:
+    try:
+        async for chunk in _capture(sounddevice.RawInputStream, rate):
+            yield chunk
+    except sounddevice.PortAudioError as error:
+        raise OSError(f"the microphone failed: {error}") from error
+
+
+async def _capture(stream: Callable[..., AbstractContextManager[Any]], rate: int) -> Audio:
     loop = asyncio.get_running_loop()
     chunks: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -114,7 +128,7 @@ async def _send(socket: ClientConnection, audio: Audio) -> None:
             await socket.send(chunk)
         await socket.send('{"type": "stop"}')
     except Exception:
-        with suppress(asyncio.CancelledError):  # the closing ends what awaits us, before we can say why
+        with suppress(asyncio.CancelledError):  # closing cancels this task, which must still raise its own error
             await socket.close()
         raise
 
@@ -131,7 +145,7 @@ async def _read_chunks(stream: BinaryIO, size: int) -> Audio:
 
 
 async def _real_time(chunks: Audio, rate: int) -> Audio:
-    """Each piece when its last sample would have been recorded."""
+    """Yield each chunk at the time when its last sample would have been recorded."""
     due = time.monotonic()
     async for chunk in chunks:
         due = max(due, time.monotonic() - FRAME_S) + len(chunk) / (_SAMPLE_BYTES * rate)

@@ -1,11 +1,11 @@
-"""What commands say on standard error, and how they end when something is the caller's to mend."""
+"""What commands share: output, settings, and errors as one sentence with exit code 2."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -13,10 +13,15 @@ from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.markup import escape
 
-from trigger_api.errors import format_validation_errors as faults_in_words
+from trigger_api.errors import ServiceError, format_validation_errors
 from trigger_api.settings import ENV_PREFIX, Settings
 
 stderr = Console(stderr=True)
+stdout = Console(markup=False, emoji=False)  # prints file names such as "[red]a.wav" or ":cat:.wav" unchanged
+
+ModelPaths = Annotated[
+    list[str] | None, typer.Option(metavar="PATH", help="Folder of models, or a model file; may be repeated.")
+]
 
 _EXTRAS = {
     "h5py": "tensorflow",
@@ -38,42 +43,48 @@ _EXTRAS = {
 
 
 def abort(message: str) -> NoReturn:
-    """Say what is wrong, and exit with 2."""
-    # Escaped, or the console would take the name of an extra in brackets for a colour.
+    """Print an error message, and exit with 2."""
+    # Escaped, since rich would take the brackets of an extra for markup.
     stderr.print(f"[red]error:[/red] {escape(message)}", highlight=False, soft_wrap=True)
     raise typer.Exit(2)
 
 
 @contextmanager
 def cli_errors(*errors: type[Exception]) -> Iterator[None]:
-    """Say errors of these kinds in their own words, and exit with 2."""
+    """Report exceptions of these types as an error message, and exit with 2."""
     try:
         yield
     except errors as error:
         abort(format_error(error))
 
 
+def checked(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function whose errors the operator can correct."""
+    with cli_errors(ServiceError, ValueError):
+        return function(*args)
+
+
 def format_error(error: Exception) -> str:
-    """What went wrong; of a package that is not there, what brings it."""
+    """The error as text; for a missing package, how to install it."""
     package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     extra = _EXTRAS.get(package)
     return f"this needs the extra {extra!r}: pip install '.[{extra}]'" if extra else str(error)
 
 
 def load_settings(**options: Any) -> Settings:
-    """The environment's settings, with what was given on the command line instead."""
+    """The settings of the environment, overridden by the options that are not None."""
     try:
         return Settings(**{name: value for name, value in options.items() if value is not None})
     except SettingsError as error:
         name = re.search(r'field "(\w+)"', str(error))
         abort(f"{_variable(name[1] if name else '')}: this is not valid JSON")
     except ValidationError as error:
-        abort("; ".join(_fault(fault) for fault in error.errors()))
+        abort("; ".join(_format_setting(fault) for fault in error.errors()))
 
 
-def _fault(fault: Mapping[str, Any]) -> str:
+def _format_setting(fault: Mapping[str, Any]) -> str:
     name, *within = fault["loc"]
-    return f"{_variable(name)}: {faults_in_words([{**fault, 'loc': within}])}"
+    return f"{_variable(name)}: {format_validation_errors([{**fault, 'loc': within}])}"
 
 
 def _variable(name: str) -> str:

@@ -1,8 +1,8 @@
-"""``trigger-api bench``: load on any endpoint, and what came of it.
+"""Load tests of an endpoint.
 
-Closed loop: N clients, each sending its next request when the last one is answered; it finds the throughput. Open
-loop: requests arrive by chance at a mean rate, whether or not the last ones are answered, as people do; it finds what
-they wait. In an open loop a latency counts from when the request was due, so a client that falls behind hides nothing.
+A closed loop has N clients, each of which sends its next request when the last one is answered; it measures throughput.
+In an open loop, requests arrive at random at a mean rate, whether or not earlier ones are answered; it measures latency
+as users see it. There, latency counts from when a request was due, so that a client that falls behind hides nothing.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 _PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-_MAX_IN_FLIGHT = 2_000  # requests of an open loop under way at once; more would measure this machine's memory
+_MAX_IN_FLIGHT = 2_000  # of an open loop; more would only test this machine's memory
 Send = Callable[[float], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True)
 class RequestTemplate:
-    """The request, encoded once."""
+    """The request that is sent over and over, already encoded."""
 
     method: str
     url: str
@@ -36,14 +37,14 @@ class RequestTemplate:
 
 @dataclass
 class LoadResult:
-    """What was measured: milliseconds of each answer of 2xx, and how often each other status or failure came."""
+    """The result of a load test: latencies of successful answers in milliseconds, and errors by status or exception."""
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
 
     def summary(self, deadline_ms: float) -> dict[str, Any]:
-        """The figures; goodput counts the answers a second that came within the deadline."""
+        """The figures as a dictionary. Goodput is the rate of answers within the deadline."""
         ordered = sorted(self.latencies)
         good = sum(latency <= deadline_ms for latency in ordered)
         return {
@@ -57,7 +58,7 @@ class LoadResult:
 
 
 async def closed_loop(template: RequestTemplate, *, clients: int, seconds: float, progress: bool = True) -> LoadResult:
-    """Load from a fixed number of clients."""
+    """Run a closed loop with a number of clients."""
 
     async def client(send: Send, until: float) -> None:
         while (now := time.perf_counter()) < until:
@@ -72,14 +73,14 @@ async def closed_loop(template: RequestTemplate, *, clients: int, seconds: float
 async def open_loop(
     template: RequestTemplate, *, rate: float, seconds: float, seed: int = 0, progress: bool = True
 ) -> LoadResult:
-    """Load of a mean rate (requests a second), with exponential gaps: a Poisson process."""
-    chance = random.Random(seed)  # noqa: S311 - arrivals, no secret
+    """Run an open loop at a mean rate (requests per second) with exponential gaps, a Poisson process."""
+    rng = random.Random(seed)  # noqa: S311 - not a secret
 
     async def run(send: Send, until: float) -> None:
         due = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             in_flight: set[asyncio.Task[None]] = set()
-            while (due := due + chance.expovariate(rate)) < until:
+            while (due := due + rng.expovariate(rate)) < until:
                 await asyncio.sleep(due - time.perf_counter())
                 if len(in_flight) < _MAX_IN_FLIGHT:
                     task = group.create_task(send(due))
@@ -90,9 +91,21 @@ async def open_loop(
 
 
 def upload(url: str, field_name: str, name: str, data: bytes, headers: Mapping[str, str]) -> RequestTemplate:
-    """A multipart request with one file."""
+    """A multipart request that uploads one file."""
     request = httpx.Request("POST", url, files={field_name: (name, data)}, headers=dict(headers))
     return RequestTemplate("POST", url, request.read(), dict(request.headers))
+
+
+def build_request(
+    url: str, *, file: Path | None = None, field_name: str = "audio", body: Path | None = None, token: str | None = None
+) -> RequestTemplate:
+    """The request of a load test: an upload of ``file``, a POST of the JSON in ``body``, or else a GET."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    if file:
+        return upload(url, field_name, file.name, file.read_bytes(), headers)
+    if body:
+        return RequestTemplate("POST", url, body.read_bytes(), {**headers, "Content-Type": "application/json"})
+    return RequestTemplate("GET", url, headers=headers)
 
 
 async def _measure(
@@ -137,5 +150,5 @@ async def _show(result: LoadResult, started: float, seconds: float) -> None:
 
 
 def _percentile(ordered: list[float], share: float) -> float | None:
-    """The smallest latency that this share of the answers did not exceed."""
+    """The smallest latency that this share of the answers does not exceed."""
     return round(ordered[max(math.ceil(share * len(ordered)), 1) - 1], 2) if ordered else None

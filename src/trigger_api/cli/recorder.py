@@ -1,4 +1,4 @@
-"""Collecting recordings of a word from a microphone, each looked at before it is kept."""
+"""Recording a word from a microphone; each recording is checked before it is saved."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from trigger_api.datasets.recording_checks import Check, check
 from trigger_api.datasets.speech import RATE, Samples
 
 CLIP_SECONDS = 2.5
-_MAX_ATTEMPTS = 3  # of one recording; then the fault is the microphone's
+_MAX_ATTEMPTS = 3  # for one recording; after that, something is wrong with the microphone
 
 
 class RecorderError(ValueError):
-    """Nothing of use can be recorded."""
+    """The microphone gives no usable recording."""
 
 
 def record(word: str, out: Path, wanted: int, open_microphone: Callable[[], Audio], say: Callable[[str], None]) -> None:
-    """Write so many recordings of a word, ``WORD-NNN.wav``, beside those that are in `out`.
+    """Record a word several times. Files are named ``WORD-NNN.wav``, and existing ones are kept.
 
     Args:
-        word: what to say.
-        out: folder; made if it is not there.
-        wanted: how many.
-        listen: opens the microphone: 16-bit little-endian mono at 16 kHz.
-        say: tells the person in front of it what to do.
+        word: the word to say.
+        out: folder for the recordings; created if necessary.
+        wanted: number of recordings.
+        open_microphone: returns audio, 16-bit little-endian mono at 16 kHz.
+        say: shows instructions to the person in front of the microphone.
 
     Raises:
-        RecorderError: one recording was of no use several times in a row.
+        RecorderError: several attempts in a row failed.
     """
     out.mkdir(parents=True, exist_ok=True)
     for done in range(wanted):
@@ -48,11 +48,11 @@ def _record_until_good(open_microphone: Callable[[], Audio], say: Callable[[str]
         say(_verdict(found))
         if not found.faults:
             return samples
-    raise RecorderError(f"{_MAX_ATTEMPTS} takes in a row were of no use: is it the right microphone, at a good level?")
+    raise RecorderError(f"{_MAX_ATTEMPTS} attempts in a row failed: is this the right microphone, at the right level?")
 
 
 async def record_clip(audio: Audio, seconds: float = CLIP_SECONDS) -> Samples:
-    """The next so many seconds."""
+    """Record a clip of a number of seconds."""
     pcm, size = bytearray(), round(seconds * RATE) * 2
     async for chunk in audio:
         pcm += chunk
@@ -63,11 +63,11 @@ async def record_clip(audio: Audio, seconds: float = CLIP_SECONDS) -> Samples:
 
 def _verdict(found: Check) -> str:
     if found.faults:
-        return f"once more: {'; '.join(found.faults)}"
+        return f"please repeat: {'; '.join(found.faults)}"
     return f"good: {found.seconds:.1f} s at {found.peak_dbfs:.0f} dBFS"
 
 
 def _free_path(out: Path, word: str) -> Path:
-    """The first name that is not taken."""
+    """The first file name that is not in use."""
     paths = (out / f"{word.replace(' ', '-')}-{number:03}.wav" for number in count(1))
     return next(path for path in paths if not path.exists())

@@ -1,4 +1,4 @@
-"""The commands of live audio: ``trigger-api listen`` and ``trigger-api wyoming``."""
+"""``trigger-api listen`` and ``wyoming``: live audio."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ import typer
 from websockets.exceptions import InvalidHandshake
 
 from trigger_api.cli import audio_source
-from trigger_api.cli.console import abort, cli_errors, format_error, load_settings
+from trigger_api.cli.console import ModelPaths, abort, cli_errors, format_error, load_settings
 from trigger_api.observability import logs
 from trigger_api.observability.metrics import Metrics
-from trigger_api.service import Service
 from trigger_api.settings import Settings
 
 _DEFAULT_RATE = 16_000
 
 
 def listen(
-    source: Annotated[str, typer.Argument(help="A recording, played at its own speed; - for raw samples.")] = "mic",
-    room: Annotated[str, typer.Option(help="What followers of the events see.")] = "room",
-    url: Annotated[str, typer.Option(help="Of the running server.")] = "http://127.0.0.1:8000",
-    token: Annotated[str | None, typer.Option(envvar="TRIGGER_API_TOKEN", help="An API token.")] = None,
-    rate: Annotated[int, typer.Option(help="Of the microphone, or of the raw samples; Hz.")] = _DEFAULT_RATE,
+    source: Annotated[str, typer.Argument(help="`mic`, a recording, or - for raw samples.")] = "mic",
+    room: Annotated[str, typer.Option(help="Name of the room, shown to subscribers of events.")] = "room",
+    url: Annotated[str, typer.Option(help="URL of the running server.")] = "http://127.0.0.1:8000",
+    token: Annotated[str | None, typer.Option(envvar="TRIGGER_API_TOKEN", help="API token.")] = None,
+    rate: Annotated[int, typer.Option(help="Sample rate of the microphone or the raw samples, Hz.")] = _DEFAULT_RATE,
     word: Annotated[
-        list[str] | None, typer.Option(help="A word to listen for; may be repeated, * is every one.")
+        list[str] | None, typer.Option(help="Word to listen for; may be repeated; * for all words.")
     ] = None,
     sensitivity: Annotated[str | None, typer.Option(help="low, medium or high.")] = None,
-    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Score from which a word counts.")] = None,
-    scores: Annotated[bool, typer.Option(help="Print the score of every step too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as the server sends them.")] = False,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Score from which a word counts as detected.")
+    ] = None,
+    scores: Annotated[bool, typer.Option(help="Also print all scores.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the server's messages as JSON, one per line.")] = False,
 ) -> None:
-    """Stream the microphone, a file or standard input to a server; print detections as they happen."""
+    """Stream a microphone, a recording or standard input to a server, and print detections as they happen."""
     query = {"room": room, "word": word, "sensitivity": sensitivity, "threshold": threshold}
     if scores:
         query["scores"] = "true"
@@ -51,28 +52,34 @@ def listen(
 
 
 def wyoming(
-    uri: Annotated[str, typer.Option(help="tcp://host:port or unix:///path.")] = "tcp://0.0.0.0:10400",
-    models: Annotated[Path | None, typer.Option(help="Folder of further models, or one model file.")] = None,
+    uri: Annotated[
+        str, typer.Option(help="Address to listen on: tcp://host:port or unix:///path.")
+    ] = "tcp://0.0.0.0:10400",
+    models: ModelPaths = None,
 ) -> None:
-    """Speak Home Assistant's protocol, to peers with private addresses. Needs the extra ``wyoming``."""
+    """Serve Home Assistant's Wyoming protocol to clients with private addresses. Needs the extra wyoming."""
     settings = load_settings(models=models)
     logs.configure(settings.log_level)
     with cli_errors(OSError, ImportError, ValueError):
-        asyncio.run(_speak(settings, uri))
+        asyncio.run(_serve(settings, uri))
 
 
 async def _listen(source: str, rate: int, url: str, query: dict[str, Any], token: str | None, as_json: bool) -> bool:
-    if source == "mic":
-        audio = audio_source.microphone(rate)
-    elif source == "-":
-        audio = audio_source.pcm_stream(audio_source.stdin(), rate)
-    else:
-        rate, audio = await audio_source.play_file(Path(source))
+    rate, audio = await _open(source, rate)
     failed = False
     async for message in audio_source.stream_audio(url, audio, {**query, "rate": rate}, token):
         failed = failed or message["type"] == "error"
         typer.echo(json.dumps(message) if as_json else _line(message), err=message["type"] == "error" and not as_json)
     return failed
+
+
+async def _open(source: str, rate: int) -> tuple[int, audio_source.Audio]:
+    """The audio of a source and its sample rate, which is ``rate`` unless a recording has its own."""
+    if source == "mic":
+        return rate, audio_source.microphone(rate)
+    if source == "-":
+        return rate, audio_source.pcm_stream(audio_source.stdin(), rate)
+    return await audio_source.play_file(Path(source))
 
 
 def _line(message: dict[str, Any]) -> str:
@@ -86,12 +93,13 @@ def _line(message: dict[str, Any]) -> str:
         case "score":
             return f"{seconds:8.2f} s  {message['score']:.3f}  {message['level_dbfs']:6.1f} dBFS  {message['word']}"
         case "stopped":
-            return f"{message['heard_ms'] / 1000:8.2f} s  end: {message['detections']} heard"
+            return f"{message['heard_ms'] / 1000:8.2f} s  end: {message['detections']} detected"
         case _:
             return f"error: {message.get('detail', message)}"
 
 
-async def _speak(settings: Settings, uri: str) -> None:
+async def _serve(settings: Settings, uri: str) -> None:
+    from trigger_api.service import Service  # slow to import
     from trigger_api.streaming.wyoming import serving
 
     service, stopped = Service(settings, Metrics()), asyncio.Event()
@@ -99,9 +107,7 @@ async def _speak(settings: Settings, uri: str) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     try:
         await service.rooms.start()
-        async with serving(
-            uri, service.rooms, settings
-        ):  # a detection before the model is loaded is answered with an error
+        async with serving(uri, service.rooms, settings):  # until the models are loaded, streams get an error
             await asyncio.to_thread(service.registry.load_all)
             await stopped.wait()
     finally:
