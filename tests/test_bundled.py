@@ -1,4 +1,4 @@
-"""The bundled model on the project's own samples, through the service as it is."""
+"""The bundled trigger word on the project's own samples."""
 
 from __future__ import annotations
 
@@ -40,38 +40,38 @@ def sample(name: str) -> tuple[NDArray[np.float32], int]:
     return samples, rate
 
 
-async def test_it_hears_the_word_and_when(service: Service) -> None:
-    (heard,) = await service.task(Trigger).predict((SAMPLES / "activate.wav").read_bytes())
-    assert [abs(hit.time_ms - WORD_ENDS_MS) <= 120 for hit in heard.detections] == [True]
+async def test_the_word_is_detected_at_its_end(service: Service) -> None:
+    (result,) = await service.task(Trigger).predict((SAMPLES / "activate.wav").read_bytes())
+    assert [abs(hit.time_ms - WORD_ENDS_MS) <= 120 for hit in result.detections] == [True]
     assert (await service.task(Trigger).predict((SAMPLES / "other.wav").read_bytes()))[0].detections == ()
 
 
 @pytest.mark.parametrize("level_dbfs", [-45, -36, -20, -10, -3])
-async def test_loudness_changes_no_decision(service: Service, level_dbfs: float) -> None:
+async def test_loudness_does_not_matter(service: Service, level_dbfs: float) -> None:
     for name, words in (("activate.wav", 1), ("other.wav", 0)):
         samples, rate = sample(name)
         scaled = samples * 10 ** (level_dbfs / 20) / np.abs(samples).max()
-        (heard,) = await service.task(Trigger).predict(encode(scaled, rate))
-        assert len(heard.detections) == words
-        assert all(abs(hit.time_ms - WORD_ENDS_MS) <= 120 for hit in heard.detections)
+        (result,) = await service.task(Trigger).predict(encode(scaled, rate))
+        assert len(result.detections) == words
+        assert all(abs(hit.time_ms - WORD_ENDS_MS) <= 120 for hit in result.detections)
 
 
 @pytest.mark.parametrize(("rate", "kind", "subtype"), [(8_000, "WAV", "PCM_16"), (48_000, "OGG", "OPUS")])
-async def test_rates_and_codings_change_no_decision(service: Service, rate: int, kind: str, subtype: str) -> None:
+async def test_rates_and_encodings_do_not_matter(service: Service, rate: int, kind: str, subtype: str) -> None:
     samples, own = sample("activate.wav")
-    (heard,) = await service.task(Trigger).predict(encode(soxr.resample(samples, own, rate), rate, kind, subtype))
-    assert len(heard.detections) == 1
+    (result,) = await service.task(Trigger).predict(encode(soxr.resample(samples, own, rate), rate, kind, subtype))
+    assert len(result.detections) == 1
 
 
-async def test_minutes_of_recording_hold_each_word_once(service: Service) -> None:
+async def test_each_word_in_a_long_recording_is_detected_once(service: Service) -> None:
     said, rate = sample("activate.wav")
     other, _ = sample("other.wav")
     together = np.concatenate([other, said, other, other, said, said] * 4)
-    (heard,) = await service.task(Trigger).predict(encode(together, rate))
-    assert len(heard.detections) == 12
+    (result,) = await service.task(Trigger).predict(encode(together, rate))
+    assert len(result.detections) == 12
 
 
-def test_every_bundled_model_is_small_whole_and_described() -> None:
+def test_every_bundled_model_is_small_intact_and_documented() -> None:
     folders = [card.parent for card in BUNDLED.rglob("card.json")]
     assert folders
     for folder in folders:

@@ -1,4 +1,4 @@
-"""The bundled digit model on pictures drawn here, through the service as it is."""
+"""The bundled digit model on synthetic pictures."""
 
 from __future__ import annotations
 
@@ -47,34 +47,34 @@ def service() -> Iterator[Service]:
     asyncio.run(made.close())
 
 
-def drawn(text: str, *, pen: int = 5, unit: float = 9.0) -> NDArray[np.uint8]:
+def draw_line(text: str, *, pen: int = 5, unit: float = 9.0) -> NDArray[np.uint8]:
     """A line of digits in smooth strokes, dark on light."""
     step = 6.5 * unit
     image = PIL.Image.new("L", (round(step * len(text) + 2 * unit), round(10 * unit)), 245)
     draw = PIL.ImageDraw.Draw(image)
-    for place, digit in enumerate(text):
+    for position, digit in enumerate(text):
         for stroke in STROKES[digit]:
             knots = np.asarray(stroke, np.float64)
             dense = ndimage.zoom(knots, (8, 1), order=3, mode="nearest") if len(stroke) > 2 else knots
-            points = [(2 * unit + step * place + unit * x, 2 * unit + unit * y) for x, y in dense.tolist()]
+            points = [(2 * unit + step * position + unit * x, 2 * unit + unit * y) for x, y in dense.tolist()]
             draw.line(points, 30, pen, "curve")
     return np.asarray(image.convert("RGB"))
 
 
 @pytest.mark.parametrize("text", ["0123456789", "31415926", "7"])
 @pytest.mark.parametrize("pen", [2, 5, 9])
-async def test_it_reads_what_is_drawn(service: Service, text: str, pen: int) -> None:
-    assert (await service.task(Digits).predict(png(drawn(text, pen=pen)))).lines == (text,)
+async def test_drawn_digits_are_read(service: Service, text: str, pen: int) -> None:
+    assert (await service.task(Digits).predict(png(draw_line(text, pen=pen)))).lines == (text,)
 
 
 @pytest.mark.parametrize("dark", [True, False])
-async def test_it_reads_what_is_printed(service: Service, dark: bool) -> None:
-    reading = await service.task(Digits).predict(png(write("6     028", "4573", dark=dark)))
-    assert reading.lines == ("6028", "4573")
-    assert reading.numbers == ("6", "028", "4573")
+async def test_printed_digits_are_read(service: Service, dark: bool) -> None:
+    result = await service.task(Digits).predict(png(write("6     028", "4573", dark=dark)))
+    assert result.lines == ("6028", "4573")
+    assert result.numbers == ("6", "028", "4573")
 
 
-async def test_it_makes_no_guess(service: Service) -> None:
+async def test_pages_without_digits_have_none(service: Service) -> None:
     random = np.random.default_rng(0)
     blank = random.normal(200, 8, (200, 300, 1)).clip(0, 255).astype(np.uint8).repeat(3, axis=2)
     grain = random.integers(0, 255, (200, 300, 1), np.uint8).repeat(3, axis=2)
@@ -82,7 +82,7 @@ async def test_it_makes_no_guess(service: Service) -> None:
         assert (await service.task(Digits).predict(png(page))).digits == ()
 
 
-def test_the_card_is_of_these_weights() -> None:
+def test_the_card_matches_the_weights() -> None:
     card = read_card(FOLDER)
     assert card.sha256 == digest(FOLDER)
     assert (FOLDER / WEIGHTS_FILE).stat().st_size < 1_000_000

@@ -1,4 +1,4 @@
-"""The bundled named-entity model, through the service as it is."""
+"""The bundled named-entity model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def service() -> Iterator[Service]:
     asyncio.run(made.close())
 
 
-async def found(service: Service, text: str) -> list[tuple[str, str]]:
+async def entities_in(service: Service, text: str) -> list[tuple[str, str]]:
     (sentences,) = (await service.task(Entities).predict([text])).texts
     entities = [entity for sentence in sentences for entity in sentence.entities]
     assert all(text[entity.start : entity.end] == entity.text for entity in entities)
@@ -42,7 +42,7 @@ async def test_the_original_sentence(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         (
             "Angela Merkel met Barack Obama in Berlin.",
@@ -55,16 +55,16 @@ async def test_the_original_sentence(service: Service) -> None:
         ("", []),
     ],
 )
-async def test_names_are_found(service: Service, text: str, wanted: list[tuple[str, str]]) -> None:
-    assert await found(service, text) == wanted
+async def test_names_are_found(service: Service, text: str, expected: list[tuple[str, str]]) -> None:
+    assert await entities_in(service, text) == expected
 
 
-async def test_a_long_text_is_read_to_its_end(service: Service) -> None:
+async def test_a_long_text_is_tagged_to_its_end(service: Service) -> None:
     text = "Nothing happened that day, and nobody came. " * 60 + "Then Maria Lopez flew to Madrid."
-    assert await found(service, text) == [("Maria Lopez", "PER"), ("Madrid", "LOC")]
+    assert await entities_in(service, text) == [("Maria Lopez", "PER"), ("Madrid", "LOC")]
 
 
-def test_the_card_says_what_it_measures(service: Service) -> None:
+def test_the_card_is_complete(service: Service) -> None:
     entry = service.registry.find("entities", "minilm")
     assert (entry.path / WEIGHTS_FILE).stat().st_size <= 25_000_000
     assert {"dev", "wikigold", "uner_ewt_test", "speed"} <= set(entry.card.figures)

@@ -1,4 +1,4 @@
-"""Every bundled model behind the Open Inference Protocol, driven by the public clients as they are."""
+"""Every bundled model through the Open Inference Protocol, with public clients."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ CHECK = Path(__file__).parent / "kserve" / "check.py"
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with serving(create_app(Settings(max_batch=1, log_level="error")), patience_s=180) as where:
-        yield where
+    with serving(create_app(Settings(max_batch=1, log_level="error")), patience_s=180) as address:
+        yield address
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_tritons_client_infers(address: str, name: str) -> None:
+def test_the_triton_client_infers(address: str, name: str) -> None:
     client = triton.InferenceServerClient(address, network_timeout=60)
     metadata = client.get_model_metadata(name)
     plain, binary = (infer(client, metadata, binary=binary) for binary in (False, True))
@@ -46,7 +46,7 @@ def test_tritons_client_infers(address: str, name: str) -> None:
 
 
 def infer(client: Any, metadata: dict[str, Any], *, binary: bool) -> dict[str, NDArray[Any]]:
-    """Outputs for inputs of ones, which every model takes, at the shortest length."""
+    """The outputs for inputs of ones, which every model accepts, at the shortest length."""
     length = min(metadata["parameters"]["lengths"], default=1)
     inputs = []
     for tensor in metadata["inputs"]:

@@ -1,4 +1,4 @@
-"""What schemathesis makes of the OpenAPI document: whatever it sends, the service never fails."""
+"""Requests that schemathesis generates from the OpenAPI document never make the service fail."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def operations(settings: Settings, network: BeepModel, models: Path) -> Iterator
 def test_no_request_breaks_the_service(operations: list[Any]) -> None:
     assert len(operations) >= 5
     for operation in operations:
-        break_with(operation)
+        send_many(operation)
 
 
-def break_with(operation: Any) -> None:
+def send_many(operation: Any) -> None:
     @given(case=operation.as_strategy())
     @hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     def attack(case: Any) -> None:

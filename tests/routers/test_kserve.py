@@ -12,7 +12,7 @@ PYTHON = os.environ.get("KSERVE_PYTHON")  # kserve has 70 dependencies and pins 
 
 
 @pytest.mark.skipif(PYTHON is None, reason="KSERVE_PYTHON does not name a Python that has kserve")
-def test_kserves_own_client_infers(app: FastAPI) -> None:
+def test_the_kserve_client_infers(app: FastAPI) -> None:
     assert PYTHON is not None
     with serving(app) as address:
         done = subprocess.run(

@@ -21,15 +21,16 @@ DECISION = Decision(threshold=0.6, patience=2, refractory_ms=400, delay_ms=160, 
 
 @pytest.fixture(scope="module")
 def head(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A head of two members, as training writes it."""
+    """A head of two ensemble members, as written by training."""
     from trigger_api.runtimes import onnx_export
     from trigger_api.training.trigger.head import Shape, serving_network, training_network
 
     shape, folder = Shape(width=8, members=2), tmp_path_factory.mktemp("models") / "trigger/hey-jarvis/1"
     mean, deviation = np.zeros(EMBEDDING, np.float32), np.full(EMBEDDING, 5, np.float32)
     folder.mkdir(parents=True)
+    keras.utils.set_random_seed(3)  # with some weights every score is close to 0
     network = serving_network(training_network(shape, mean, deviation, 0.1), shape)
-    for layer in (network.get_layer("logit0"), network.get_layer("logit1")):  # as sure of itself as a trained one
+    for layer in (network.get_layer("logit0"), network.get_layer("logit1")):  # as confident as a trained one
         layer.set_weights([20 * layer.get_weights()[0], layer.get_weights()[1]])
     network.save(folder / "model.keras")
     card = ModelCard(

@@ -74,16 +74,9 @@ def decode(data: bytes, limits: ImageLimits) -> Image:
         raise UnreadableMedia("the picture is empty: 0 bytes")
     if len(data) > limits.size:
         raise TooLarge(f"the picture is larger than {limits.size} bytes")
-    # The decoders raise all kinds of errors on damaged files; of our own code, only the checks run in here.
+    # The decoders raise all kinds of errors on damaged files; of our own code, only the checks run in there.
     try:
-        with PIL.Image.open(BytesIO(data), formats=FORMATS) as file:
-            _check_size(file, limits)
-            _check_scans(file, data)
-            file.load()
-            _check_rows(file, data)
-            _check_size(file, limits)  # the frame of a GIF may exceed its screen
-            _turn_upright(file)
-            return Image(np.asarray(_to_rgb(file)))
+        return _decode(data, limits)
     except (TooLarge, UnreadableMedia):
         raise
     except UnidentifiedImageError:
@@ -92,6 +85,17 @@ def decode(data: bytes, limits: ImageLimits) -> Image:
         raise TooLarge(f"the picture has more than {limits.pixels} pixels") from None
     except Exception:
         raise UnreadableMedia(_DAMAGED) from None
+
+
+def _decode(data: bytes, limits: ImageLimits) -> Image:
+    with PIL.Image.open(BytesIO(data), formats=FORMATS) as file:
+        _check_size(file, limits)
+        _check_scans(file, data)
+        file.load()
+        _check_rows(file, data)
+        _check_size(file, limits)  # the frame of a GIF may exceed its screen
+        _turn_upright(file)
+        return Image(np.asarray(_to_rgb(file)))
 
 
 def to_base64(file: bytes) -> str:

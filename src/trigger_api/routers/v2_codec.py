@@ -120,19 +120,23 @@ def _arrays(tensors: Sequence[InputTensor], rest: memoryview) -> list[tuple[str,
     names = [tensor.name for tensor in tensors]
     if len(set(names)) < len(names):
         raise BadRequest("an input is given twice")
-    found = []
+    arrays = []
     for tensor in tensors:
-        size = tensor.parameters.get("binary_data_size")
-        if size is None:
-            found.append((tensor.name, _from_json(tensor)))
-            continue
-        if not isinstance(size, int) or not 0 <= size <= len(rest):
-            raise BadRequest(f"{tensor.name}: binary_data_size is {size}, but only {len(rest)} bytes follow")
-        found.append((tensor.name, _from_bytes(tensor, rest[:size])))
-        rest = rest[size:]
+        array, rest = _read(tensor, rest)
+        arrays.append((tensor.name, array))
     if len(rest):
         raise BadRequest(f"{len(rest)} bytes follow the last tensor")
-    return found
+    return arrays
+
+
+def _read(tensor: InputTensor, rest: memoryview) -> tuple[NDArray[Any], memoryview]:
+    """A tensor, from the JSON or from the first of the bytes after it, and the remaining bytes."""
+    size = tensor.parameters.get("binary_data_size")
+    if size is None:
+        return _from_json(tensor), rest
+    if not isinstance(size, int) or not 0 <= size <= len(rest):
+        raise BadRequest(f"{tensor.name}: binary_data_size is {size}, but only {len(rest)} bytes follow")
+    return _from_bytes(tensor, rest[:size]), rest[size:]
 
 
 def _from_json(tensor: InputTensor) -> NDArray[Any]:

@@ -77,22 +77,29 @@ def digest(path: Path) -> str:
 
 
 def _converted(path: Path, card: ModelCard, options: LoadOptions) -> LoadedModel | None:
+    """The model's conversion, found or made; None if there is none."""
     from trigger_api.runtimes import onnx_runtime
 
     sha256 = digest(path)
-    kept = options.cache / sha256 if options.cache else None
-    folders = [folder for folder in (path, kept) if folder and folder.is_dir()]
+    cache = options.cache / sha256 if options.cache else None
+    folders = [folder for folder in (path, cache) if folder and folder.is_dir()]
     found = onnx_runtime.find(folders, card, sha256, threads=options.intra_op_threads)
-    if found is not None or kept is None or not _can_convert():
+    if found is not None or cache is None or not _can_convert():
         return found
+    if not _convert(path, card, sha256, cache, options):
+        return None
+    return onnx_runtime.find([cache], card, sha256, threads=options.intra_op_threads)
+
+
+def _convert(path: Path, card: ModelCard, sha256: str, cache: Path, options: LoadOptions) -> bool:
     try:
         _prepare_tensorflow(options)
         from trigger_api.runtimes import onnx_export
 
-        onnx_export.convert(path, card, sha256, kept)
+        onnx_export.convert(path, card, sha256, cache)
     except ValueError:
-        return None
-    return onnx_runtime.find([kept], card, sha256, threads=options.intra_op_threads)
+        return False
+    return True
 
 
 def _can_convert() -> bool:

@@ -70,7 +70,7 @@ class KerasModel:
         return self._function(self._specs, None, xla=False)
 
     def _function(self, specs: Sequence[TensorSpec], batch: int | None, *, xla: bool) -> CompiledFunction:
-        shapes = {spec.name: _signature(spec, batch) for spec in specs}
+        shapes = {spec.name: signature(spec, batch) for spec in specs}
         function = tf.function(self.call, input_signature=[shapes], jit_compile=xla, autograph=False)
         concrete = function.get_concrete_function()
 
@@ -90,7 +90,8 @@ class KerasModel:
         return dict(zip(self._outputs, keras.tree.flatten(outputs), strict=True))
 
 
-def _signature(spec: TensorSpec, batch: int | None) -> tf.TensorSpec:
+def signature(spec: TensorSpec, batch: int | None = None) -> tf.TensorSpec:
+    """A tensor of the card for TensorFlow; variable dimensions, and the batch size if not given, are None."""
     return tf.TensorSpec((batch, *(None if size < 0 else size for size in spec.shape)), spec.dtype, spec.name)
 
 

@@ -74,10 +74,7 @@ def _from_keras(model: keras_tensorflow.KerasModel, card: ModelCard) -> Any:
     import tensorflow as tf
     import tf2onnx
 
-    signature = [
-        tf.TensorSpec((None, *(None if size < 0 else size for size in spec.shape)), spec.dtype, spec.name)
-        for spec in card.inputs
-    ]
+    signature = [keras_tensorflow.signature(spec) for spec in card.inputs]
 
     def call(*tensors: Any) -> list[Any]:
         outputs = model.call(dict(zip((spec.name for spec in card.inputs), tensors, strict=True)))

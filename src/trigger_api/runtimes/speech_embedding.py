@@ -107,23 +107,31 @@ def _build(layers: Sequence[Convolution], silence: Weights) -> Any:
     mel = keras.Input((None, BANDS), name="mel")
     state = keras.Input((len(silence),), name="state")
     offset = keras.layers.BatchNormalization(scale=False, epsilon=0.0, name="silence")  # used only to add an offset
-    past, x = offset(state), ops.expand_dims(mel, -1)
-    after: list[Any] = []
-    rows = iter(_state_shapes(layers))
-    for number, layer in enumerate(layers):
-        if layer.in_time:
-            shape, taken = next(rows), sum(part.shape[-1] for part in after)
-            size = int(np.prod(shape))
-            x = ops.concatenate([ops.reshape(past[:, taken : taken + size], (-1, *shape)), x], axis=1)
-            after.append(ops.reshape(x[:, -_PAST:], (-1, size)))
-        x = _layer(x, layer, f"conv{number}", last=layer is layers[-1])
+    x, rows = _convolve(ops.expand_dims(mel, -1), offset(state), layers)
     outputs = {
         "embeddings": keras.layers.Reshape((-1, EMBEDDING))(x),
-        "state": ops.concatenate(after, axis=-1) - offset(ops.zeros_like(state)),
+        "state": ops.concatenate(rows, axis=-1) - offset(ops.zeros_like(state)),
     }
     model = keras.Model({"mel": mel, "state": state}, outputs, name="speech_embedding")
     _fill(model, layers, silence)
     return model
+
+
+def _convolve(x: Any, state: Any, layers: Sequence[Convolution]) -> tuple[Any, list[Any]]:
+    """The output of all layers, and the rows that each convolution in time keeps for the next call."""
+    from keras import ops
+
+    kept: list[Any] = []
+    start, shapes = 0, iter(_state_shapes(layers))
+    for number, layer in enumerate(layers):
+        if layer.in_time:
+            shape = next(shapes)
+            size = int(np.prod(shape))
+            x = ops.concatenate([ops.reshape(state[:, start : start + size], (-1, *shape)), x], axis=1)
+            kept.append(ops.reshape(x[:, -_PAST:], (-1, size)))
+            start += size
+        x = _layer(x, layer, f"conv{number}", last=layer is layers[-1])
+    return x, kept
 
 
 def _layer(x: Any, layer: Convolution, name: str, *, last: bool) -> Any:

@@ -55,7 +55,7 @@ def select_digits(candidates: Sequence[Candidate], threshold: float) -> list[Can
     usual = _usual_height(candidates)
     large = [(box, score) for box, score in candidates if box.height >= _MIN_HEIGHT * usual]
     digits = [(box, score) for box, score in _apply_page_prior(large) if _is_digit(score, threshold)]
-    # Among shapes that are no digits, bars are not ones, nor is anything that is hardly a digit.
+    # Among other shapes, neither bars nor doubtful shapes are digits.
     return [] if len(digits) < len(large) / 2 and _are_bars(score for _, score in digits) else digits
 
 
