@@ -1,4 +1,4 @@
-"""Stripes to learn in place of emotions, a network small enough for them, and a mild teaching."""
+"""Stripes in place of faces, and a network and a training configuration small enough for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EASY = Teaching(smoothing=0, mixed=0.2, sides=((1.0, 48),), disturbance=Disturba
 
 
 def split(count: int) -> Split:
-    """In place of faces: broad and narrow stripes, level and upright, and noise; nobody voted on half of them."""
+    """In place of faces: broad and narrow stripes, horizontal and vertical, and noise; half of them have no votes."""
     random = np.random.default_rng(0)
     labels = np.arange(count) % 7
     places = np.arange(48) + random.uniform(0, 48, (count, 1))
