@@ -44,7 +44,7 @@ def test_no_request_breaks_the_service(operations: list[Any]) -> None:
 
 def send_many(operation: Any) -> None:
     @given(case=operation.as_strategy())
-    @hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @hypothesis_settings(max_examples=40, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
     def attack(case: Any) -> None:
         case.call_and_validate(checks=[not_a_server_error])
 

@@ -75,24 +75,22 @@ def test_a_recording_a_gigabyte_and_a_drain() -> None:
             wait_until_all_are_in(client, 8)
             process.send_signal(signal.SIGTERM)
             assert [answer.result().status_code for answer in answers] == [200] * 8
-        process.wait(30)
+        process.wait(60)
         with pytest.raises(httpx.ConnectError):
             client.get("/health/live")
 
 
 def test_an_upload_that_is_held_does_not_hold_up_the_end() -> None:
-    with serving() as (process, client):
+    with serving(TRIGGER_API_DRAIN_S="600") as (process, client):
         connection = http.client.HTTPConnection(client.base_url.host, client.base_url.port, timeout=60)
         connection.putrequest("POST", "/v1/trigger")
         connection.putheader("Content-Type", "multipart/form-data; boundary=x")
         connection.putheader("Content-Length", "100000")
         connection.endheaders(b"--x\r\n")
         wait_until_all_are_in(client, 0)  # it counts on one answered before
-        told = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert connection.getresponse().status == 503
-        process.wait(20)
-        assert time.monotonic() - told < 10  # of the 30 that it has
+        process.wait(60)  # a small part of what it may take for accepted requests
 
 
 def send_gigabyte(host: str, port: int) -> int:

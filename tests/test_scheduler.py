@@ -141,10 +141,11 @@ class TestScheduler:
         queue = make_queue(doubler, metrics=metrics)
         scheduler.add(queue)
         held(scheduler, queue, doubler)
-        late, fine = scheduler.submit(queue, items([1]), deadline(0.01)) + scheduler.submit(
-            queue, items([2]), deadline()
-        )
-        time.sleep(0.02)
+        soon = deadline(0.01)
+        (late,) = scheduler.submit(queue, items([1]), soon)
+        (fine,) = scheduler.submit(queue, items([2]), deadline())
+        while time.monotonic() < soon:
+            time.sleep(0.005)
         doubler.gate.set()
         with pytest.raises(DeadlineExceeded):
             late.result(5)
@@ -165,7 +166,7 @@ class TestScheduler:
         scheduler.add(queue)
         held(scheduler, queue, doubler)
         (second,) = scheduler.submit(queue, items([1]), deadline())
-        time.sleep(0.05)
+        assert not queue.has_capacity
         assert queue.running == 1
         doubler.gate.set()
         assert second.result(5)["y"][0] == 2
@@ -176,11 +177,14 @@ class TestScheduler:
         busy, rare = make_queue(slow, name="busy", batch_sizes=(1,)), make_queue(quick, name="rare", batch_sizes=(1,))
         scheduler.add(busy)
         scheduler.add(rare)
+        held(scheduler, busy, slow)  # both queues are full before the worker chooses between them
         many = scheduler.submit(busy, items(range(1, 31)), deadline())
         (one,) = scheduler.submit(rare, items([1]), deadline())
-        one.result(5)
-        assert sum(future.done() for future in many) <= 3
-        wait(many, 5)
+        done_before: list[int] = []
+        one.add_done_callback(lambda _: done_before.append(sum(future.done() for future in many)))
+        slow.gate.set()
+        wait([*many, one], 30)
+        assert done_before[0] <= 2
 
     def test_an_idle_model_saves_no_time_up(self, scheduler: Scheduler, doubler: Doubler) -> None:
         busy, idle = make_queue(doubler, name="busy"), make_queue(doubler, name="idle")
@@ -219,7 +223,10 @@ class TestScheduler:
         scheduler.remove(queue)
         scheduler.remove(queue)
         (never,) = scheduler.submit(queue, items([1]), deadline())
-        time.sleep(0.02)
+        other = make_queue(doubler)
+        scheduler.add(other)
+        (served,) = scheduler.submit(other, items([1]), deadline())
+        assert served.result(5)["y"][0] == 2
         assert not never.done()
 
     def test_nothing_leaks_after_ten_thousand_aborted_requests(self, scheduler: Scheduler, doubler: Doubler) -> None:

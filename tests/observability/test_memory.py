@@ -95,5 +95,5 @@ async def test_memory_is_given_back_again_and_again() -> None:
     async with periodic_trim(0.001, trim):
         assert await asyncio.to_thread(twice.wait, 10)
     seen = len(times)
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.02)  # twenty times as long as it would wait
     assert len(times) == seen

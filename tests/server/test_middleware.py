@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from helpers.beep import BeepModel, beeps, encode
 from helpers.running import started
+from helpers.until import let_others_run, until
 from trigger_api.app import create_app
 from trigger_api.server.middleware import Disconnect
 from trigger_api.settings import Settings
@@ -80,12 +81,11 @@ class TestDisconnect:
             network.gate.clear()
             requests = [Exchange(app) for _ in range(6)]
             queue = app.state.service.registry.versions[0].model.queues[64]
-            while not queue.waiting:
-                await asyncio.sleep(0.01)
+            await until(lambda: queue.waiting)
             with capture_logs() as logs:
                 for request in requests:
                     request.leave()
-                done, pending = await asyncio.wait([request.task for request in requests], timeout=5)
+                done, pending = await asyncio.wait([request.task for request in requests], timeout=30)
             assert (len(done), len(pending)) == (6, 0)
             assert len(queue.waiting) == 0
             assert [line["status"] for line in logs] == [499] * 6
@@ -95,14 +95,14 @@ class TestDisconnect:
             assert metrics.get_sample_value("trigger_api_requests_in_flight") == 0
 
     async def test_what_cleans_up_after_an_answer_is_not_cancelled(self) -> None:
-        cleaned = asyncio.Event()
+        watched, cleaned = asyncio.Event(), asyncio.Event()
 
         async def inner(scope: Scope, receive: Receive, send: Send) -> None:
             await receive()
             await send({"type": "http.response.start", "status": 200, "headers": []})
-            await asyncio.sleep(0.05)  # long enough to be watched
+            await watched.wait()
             await send({"type": "http.response.body", "body": b"done"})
-            await asyncio.sleep(0.02)
+            await let_others_run()
             cleaned.set()
 
         asked, answered = 0, asyncio.Event()
@@ -112,6 +112,7 @@ class TestDisconnect:
             asked += 1
             if asked == 1:
                 return {"type": "http.request", "body": b"", "more_body": False}
+            watched.set()
             await answered.wait()
             return {"type": "http.disconnect"}
 
@@ -123,14 +124,15 @@ class TestDisconnect:
         assert cleaned.is_set()
         assert asked == 2
 
-    async def test_a_quick_answer_is_not_watched(self) -> None:
+    async def test_a_quick_answer_is_not_watched(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("trigger_api.server.middleware._WATCH_AFTER_S", 0.0)
         asked = 0
 
         async def inner(scope: Scope, receive: Receive, send: Send) -> None:
             await receive()
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"done"})
-            await asyncio.sleep(0.05)
+            await let_others_run()
 
         async def receive() -> Message:
             nonlocal asked
@@ -147,7 +149,8 @@ class TestDisconnect:
         async with started(app):
             network.gate.clear()
             request = Exchange(app)
-            await asyncio.sleep(0.1)
+            queue = app.state.service.registry.versions[0].model.queues[64]
+            await until(lambda: queue.running)
             request.task.cancel()
             await request.task  # raised again, it would be logged as a fault of ours
             assert request.sent[0]["status"] == 503  # the server gave up on it: its client may come back

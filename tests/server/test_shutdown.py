@@ -7,14 +7,14 @@ import signal
 from trigger_api.server.shutdown import on_termination
 
 
-async def test_the_end_is_told_and_whoever_listened_before_still_hears_it() -> None:
+async def test_the_end_is_notified_and_whoever_listened_before_still_hears_it() -> None:
     before: list[int] = []
-    told = asyncio.Event()
+    notified = asyncio.Event()
     old = signal.signal(signal.SIGTERM, lambda number, frame: before.append(number))
     try:
-        with on_termination(told.set):
+        with on_termination(notified.set):
             os.kill(os.getpid(), signal.SIGTERM)
-            await asyncio.wait_for(told.wait(), 5)
+            await asyncio.wait_for(notified.wait(), 5)
         assert before == [signal.SIGTERM]
         os.kill(os.getpid(), signal.SIGTERM)
         assert before == [signal.SIGTERM] * 2

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from itertools import pairwise
 
+from helpers.until import let_others_run
 from trigger_api.schemas import RoomEvent, RoomState
 from trigger_api.streaming import presence
 from trigger_api.streaming.event_log import EventLog, new_id, now
@@ -13,10 +14,19 @@ def event(room: str = "kitchen", given: str | None = None) -> RoomEvent:
     return RoomEvent(id=given or new_id(), at=now(), room=room, word="w", time_ms=1, score=0.5, model="m", version="1")
 
 
-async def collect(log: EventLog, **options: str) -> list[RoomEvent]:
-    """Everything there is to follow; the log is closed when the reader waits."""
-    asyncio.get_running_loop().call_later(0.05, log.close)
-    return [event async for event in log.subscribe(**options)]
+async def collect(log: EventLog, *later: RoomEvent, **options: str) -> list[RoomEvent]:
+    """All that a subscriber gets, of what is there and of events that are added while it waits."""
+
+    async def subscribe() -> list[RoomEvent]:
+        return [event async for event in log.subscribe(**options)]
+
+    subscriber = asyncio.create_task(subscribe())
+    await let_others_run()
+    for one in later:
+        log.add(one)
+    await let_others_run()
+    log.close()
+    return await subscriber
 
 
 def test_ids_sort_by_time() -> None:
@@ -27,8 +37,7 @@ async def test_a_reader_gets_what_comes_and_not_what_was() -> None:
     log = EventLog(10)
     log.add(event())
     later = event()
-    asyncio.get_running_loop().call_later(0.01, log.add, later)
-    assert await collect(log) == [later]
+    assert await collect(log, later) == [later]
     assert log.subscribers == 0
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 
 from helpers.beep import BeepModel
 from helpers.live_server import word
+from helpers.until import let_others_run, until
 from trigger_api.observability.metrics import Metrics
 from trigger_api.schemas import RoomEvent, StreamQuery
 from trigger_api.service import Service
@@ -78,17 +79,11 @@ async def node(settings: Settings, url: str) -> AsyncIterator[Service]:
     await made.close()
 
 
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.02)
-
-
 @pytest.mark.slow
 async def test_what_one_node_hears_followers_of_another_are_told(settings: Settings, database: Database) -> None:
     async with node(settings, database.url) as here, node(settings, database.url) as there:
         subscribers = [asyncio.ensure_future(anext(one.rooms.events.subscribe("hall"))) for one in (here, there)]
-        await asyncio.sleep(0)
+        await let_others_run()
         async with here.rooms.open(StreamQuery(room="hall"), "test") as stream:
             stream.feed(word())
             events = [await asyncio.wait_for(subscriber, 10) for subscriber in subscribers]
@@ -110,7 +105,7 @@ async def test_the_database_goes_away_and_comes_back(
         database.stop()
         await until(lambda: not pubsub._listening.is_set())
         told = asyncio.ensure_future(anext(here.rooms.events.subscribe()))
-        await asyncio.sleep(0)
+        await let_others_run()
         async with here.rooms.open(StreamQuery(room="hall"), "test") as stream:
             stream.feed(word())
             assert (await asyncio.wait_for(told, 10)).room == "hall"  # our own followers, at least

@@ -23,7 +23,8 @@ Running = tuple[subprocess.Popen[bytes], httpx.Client]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:
-    with serving(TRIGGER_API_MAX_STREAMS_PER_CALLER="2000", TRIGGER_API_MAX_STREAMS="2000") as running:
+    limits = {"TRIGGER_API_MAX_STREAMS_PER_CALLER": "2000", "TRIGGER_API_MAX_STREAMS": "2000"}
+    with serving(TRIGGER_API_DRAIN_S="600", **limits) as running:
         yield running
 
 
@@ -89,9 +90,8 @@ async def test_the_end_closes_streams_with_1012(server: Running) -> None:
         async with websockets.connect(url(client), compression=None) as socket:
             await answer(socket)
             await say(socket, silence(1))
-            told = time.monotonic()
             process.send_signal(signal.SIGTERM)
             await everything(socket)
             assert socket.close_code == 1012
-        await asyncio.to_thread(process.wait, 20)
-        assert time.monotonic() - told < 20  # of the 30 that it has: neither streams nor followers hold it up
+        # A small part of what it may take for accepted requests: neither streams nor subscribers delay it.
+        await asyncio.to_thread(process.wait, 60)

@@ -16,6 +16,7 @@ import soxr
 from numpy.typing import NDArray
 
 from helpers.beep import encode
+from helpers.until import let_others_run, until
 from trigger_api.observability.metrics import Metrics
 from trigger_api.scheduler import Tensors
 from trigger_api.schemas import StreamQuery
@@ -130,7 +131,7 @@ async def test_no_ghost_after_a_reconnect(service: Service) -> None:
 
 async def test_the_word_is_heard_and_told_to_followers(service: Service) -> None:
     subscriber = asyncio.ensure_future(anext(service.rooms.events.subscribe("hall")))
-    await asyncio.sleep(0)
+    await let_others_run()
     stream = await play(service, recording("activate.wav"), room="hall")
     event = await asyncio.wait_for(subscriber, 5)
     assert stream.detections == 1
@@ -158,8 +159,7 @@ async def test_what_was_computed_is_let_go_at_once(service: Service, computed: l
     try:
         await play(service, recording("activate.wav"))
         assert computed
-        async with asyncio.timeout(5):  # the thread that gave the last answer may not be back from it yet
-            while any(tensor() is not None for tensor in computed):
-                await asyncio.sleep(0.01)
+        # The thread that gave the last answer may still hold it for a moment.
+        await until(lambda: all(tensor() is None for tensor in computed))
     finally:
         gc.enable()

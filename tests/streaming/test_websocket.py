@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket as sockets
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from helpers.beep import BeepModel, add_model, plain_card, trigger_card
 from helpers.live_server import Make, Server, answer, everything, say, silence, stop, word
+from helpers.until import until
 from trigger_api.model_card import Decision
 
 
@@ -91,8 +91,7 @@ async def test_a_heads_queue_goes_with_its_last_stream(serve: Make, models: Path
         async with server.stream("word=other") as second:
             await answer(second)
             assert streaming(server) == ["embedding/beep-embedding/1", "trigger/beep/1", "trigger/other/1"]
-        while len(streaming(server)) > 2:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(streaming(server)) == 2)
         assert streaming(server) == ["embedding/beep-embedding/1", "trigger/beep/1"]
         await say(first, word())
         assert (await answer(first))["type"] == "detection"
@@ -373,9 +372,6 @@ class TestHostility:
 
     @staticmethod
     async def until_empty(server: Server, *, but: int = 0) -> None:
-        give_up = time.monotonic() + 10
-        while len(server.service.rooms.rooms()) > but and time.monotonic() < give_up:
-            await asyncio.sleep(0.02)
-        assert len(server.service.rooms.rooms()) <= but
-        assert len(server.service.rooms._batchers) <= but
-        assert server.service.metrics.streams._value.get() <= but
+        rooms, streams = server.service.rooms, server.service.metrics.streams
+        await until(lambda: len(rooms.rooms()) <= but)
+        await until(lambda: len(rooms._batchers) <= but and streams._value.get() <= but)

@@ -275,7 +275,7 @@ async def describe(uri: str) -> None:
 
 @pytest.mark.parametrize(
     ("command", "words"),
-    [(["wyoming", "--uri", "ftp://x"], "tcp://host:port"), (["serve", "--workers", "2"], "for one worker")],
+    [(["wyoming", "--uri", "ftp://x"], "tcp://host:port"), (["serve", "--workers", "2"], "a single worker")],
 )
 def test_what_cannot_be_is_told(monkeypatch: pytest.MonkeyPatch, command: list[str], words: str) -> None:
     monkeypatch.setenv("TRIGGER_API_WYOMING_URI", "tcp://127.0.0.1:10400")
