@@ -1,4 +1,4 @@
-"""Two processes' hubs on one PostgreSQL, which is started for the test where there is one."""
+"""Two processes that share one PostgreSQL, which is started for the test where it is installed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def binaries() -> Path | None:
 
 
 BINARIES = binaries()
-pytestmark = pytest.mark.skipif(BINARIES is None, reason="there is no PostgreSQL server on this machine")
+pytestmark = pytest.mark.skipif(BINARIES is None, reason="PostgreSQL is not installed")
 
 
 class Database:
@@ -80,7 +80,7 @@ async def node(settings: Settings, url: str) -> AsyncIterator[Service]:
 
 
 @pytest.mark.slow
-async def test_what_one_node_hears_followers_of_another_are_told(settings: Settings, database: Database) -> None:
+async def test_subscribers_get_the_events_of_other_nodes(settings: Settings, database: Database) -> None:
     async with node(settings, database.url) as here, node(settings, database.url) as there:
         subscribers = [asyncio.ensure_future(anext(one.rooms.events.subscribe("hall"))) for one in (here, there)]
         await let_others_run()
@@ -104,11 +104,11 @@ async def test_the_database_goes_away_and_comes_back(
         assert isinstance(pubsub, PostgresPubSub)
         database.stop()
         await until(lambda: not pubsub._listening.is_set())
-        told = asyncio.ensure_future(anext(here.rooms.events.subscribe()))
+        published = asyncio.ensure_future(anext(here.rooms.events.subscribe()))
         await let_others_run()
         async with here.rooms.open(StreamQuery(room="hall"), "test") as stream:
             stream.feed(word())
-            assert (await asyncio.wait_for(told, 10)).room == "hall"  # our own followers, at least
+            assert (await asyncio.wait_for(published, 10)).room == "hall"  # our own subscribers still get it
         database.start()
         await until(pubsub._listening.is_set)
         there_too = asyncio.ensure_future(anext(there.rooms.events.subscribe("bath")))

@@ -129,7 +129,7 @@ async def test_no_ghost_after_a_reconnect(service: Service) -> None:
         assert again.detections == 0
 
 
-async def test_the_word_is_heard_and_told_to_followers(service: Service) -> None:
+async def test_a_detection_is_published_to_subscribers(service: Service) -> None:
     subscriber = asyncio.ensure_future(anext(service.rooms.events.subscribe("hall")))
     await let_others_run()
     stream = await play(service, recording("activate.wav"), room="hall")

@@ -7,12 +7,14 @@ worker returns the sums over all of them.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 MULTIPROC_DIR = "PROMETHEUS_MULTIPROC_DIR"
+_PREFIX = "trigger_api_"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _SIZES = (1, 2, 4, 8, 16, 32, 64)
 
@@ -21,52 +23,18 @@ class Metrics:
     """The metrics of one application, in a registry of their own."""
 
     def __init__(self) -> None:
-        registry = self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "trigger_api_requests", "Requests answered.", ("method", "route", "status"), registry=registry
+        self.registry = CollectorRegistry()
+        self.requests = self._counter("requests", "Requests answered.", "method", "route", "status")
+        self.seconds = self._histogram("request_seconds", "Seconds from request to answer.", "route")
+        self.in_flight = self._gauge("requests_in_flight", "Requests being answered.")
+        self.batch_size = self._histogram("batch_size", "Items in a batch.", "model", buckets=_SIZES)
+        self.queue_seconds = self._histogram("queue_seconds", "Seconds that items waited for a batch.", "model")
+        self.inference_seconds = self._histogram("inference_seconds", "Seconds that a batch took to compute.", "model")
+        self.dropped = self._counter(
+            "dropped", "Items not computed: shed, cancelled, expired or failed.", "model", "reason"
         )
-        self.seconds = Histogram(
-            "trigger_api_request_seconds",
-            "Seconds from request to answer.",
-            ("route",),
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.in_flight = Gauge(
-            "trigger_api_requests_in_flight",
-            "Requests being answered.",
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
-        self.batch_size = Histogram(
-            "trigger_api_batch_size", "Items in a batch.", ("model",), buckets=_SIZES, registry=registry
-        )
-        self.queue_seconds = Histogram(
-            "trigger_api_queue_seconds",
-            "Seconds that items waited.",
-            ("model",),
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.inference_seconds = Histogram(
-            "trigger_api_inference_seconds",
-            "Seconds that a batch took to compute.",
-            ("model",),
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.dropped = Counter(
-            "trigger_api_dropped",
-            "Items not computed: shed, cancelled, expired or failed.",
-            ("model", "reason"),
-            registry=registry,
-        )
-        self.streams = Gauge(
-            "trigger_api_streams", "Live streams open.", registry=registry, multiprocess_mode="livesum"
-        )
-        self.detections = Counter(
-            "trigger_api_stream_detections", "Words detected in live streams.", ("model",), registry=registry
-        )
+        self.streams = self._gauge("streams", "Live streams open.")
+        self.detections = self._counter("stream_detections", "Words detected in live streams.", "model")
 
     def render(self) -> bytes:
         """The metrics of all workers in Prometheus's text format."""
@@ -81,6 +49,15 @@ class Metrics:
         """Remove this worker's gauges."""
         if MULTIPROC_DIR in os.environ:
             mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+
+    def _counter(self, name: str, description: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}{name}", description, labels, registry=self.registry)
+
+    def _histogram(self, name: str, description: str, *labels: str, buckets: Sequence[float] = _SECONDS) -> Histogram:
+        return Histogram(f"{_PREFIX}{name}", description, labels, buckets=buckets, registry=self.registry)
+
+    def _gauge(self, name: str, description: str) -> Gauge:
+        return Gauge(f"{_PREFIX}{name}", description, registry=self.registry, multiprocess_mode="livesum")
 
 
 def _clear_dead_workers() -> None:

@@ -6,7 +6,8 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import FrameType
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -18,21 +19,27 @@ def on_termination(callback: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         yield
         return
-    loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    notify = partial(asyncio.get_running_loop().call_soon_threadsafe, callback)
+    with ExitStack() as stack:
+        for number in _SIGNALS:
+            stack.enter_context(_handled(number, notify))
+        yield
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(callback)
-        previous = before[signal.Signals(number)]
-        if callable(previous):
-            previous(number, frame)
 
-    for number, previous in before.items():
-        if callable(previous):  # without a handler the signal ends the process at once, as it should
-            signal.signal(number, on_signal)
+@contextmanager
+def _handled(number: signal.Signals, notify: Callable[[], object]) -> Iterator[None]:
+    previous = signal.getsignal(number)
+    if not callable(previous):  # without a handler the signal ends the process at once, as it should
+        yield
+        return
+
+    def on_signal(received: int, frame: FrameType | None) -> None:
+        notify()
+        previous(received, frame)
+
+    signal.signal(number, on_signal)
     try:
         yield
     finally:
-        for number, previous in before.items():
-            if signal.getsignal(number) is on_signal:
-                signal.signal(number, previous)
+        if signal.getsignal(number) is on_signal:
+            signal.signal(number, previous)

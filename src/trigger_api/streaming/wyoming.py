@@ -21,6 +21,7 @@ from wyoming.wake import Detect, Detection, NotDetected
 
 from trigger_api import __version__
 from trigger_api.errors import Overloaded, ServiceError, Unprocessable, format_validation_errors
+from trigger_api.model_card import ModelCard
 from trigger_api.schemas import StreamQuery
 from trigger_api.settings import Settings
 from trigger_api.streaming.manager import StreamManager
@@ -33,6 +34,7 @@ _WIDTHS, _CHANNELS = (1, 2, 4), (1, 2)
 _PROTOCOL_ERRORS = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError)
 # A satellite without power is as quiet as one that waits, so the kernel probes it after a minute.
 _KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+_ATTRIBUTION = Attribution(name="trigger_api", url="")
 _Connected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 _log = structlog.get_logger(__name__)
 
@@ -244,25 +246,24 @@ def _is_allowed(host: str, settings: Settings) -> bool:
 
 
 def _info(streams: StreamManager) -> Info:
-    attribution = Attribution(name="trigger_api", url="")
-    models = [
-        WakeModel(
-            name=card.name,
-            attribution=attribution,
-            installed=True,
-            description=card.description,
-            version=card.version,
-            languages=["en"],
-            phrase=keyword(card),
-        )
-        for card in streams.cards()
-    ]
     program = WakeProgram(
         name="trigger_api",
-        attribution=attribution,
+        attribution=_ATTRIBUTION,
         installed=True,
         description="trigger words for every room from one server",
         version=__version__,
-        models=models,
+        models=[_wake_model(card) for card in streams.cards()],
     )
     return Info(wake=[program])
+
+
+def _wake_model(card: ModelCard) -> WakeModel:
+    return WakeModel(
+        name=card.name,
+        attribution=_ATTRIBUTION,
+        installed=True,
+        description=card.description,
+        version=card.version,
+        languages=["en"],
+        phrase=keyword(card),
+    )
