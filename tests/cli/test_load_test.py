@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
-from typer.testing import CliRunner
 
 from helpers.running import serving
-from trigger_api.cli import load_test, main
+from trigger_api.cli import load_test
 
 
 @pytest.fixture
@@ -19,7 +16,7 @@ def url(app: FastAPI) -> Iterator[str]:
         yield f"http://{address}"
 
 
-class TestTally:
+class TestLoadResult:
     def test_goodput_counts_what_came_in_time(self) -> None:
         result = load_test.LoadResult(2.0, [float(ms) for ms in range(1, 101)], Counter({"503": 3}))
         assert result.summary(deadline_ms=80) == {
@@ -60,20 +57,3 @@ class TestLoops:
         nobody = load_test.RequestTemplate("GET", "http://127.0.0.1:9/")
         refused = await load_test.closed_loop(nobody, clients=1, seconds=0.1, progress=False)
         assert set(refused.errors) == {"ConnectError"}
-
-
-class TestCommand:
-    def run(self, *arguments: str) -> dict[str, object]:
-        result = CliRunner().invoke(main.app, ["bench", *arguments])
-        assert result.exit_code == 0, result.output
-        figures: dict[str, object] = json.loads(result.output[result.output.index("{") :])
-        return figures
-
-    def test_uploads_posts_and_gets(self, url: str, two_beeps: bytes, tmp_path: Path) -> None:
-        recording, body = tmp_path / "a.wav", tmp_path / "body.json"
-        recording.write_bytes(two_beeps)
-        body.write_text(json.dumps({"ready": True}))
-        short = ("--seconds", "0.2")
-        assert self.run(f"{url}/predict", "--file", str(recording), *short)["errors"] == {}
-        assert self.run(f"{url}/v2/repository/index", "--body", str(body), *short)["errors"] == {}
-        assert self.run(f"{url}/health/live", "--rate", "50", "--token", "unknown", *short)["errors"] == {}

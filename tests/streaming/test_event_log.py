@@ -4,10 +4,8 @@ import asyncio
 from itertools import pairwise
 
 from helpers.until import let_others_run
-from trigger_api.schemas import RoomEvent, RoomState
-from trigger_api.streaming import presence
+from trigger_api.schemas import RoomEvent
 from trigger_api.streaming.event_log import EventLog, new_id, now
-from trigger_api.streaming.pubsub import PresenceUpdate
 
 
 def event(room: str = "kitchen", given: str | None = None) -> RoomEvent:
@@ -99,17 +97,3 @@ async def test_a_slow_reader_misses_what_the_log_forgot_and_nothing_else() -> No
         log.add(one)
     assert [await anext(reader) for _ in range(3)] == events[7:]
     await reader.aclose()  # type: ignore[attr-defined]
-
-
-def test_rooms_are_told_in_messages_that_postgresql_carries() -> None:
-    few = RoomState(
-        room="r" * 64, node="n" * 8, stream=1, word="w" * 64, words=["w" * 64] * 3, model="m" * 64, version="1",
-        rate=16_000, since=now(), heard_ms=10**9, level_dbfs=-20.5, detections=10**6, last_detection=None,
-    )  # fmt: skip
-    many = few.model_copy(update={"words": ["w" * 64] * 1_000})
-    parts = list(presence._split([few] * 30 + [many]))
-    assert sum(map(len, parts)) == 31
-    assert len(parts) < 10
-    assert max(len(PresenceUpdate(node="n", rooms=part).model_dump_json().encode()) for part in parts) < 8_000
-    assert parts[-1][-1].words == [few.word]
-    assert list(presence._split([])) == []

@@ -127,7 +127,7 @@ class AsyncClient:
 
     async def ready(self) -> bool:
         """As ``Client.ready``."""
-        return (await self._ask(READY)).is_success
+        return (await self._request(READY)).is_success
 
     async def close(self) -> None:
         """Close the connections."""
@@ -145,17 +145,17 @@ class AsyncClient:
             if response is not None and response.status_code not in RETRIED:
                 return call.read(response)
             await asyncio.sleep(self._retries.delay(attempt, response))
-        return call.read(await self._ask(call))
+        return call.read(await self._request(call))
 
     async def _try(self, call: Call[T]) -> httpx.Response | None:
         try:
-            return await self._ask(call)
+            return await self._request(call)
         except UnreachableError as error:
             if isinstance(error.__cause__, httpx.ConnectError):
                 return None
             raise
 
-    async def _ask(self, call: Call[T]) -> httpx.Response:
+    async def _request(self, call: Call[T]) -> httpx.Response:
         try:
             return await self._http.request(call.method, call.path, **call.options)
         except httpx.TransportError as error:

@@ -137,7 +137,7 @@ class Client:
 
     def ready(self) -> bool:
         """Whether the service is ready. Raises ``UnreachableError``, but never ``ProblemError``."""
-        return self._ask(READY).is_success
+        return self._request(READY).is_success
 
     def close(self) -> None:
         """Close the connections."""
@@ -155,17 +155,17 @@ class Client:
             if response is not None and response.status_code not in RETRIED:
                 return call.read(response)
             time.sleep(self._retries.delay(attempt, response))
-        return call.read(self._ask(call))
+        return call.read(self._request(call))
 
     def _try(self, call: Call[T]) -> httpx.Response | None:
         try:
-            return self._ask(call)
+            return self._request(call)
         except UnreachableError as error:
             if isinstance(error.__cause__, httpx.ConnectError):
                 return None
             raise
 
-    def _ask(self, call: Call[T]) -> httpx.Response:
+    def _request(self, call: Call[T]) -> httpx.Response:
         try:
             return self._http.request(call.method, call.path, **call.options)
         except httpx.TransportError as error:
