@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from helpers import fake_sounddevice
-from helpers.live_server import Server, server, word
+from helpers.live_server import Server, serve, server, word
 from trigger_api.cli import audio_source
 
-__all__ = ["server"]
+__all__ = ["serve", "server"]
 
 
 async def test_the_microphone(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +32,7 @@ async def test_a_microphone_that_is_in_use_is_one_sentence(monkeypatch: pytest.M
         await anext(audio_source.microphone(16_000))
 
 
-async def test_no_microphone_is_told_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_microphone_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(ImportError):
         audio_source.microphone(16_000)
