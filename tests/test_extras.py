@@ -16,7 +16,7 @@ EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 
 
 def packages(extra: str) -> list[str]:
-    """What an extra brings, and what those bring that it refers to."""
+    """The packages of an extra and of the extras that it refers to."""
     found: list[str] = []
     for requirement in EXTRAS[extra]:
         own = re.fullmatch(r"trigger-api\[([\w,-]+)\]", requirement)
@@ -26,7 +26,7 @@ def packages(extra: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("module", "extra"), _EXTRAS.items())
-def test_an_extra_brings_what_a_command_says_it_brings(module: str, extra: str) -> None:
+def test_an_extra_has_the_package_that_a_command_misses(module: str, extra: str) -> None:
     assert module.replace("_", "-") in packages(extra)
 
 

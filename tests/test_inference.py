@@ -64,7 +64,7 @@ class TestEngine:
         answers = await engine.infer(queue, items([1, 2, 3, 4, 5]), deadline())
         assert [answer["y"][0] for answer in answers] == [2, 4, 6, 8, 10]
 
-    async def test_a_cancelled_caller_frees_its_places(self, engine: Engine, doubler: Doubler) -> None:
+    async def test_a_cancelled_caller_frees_its_slots(self, engine: Engine, doubler: Doubler) -> None:
         queue = make_queue(doubler)
         engine.scheduler.add(queue)
         held(engine.scheduler, queue, doubler)
@@ -146,7 +146,7 @@ class TestPreprocessPool:
         with pytest.raises(ZeroDivisionError):
             await pool.run(divmod, 7, 0)
 
-    async def test_places_are_bounded(self, pool: PreprocessPool, gate: threading.Event) -> None:
+    async def test_the_queue_is_bounded(self, pool: PreprocessPool, gate: threading.Event) -> None:
         tasks = [asyncio.create_task(pool.run(gate.wait, 30)) for _ in range(2)]
         await let_others_run()
         with pytest.raises(Overloaded):
@@ -154,7 +154,9 @@ class TestPreprocessPool:
         gate.set()
         assert all(await asyncio.gather(*tasks))
 
-    async def test_a_thread_that_works_on_keeps_its_place(self, pool: PreprocessPool, gate: threading.Event) -> None:
+    async def test_a_thread_that_is_still_working_keeps_its_slot(
+        self, pool: PreprocessPool, gate: threading.Event
+    ) -> None:
         working = await occupied(pool, gate)
         working.cancel()
         waiting = asyncio.create_task(pool.run(gate.wait, 30))
@@ -164,7 +166,7 @@ class TestPreprocessPool:
         gate.set()
         assert await waiting
 
-    async def test_what_a_gone_caller_brought_is_let_go_at_once(
+    async def test_the_arguments_of_a_cancelled_call_are_released_at_once(
         self, pool: PreprocessPool, gate: threading.Event
     ) -> None:
         working = await occupied(pool, gate)

@@ -1,4 +1,4 @@
-"""The service as a process of its own: started, loaded, hit with a gigabyte, and told to stop."""
+"""The service as a process of its own: its start, a request of a gigabyte, and its end."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class TestLoad:
         registry.load_all()
         assert network.batches == [1, 1]
 
-    def test_a_broken_model_is_told_apart_and_the_rest_serve(self, tmp_path: Path, scheduler: Scheduler) -> None:
+    def test_a_broken_model_is_marked_and_the_rest_serve(self, tmp_path: Path, scheduler: Scheduler) -> None:
         add_model(tmp_path, plain_card("alarm"))
         add_model(tmp_path, plain_card("beep"))
 
@@ -85,7 +85,7 @@ class TestLoad:
         with pytest.raises(NotReady, match="trigger/alarm/1 failed to load"), registry.acquire("trigger", "alarm"):
             pass
 
-    def test_until_it_is_loaded_it_says_that_it_is_not(self, tmp_path: Path, scheduler: Scheduler) -> None:
+    def test_a_version_is_not_ready_until_it_is_loaded(self, tmp_path: Path, scheduler: Scheduler) -> None:
         add_model(tmp_path, plain_card())
         registry = make_registry(tmp_path, scheduler)
         with pytest.raises(NotReady, match="trigger/beep/1 is not loaded yet") as refused, registry.acquire("trigger"):
@@ -221,7 +221,7 @@ class TestFind:
     def test_the_default_is_the_first_name_and_its_latest_version(self, registry: Registry) -> None:
         assert registry.find("trigger").card.version == "10"
 
-    def test_a_ready_version_goes_before_a_later_one_that_is_not(self, registry: Registry) -> None:
+    def test_a_ready_version_precedes_a_later_one_that_is_not(self, registry: Registry) -> None:
         registry.load(registry.versions[1])
         assert registry.find("trigger").card.version == "2"
 
@@ -232,7 +232,7 @@ class TestFind:
     @pytest.mark.parametrize(
         ("task", "name", "version"), [("trigger", "nix", None), ("trigger", "own", "3"), ("digits", None, None)]
     )
-    def test_what_is_not_there_is_unknown(
+    def test_unknown_versions_are_reported(
         self, registry: Registry, task: str, name: str | None, version: str | None
     ) -> None:
         with pytest.raises(UnknownModel, match=r"available: (bundled 1, own 1, own 2, own 10|none)$"):
@@ -267,7 +267,7 @@ class TestSync:
         with registry.acquire("trigger", "beep", "1") as model:
             assert model.card.version == "1"
 
-    def test_what_did_not_change_is_left_alone(self, registry: Registry, tmp_path: Path) -> None:
+    def test_unchanged_versions_are_not_reloaded(self, registry: Registry, tmp_path: Path) -> None:
         before = registry.versions[0].model
         registry.sync(discover(tmp_path))
         assert registry.versions[0].model is before
@@ -278,7 +278,7 @@ class TestSync:
         registry.sync(discover(tmp_path))
         assert registry.versions[0].model is not before
 
-    def test_what_is_gone_is_let_go(self, registry: Registry, scheduler: Scheduler, tmp_path: Path) -> None:
+    def test_deleted_versions_are_unloaded(self, registry: Registry, scheduler: Scheduler, tmp_path: Path) -> None:
         add_model(tmp_path, plain_card("alarm"))
         registry.sync(discover(tmp_path))
         registry.sync(discover(tmp_path / "trigger" / "alarm"))
@@ -286,14 +286,14 @@ class TestSync:
         assert len(queues(scheduler)) == 2
         assert registry.ready
 
-    def test_what_is_let_go_is_left_to_the_collector(self, registry: Registry) -> None:
+    def test_released_models_are_garbage_collected(self, registry: Registry) -> None:
         memory.gc_freeze()
         with registry.acquire("trigger"):
             registry.unload(registry.versions[0])
             assert gc.get_freeze_count()
         assert not gc.get_freeze_count()
 
-    def test_a_broken_newcomer_stops_nobody(
+    def test_a_broken_new_model_does_not_affect_the_others(
         self, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def broken(path: Path, card: ModelCard) -> LoadedModel:
@@ -330,7 +330,7 @@ class TestBudget:
         assert ModelVersion(plain_card(), path).size == 100
 
 
-def test_a_triggers_card_says_how_it_decides() -> None:
+def test_the_card_of_a_trigger_model_needs_a_decision() -> None:
     card = plain_card().model_dump()
     for name in ("front_end", "decision", "frame_ms"):
         with pytest.raises(ValidationError, match="needs decision, frame_ms, and front_end or backbone"):
@@ -350,7 +350,7 @@ class TestBackbone:
         found = [{length: list(queue.functions) for length, queue in _queues(entry).items()} for entry in entries]
         assert found == [{8: [1], 64: [1]}, {3: [1, 16], 10: [1]}, {8: [1, 16], 64: [1]}]
 
-    def test_a_head_whose_embeddings_nobody_computes_says_so(self, scheduler: Scheduler) -> None:
+    def test_a_head_without_its_backbone_fails_to_load(self, scheduler: Scheduler) -> None:
         registry = Registry(
             [ModelVersion(trigger_card(), Path())], lambda path, card: BeepModel(), scheduler, Metrics()
         )
@@ -360,7 +360,7 @@ class TestBackbone:
         with pytest.raises(NotReady, match=reason), registry.acquire("trigger"):
             pass
 
-    def test_a_head_that_takes_other_embeddings_says_so(self, scheduler: Scheduler) -> None:
+    def test_a_head_with_another_backbone_fails_to_load(self, scheduler: Scheduler) -> None:
         wide = trigger_card().model_copy(update={"inputs": (TensorSpec(name="embeddings", shape=(-1, 96)),)})
         entries = [ModelVersion(wide, Path()), ModelVersion(embedding_card(), Path())]
         registry = Registry(entries, lambda path, card: BeepModel(), scheduler, Metrics())

@@ -56,7 +56,7 @@ class TestDiscover:
         (folder.parent / LABELS_FILE).write_text(json.dumps({"stable": "1", "canary": "2", "old": "0"}))
         assert {entry.card.version: entry.labels for entry in discover(tmp_path)} == {"1": {"stable"}, "2": {"canary"}}
 
-    def test_labels_that_are_none_are_told_so(self, tmp_path: Path) -> None:
+    def test_invalid_labels_are_reported(self, tmp_path: Path) -> None:
         folder = add_model(tmp_path, plain_card())
         (folder.parent / LABELS_FILE).write_text("[1]")
         with pytest.raises(ValueError, match="is not a model folder"):
@@ -85,7 +85,7 @@ class TestWakeWords:
         found = [entry.key[1:] for entry in discover(tmp_path)]
         assert found == [(plain_card().name, "1"), ("alexa", "1"), ("alexa", "2"), ("hey_jarvis", "1")]
 
-    def test_what_only_has_the_name_of_one_is_left_out_and_told_once(self, tmp_path: Path) -> None:
+    def test_files_that_are_no_wake_words_are_left_out_and_logged_once(self, tmp_path: Path) -> None:
         wake_words.write(tmp_path / "alexa.onnx")
         (tmp_path / "embedding_model.onnx").write_bytes(b"another network")
         with capture_logs() as logs:
@@ -110,7 +110,7 @@ class TestDiscoverAll:
         assert [entry.card.name for entry in found] == ["jarvis", "alexa", plain_card().name]
         assert discover_all([]) == []
 
-    def test_what_is_named_twice_counts_once(self, tmp_path: Path) -> None:
+    def test_a_model_on_two_paths_counts_once(self, tmp_path: Path) -> None:
         path = wake_words.write(tmp_path / "jarvis.onnx")
         assert len(discover_all([path, tmp_path, tmp_path / "." / "jarvis.onnx"])) == 1
 

@@ -34,14 +34,14 @@ def scheduler() -> Iterator[Scheduler]:
 
 
 class TestBatchQueue:
-    def test_one_cancelled_at_the_last_moment_is_left_out(self, doubler: Doubler) -> None:
+    def test_an_item_may_be_cancelled_at_the_last_moment(self, doubler: Doubler) -> None:
         queue = make_queue(doubler)
         jobs = [Job(item, deadline(), 0.0) for item in items([1, 2])]
         queue.waiting.extend(jobs)
         jobs[0].future.cancel()
         assert queue.next_batch(time.monotonic()) == [jobs[1]]
 
-    def test_one_cancelled_as_it_expires_harms_nobody(self, doubler: Doubler) -> None:
+    def test_an_item_may_be_cancelled_as_it_expires(self, doubler: Doubler) -> None:
         queue = make_queue(doubler)
         jobs = [Job(item, deadline(-1), 0.0) for item in items([1, 2])]
         queue.waiting.extend(jobs)
@@ -65,7 +65,9 @@ class TestScheduler:
         assert answer.result(5)["y"].tolist() == [6, 6]
         assert doubler.sizes == [1]
 
-    def test_what_waits_is_batched_and_padded_to_an_allowed_size(self, scheduler: Scheduler, doubler: Doubler) -> None:
+    def test_waiting_items_are_batched_and_padded_to_an_allowed_size(
+        self, scheduler: Scheduler, doubler: Doubler
+    ) -> None:
         queue = make_queue(doubler)
         scheduler.add(queue)
         held(scheduler, queue, doubler)
@@ -124,7 +126,7 @@ class TestScheduler:
                 scheduler.submit(queue, [wrong], deadline())
         assert queue.idle
 
-    def test_a_full_queue_sheds_and_says_for_how_long(self, scheduler: Scheduler, doubler: Doubler) -> None:
+    def test_a_full_queue_rejects_items_with_a_retry_after(self, scheduler: Scheduler, doubler: Doubler) -> None:
         metrics = Metrics()
         queue = make_queue(doubler, queue=2, metrics=metrics, concurrency=1)
         scheduler.add(queue)
@@ -186,7 +188,7 @@ class TestScheduler:
         wait([*many, one], 30)
         assert done_before[0] <= 2
 
-    def test_an_idle_model_saves_no_time_up(self, scheduler: Scheduler, doubler: Doubler) -> None:
+    def test_an_idle_model_earns_no_credit(self, scheduler: Scheduler, doubler: Doubler) -> None:
         busy, idle = make_queue(doubler, name="busy"), make_queue(doubler, name="idle")
         scheduler.add(busy)
         scheduler.add(idle)
@@ -195,7 +197,7 @@ class TestScheduler:
         scheduler.submit(idle, items([1]), deadline())
         assert idle.service_time == 100.0
 
-    def test_close_answers_what_was_accepted(self, doubler: Doubler) -> None:
+    def test_close_finishes_accepted_items(self, doubler: Doubler) -> None:
         scheduler = Scheduler(threads=1)
         queue = make_queue(doubler)
         scheduler.add(queue)

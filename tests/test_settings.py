@@ -28,7 +28,7 @@ def test_an_empty_variable_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("value", ["a.onnx,models", f"a.onnx{os.pathsep}models", " a.onnx , models,"])
-def test_models_lie_at_several_paths(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_models_may_be_at_several_paths(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("TRIGGER_API_MODELS", value)
     assert Settings().models == (Path("a.onnx"), Path("models"))
     assert Settings(models=["b", value]).models == (Path("b"), Path("a.onnx"), Path("models"))

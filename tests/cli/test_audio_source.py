@@ -32,7 +32,7 @@ async def test_a_microphone_that_is_in_use_is_one_sentence(monkeypatch: pytest.M
         await anext(audio_source.microphone(16_000))
 
 
-async def test_no_microphone_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_package_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(ImportError):
         audio_source.microphone(16_000)

@@ -27,7 +27,7 @@ def test_prints_a_table(models: Path, recordings: list[str]) -> None:
     assert "no" in none
 
 
-def test_prints_json_and_tells_of_what_it_could_not_read(models: Path, recordings: list[str]) -> None:
+def test_prints_json_with_errors_of_unreadable_files(models: Path, recordings: list[str]) -> None:
     code, output = run("detect", *recordings, "--models", str(models), "--json", "--threshold", "0.25")
     lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     assert [line.get("detected") for line in lines] == [True, False, None]
@@ -54,7 +54,7 @@ def test_a_name_that_looks_like_the_end_of_a_colour(models: Path, tmp_path: Path
     assert "x[/b].wav" in run("detect", str(path), "--models", str(models))[1]
 
 
-def test_says_what_is_wrong_with_the_model(models: Path, recordings: list[str]) -> None:
+def test_reports_errors_of_the_model(models: Path, recordings: list[str]) -> None:
     add_model(models, trigger_card("broken"))
     for options, words in (
         (["--model", "nix"], "no such trigger model"),

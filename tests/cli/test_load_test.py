@@ -17,7 +17,7 @@ def url(app: FastAPI) -> Iterator[str]:
 
 
 class TestLoadResult:
-    def test_goodput_counts_what_came_in_time(self) -> None:
+    def test_goodput_counts_answers_in_time(self) -> None:
         result = load_test.LoadResult(2.0, [float(ms) for ms in range(1, 101)], Counter({"503": 3}))
         assert result.summary(deadline_ms=80) == {
             "requests": 103,

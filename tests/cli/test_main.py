@@ -45,7 +45,7 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         ("serve", "psycopg", "postgres"),
     ],
 )
-def test_a_missing_package_is_told_with_the_extra_that_brings_it(
+def test_a_missing_package_is_reported_with_its_extra(
     command: str, package: str, extra: str, missing: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing(package)
@@ -54,7 +54,7 @@ def test_a_missing_package_is_told_with_the_extra_that_brings_it(
     assert run(*command.split()) == (2, f"error: this needs the extra '{extra}': pip install '.[{extra}]'\n")
 
 
-def test_a_package_is_missed_wherever_it_is_imported() -> None:
+def test_missing_packages_of_any_command_are_reported() -> None:
     def needy() -> None:
         raise ModuleNotFoundError("No module named 'tf2onnx'", name="tf2onnx")
 

@@ -18,7 +18,7 @@ def test_lists_them(models: Path) -> None:
     assert "beep" in output
 
 
-def test_what_is_said_about_one_is_printed_as_it_is(models: Path) -> None:
+def test_descriptions_are_printed_unchanged(models: Path) -> None:
     add_model(models, trigger_card("chime").model_copy(update={"description": "hears [/] and [bold]"}))
     assert "hears [/] and [bold]" in run("models", "--models", str(models))[1]
 
@@ -39,7 +39,7 @@ def test_export_names_the_file_by_the_word(tmp_path: Path, monkeypatch: pytest.M
     assert run("export", str(folder), "--format", "openwakeword", "--out", str(out))[1].startswith(str(out))
 
 
-def test_export_says_what_it_cannot(models: Path) -> None:
+def test_export_reports_what_it_cannot_export(models: Path) -> None:
     add_model(models, trigger_card("alarm"))
     code, output = run("export", str(models))
     assert code == 2

@@ -35,7 +35,7 @@ def heard(*takes: Samples) -> Callable[[], AsyncIterator[bytes]]:
     return open_microphone
 
 
-def test_what_is_no_good_is_said_again(tmp_path: Path) -> None:
+def test_a_bad_recording_is_repeated(tmp_path: Path) -> None:
     lines: list[str] = []
     record("hey you", tmp_path, 2, heard(SILENCE, voiced(0.7), voiced(0.6)), lines.append)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hey-you-001.wav", "hey-you-002.wav"]
@@ -45,13 +45,13 @@ def test_what_is_no_good_is_said_again(tmp_path: Path) -> None:
     assert len(read(tmp_path / "hey-you-001.wav")) == len(SILENCE)
 
 
-def test_what_is_there_is_kept(tmp_path: Path) -> None:
+def test_existing_recordings_are_kept(tmp_path: Path) -> None:
     for _ in range(2):
         record("beep", tmp_path, 1, heard(voiced(0.7)), lambda _: None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["beep-001.wav", "beep-002.wav"]
 
 
-def test_a_dead_microphone_is_given_up(tmp_path: Path) -> None:
+def test_a_dead_microphone_ends_it(tmp_path: Path) -> None:
     with pytest.raises(RecorderError, match="right microphone"):
         record("beep", tmp_path, 1, heard(SILENCE, SILENCE, SILENCE), lambda _: None)
 
@@ -84,14 +84,14 @@ def test_the_command_refuses_nonsense(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["record", "--word", "42", "--out", str(tmp_path)]).exit_code == 2
 
 
-def test_the_word_is_looked_at_before_the_microphone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_word_is_checked_before_the_microphone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audio_source, "microphone", without_portaudio)
     result = CliRunner().invoke(app, ["record", "--word", "42", "--out", str(tmp_path)])
     assert result.exit_code == 2
     assert "too short" in result.stderr
 
 
-def test_it_is_told_what_the_microphone_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_portaudio_is_reported_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)

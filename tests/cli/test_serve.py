@@ -66,14 +66,14 @@ def test_refuses_an_open_address_without_a_token(
     assert started[0]["counters"] is None
 
 
-def test_says_which_setting_is_wrong(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_an_invalid_setting(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIGGER_API_PORT", "high")
     code, output = run("serve")
     assert code == 2
     assert "TRIGGER_API_PORT" in output
 
 
-def test_says_which_setting_is_not_json(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_setting_that_is_not_json(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIGGER_API_LIMITS", "{")
     code, output = run("serve")
     assert (code, output) == (2, "error: TRIGGER_API_LIMITS: this is not valid JSON\n")

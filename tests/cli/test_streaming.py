@@ -55,7 +55,7 @@ async def test_a_machine_without_a_microphone_is_one_sentence(monkeypatch: pytes
     assert (code, output) == (2, "error: no microphone can record at 16000 Hz: Error querying device -1\n")
 
 
-async def test_what_the_server_refuses_is_told(serve: Make, recording: Path) -> None:
+async def test_errors_of_the_server_are_printed(serve: Make, recording: Path) -> None:
     async with serve(tokens="secret") as server:
         url = f"http://127.0.0.1:{server.port}"
         code, output = await listen(str(recording), "--url", url)

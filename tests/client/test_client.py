@@ -111,7 +111,7 @@ class TestRetries:
             return await client.models()
 
     @pytest.mark.parametrize("waiting", [True, False])
-    async def test_it_waits_as_long_as_it_is_told(self, waits: list[float], waiting: bool) -> None:
+    async def test_it_waits_for_retry_after(self, waits: list[float], waiting: bool) -> None:
         flaky = Flaky(busy(3), httpx.ConnectError("refused"), httpx.Response(502))
         assert await self.ask(flaky, waiting=waiting) == []
         assert flaky.calls == 4
@@ -127,7 +127,7 @@ class TestRetries:
         assert max(waits) <= 37.5
 
     @pytest.mark.parametrize("waiting", [True, False])
-    async def test_what_is_wrong_is_not_tried_again(self, waits: list[float], waiting: bool) -> None:
+    async def test_client_errors_are_not_retried(self, waits: list[float], waiting: bool) -> None:
         flaky = Flaky(httpx.Response(404, text="not json"))
         with pytest.raises(ProblemError, match="404: Not Found"):
             await self.ask(flaky, waiting=waiting)

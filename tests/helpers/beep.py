@@ -1,4 +1,4 @@
-"""A word that is a beep: cards, a model in plain numpy that hears it, and audio."""
+"""A beep as a trigger word: cards, a model in NumPy that detects it, and audio."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BANDS, _NEAR = 32, slice(26, 31)  # of all, and those around the beep
 
 
 def trigger_card(name: str = "beep", version: str = "1", *, limits: Limits | None = None) -> ModelCard:
-    """A card whose model is a head that hears a beep at 3 kHz, in the latest of three embeddings."""
+    """A card whose model is a head that detects a beep at 3 kHz in the latest of three embeddings."""
     return ModelCard(
         task="trigger",
         name=name,
@@ -64,7 +64,7 @@ def embedding_card(*, limits: Limits | None = None) -> ModelCard:
 
 
 def plain_card(name: str = "beep", version: str = "1", **changes: object) -> ModelCard:
-    """A card of a model that stands alone, where it does not matter what it is: windows of 8 and of 64."""
+    """The card of some model without a backbone, with windows of 8 and of 64."""
     card = ModelCard(
         task="trigger",
         name=name,

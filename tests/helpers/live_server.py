@@ -123,6 +123,6 @@ async def say(socket: ClientConnection, audio: bytes, *, frame: int = 2560) -> N
 
 
 async def stop(socket: ClientConnection) -> list[dict[str, Any]]:
-    """End the audio; what is still said."""
+    """End the audio, and return the remaining messages."""
     await socket.send('{"type": "stop"}')
     return await everything(socket)

@@ -25,7 +25,7 @@ def resident_bytes() -> int:
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
-def test_freed_memory_goes_back_to_the_system() -> None:
+def test_freed_memory_is_returned_to_the_system() -> None:
     library = ctypes.CDLL(None)
     library.malloc.restype, library.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
     library.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
@@ -42,7 +42,7 @@ def test_freed_memory_goes_back_to_the_system() -> None:
     assert before - after > 32 * MEBIBYTE
 
 
-def test_threads_share_what_they_free() -> None:
+def test_threads_share_freed_memory() -> None:
     limit_malloc_arenas()
     limit_malloc_arenas()  # twice does no harm
 
@@ -62,7 +62,7 @@ def unsettled() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("unsettled")
-def test_what_has_settled_is_not_gone_through_until_something_has_gone() -> None:
+def test_frozen_objects_are_collected_only_after_unfreezing() -> None:
     old = Cycle()
     gc_freeze()
     gone = weakref.ref(old)
@@ -77,14 +77,14 @@ def test_what_has_settled_is_not_gone_through_until_something_has_gone() -> None
 
 
 @pytest.mark.usefixtures("unsettled")
-def test_what_came_later_is_still_collected() -> None:
+def test_later_objects_are_still_collected() -> None:
     gc_freeze()
     gone = weakref.ref(Cycle())
     gc.collect()
     assert gone() is None
 
 
-async def test_memory_is_given_back_again_and_again() -> None:
+async def test_memory_is_trimmed_again_and_again() -> None:
     times, twice = [], Event()
 
     def trim() -> None:

@@ -27,7 +27,7 @@ def routes(app: FastAPI) -> list[tuple[str, str]]:
     return [(method, route.path) for route in found for method in route.methods or ()]
 
 
-async def test_every_route_but_the_probes_wants_a_token(guarded: FastAPI) -> None:
+async def test_every_route_except_health_probes_requires_a_token(guarded: FastAPI) -> None:
     async with started(guarded) as client:
         document = guarded.openapi()["paths"]
         every = {(method.upper(), path) for path in document for method in document[path]}

@@ -76,7 +76,7 @@ class TestBodyLimit:
 
 
 class TestDisconnect:
-    async def test_a_client_that_leaves_frees_its_place_at_once(self, app: FastAPI, network: BeepModel) -> None:
+    async def test_a_disconnect_cancels_the_request_at_once(self, app: FastAPI, network: BeepModel) -> None:
         async with started(app):
             network.gate.clear()
             requests = [Exchange(app) for _ in range(6)]
@@ -94,7 +94,7 @@ class TestDisconnect:
             metrics = app.state.service.metrics.registry
             assert metrics.get_sample_value("trigger_api_requests_in_flight") == 0
 
-    async def test_what_cleans_up_after_an_answer_is_not_cancelled(self) -> None:
+    async def test_cleaning_up_after_a_response_is_not_cancelled(self) -> None:
         watched, cleaned = asyncio.Event(), asyncio.Event()
 
         async def inner(scope: Scope, receive: Receive, send: Send) -> None:

@@ -36,7 +36,7 @@ def faulty(app: FastAPI) -> FastAPI:
     return app
 
 
-async def test_a_fault_of_ours_says_nothing_but_where_to_look(faulty: FastAPI) -> None:
+async def test_an_unexpected_error_reveals_only_the_request_id(faulty: FastAPI) -> None:
     async with started(faulty) as client:
         with capture_logs() as logs:
             response = await client.get("/boom", headers={"X-Request-ID": "find-me"})
@@ -55,7 +55,7 @@ async def test_a_fault_of_ours_says_nothing_but_where_to_look(faulty: FastAPI) -
     assert SECRET in str(failed["exc_info"])
 
 
-async def test_overload_says_when_to_come_back(faulty: FastAPI) -> None:
+async def test_overload_has_retry_after(faulty: FastAPI) -> None:
     async with started(faulty) as client:
         response = await client.get("/busy")
     assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
@@ -81,7 +81,7 @@ async def test_a_wrong_value_is_named_but_not_repeated(faulty: FastAPI) -> None:
     ("method", "path", "status", "title"),
     [("GET", "/no/such/path", 404, "Not Found"), ("GET", "/v1/trigger", 405, "Method Not Allowed")],
 )
-async def test_what_is_not_there_is_a_problem_too(
+async def test_an_unknown_path_is_a_problem_too(
     client: httpx.AsyncClient, method: str, path: str, status: int, title: str
 ) -> None:
     response = await client.request(method, path)

@@ -61,7 +61,7 @@ async def timeout_of(bodies: RequestBodies) -> None:
 
 
 class TestRequestBody:
-    async def test_a_body_in_time_passes_and_what_follows_may_last(self, sender: Sender) -> None:
+    async def test_after_a_body_in_time_there_is_no_timeout(self, sender: Sender) -> None:
         bodies = RequestBodies(0.05)
         body = RequestBody(sender.receive, bodies)
         sender.send(b"one", more=True)
@@ -72,7 +72,7 @@ class TestRequestBody:
         assert (await body.receive())["type"] == "http.disconnect"
 
     @pytest.mark.parametrize("first", [b"", b"one"])
-    async def test_one_that_trickles_is_given_up_however_much_has_come(self, sender: Sender, first: bytes) -> None:
+    async def test_an_incomplete_body_is_rejected_after_the_timeout(self, sender: Sender, first: bytes) -> None:
         body = RequestBody(sender.receive, RequestBodies(0.05))
         if first:
             sender.send(first, more=True)
@@ -80,7 +80,7 @@ class TestRequestBody:
         error = await refused(body)
         assert (error.status_code, error.detail) == (408, "the request body did not arrive within 0.05 s")
 
-    async def test_one_that_is_not_asked_for_in_time_is_refused_at_the_next_asking(self, sender: Sender) -> None:
+    async def test_a_late_body_is_rejected_at_the_next_receive(self, sender: Sender) -> None:
         bodies = RequestBodies(0.05)
         body = RequestBody(sender.receive, bodies)
         sender.send(b"one", more=True)
@@ -88,7 +88,7 @@ class TestRequestBody:
         await timeout_of(bodies)
         assert (await refused(body)).status_code == 408
 
-    async def test_a_cancellation_from_elsewhere_goes_on(self, sender: Sender) -> None:
+    async def test_another_cancellation_is_not_swallowed(self, sender: Sender) -> None:
         async def request() -> None:
             await RequestBody(sender.receive, RequestBodies(5)).receive()
 
@@ -98,7 +98,7 @@ class TestRequestBody:
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    async def test_another_task_may_wait_for_the_client_to_leave(self, sender: Sender) -> None:
+    async def test_another_task_may_wait_for_the_disconnect(self, sender: Sender) -> None:
         bodies = RequestBodies(0.02)
         body = RequestBody(sender.receive, bodies)
         waiting = asyncio.create_task(body.receive())
@@ -110,7 +110,7 @@ class TestRequestBody:
 
 
 class TestRequestBodies:
-    async def test_each_has_its_own_time_and_all_share_a_timer(self) -> None:
+    async def test_each_body_has_its_own_timeout(self) -> None:
         bodies, loop, ended = RequestBodies(0.1), asyncio.get_running_loop(), list[str]()
 
         async def late(name: str, sender: Sender) -> float:
@@ -128,7 +128,7 @@ class TestRequestBodies:
         assert min(await asyncio.gather(*tasks)) >= 0.099
         assert ended == ["first", "second", "third"]
 
-    async def test_at_the_end_only_what_is_nearly_here_is_waited_for(
+    async def test_shutdown_waits_only_for_bodies_that_have_nearly_arrived(
         self, sender: Sender, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(request_body, "_SHUTDOWN_TIMEOUT_S", 0.1)
@@ -165,7 +165,7 @@ def levels(capsys: pytest.CaptureFixture[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("parts", [(HEAD,), (HEAD + b"--x\r\n",), (HEAD, b"--", b"x", b"\r\n")])
-async def test_a_slow_sender_is_told_and_hung_up_on(
+async def test_a_slow_sender_is_disconnected_with_408(
     serve: Make, capsys: pytest.CaptureFixture[str], parts: tuple[bytes, ...]
 ) -> None:
     async with serve(body_timeout_s=0.4, log_level="info") as server:
@@ -181,7 +181,7 @@ async def test_a_slow_sender_is_told_and_hung_up_on(
     assert levels(capsys) == {"info"}
 
 
-async def test_at_the_end_a_held_upload_is_told_to_come_back(serve: Make, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_an_incomplete_upload_gets_503_at_shutdown(serve: Make, capsys: pytest.CaptureFixture[str]) -> None:
     async with serve(log_level="info") as server:
         capsys.readouterr()
         reader, writer = await connect(server, HEAD + b"--x\r\n")

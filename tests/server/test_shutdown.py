@@ -7,7 +7,7 @@ import signal
 from trigger_api.server.shutdown import on_termination
 
 
-async def test_the_end_is_notified_and_whoever_listened_before_still_hears_it() -> None:
+async def test_the_callback_runs_besides_the_previous_handler() -> None:
     before: list[int] = []
     notified = asyncio.Event()
     old = signal.signal(signal.SIGTERM, lambda number, frame: before.append(number))
@@ -22,7 +22,7 @@ async def test_the_end_is_notified_and_whoever_listened_before_still_hears_it() 
         signal.signal(signal.SIGTERM, old)
 
 
-async def test_a_signal_that_nobody_handles_is_left_alone() -> None:
+async def test_a_signal_without_a_handler_is_left_alone() -> None:
     old = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         with on_termination(lambda: None):
@@ -31,7 +31,7 @@ async def test_a_signal_that_nobody_handles_is_left_alone() -> None:
         signal.signal(signal.SIGTERM, old)
 
 
-async def test_only_the_main_thread_hears_signals() -> None:
+async def test_only_the_main_thread_handles_signals() -> None:
     async def within() -> None:
         with on_termination(lambda: None):
             pass

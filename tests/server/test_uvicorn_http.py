@@ -19,7 +19,7 @@ def address(app: FastAPI) -> Iterator[tuple[str, int]]:
 
 
 def exchange(address: tuple[str, int], *parts: bytes) -> bytes:
-    """Send parts until the server has had enough, and give what it answered."""
+    """Send parts until the server closes the connection, and return its response."""
     with socket.create_connection(address, timeout=10) as connection:
         try:
             for part in parts:

@@ -13,7 +13,7 @@ def event(room: str = "kitchen", given: str | None = None) -> RoomEvent:
 
 
 async def collect(log: EventLog, *later: RoomEvent, **options: str) -> list[RoomEvent]:
-    """All that a subscriber gets, of what is there and of events that are added while it waits."""
+    """Everything that a subscriber gets: events in the log, then those that are added ``later``."""
 
     async def subscribe() -> list[RoomEvent]:
         return [event async for event in log.subscribe(**options)]
@@ -31,7 +31,7 @@ def test_ids_sort_by_time() -> None:
     assert all(a < b for a, b in pairwise([new_id() for _ in range(1000)]))
 
 
-async def test_a_reader_gets_what_comes_and_not_what_was() -> None:
+async def test_a_subscriber_gets_later_events_only() -> None:
     log = EventLog(10)
     log.add(event())
     later = event()
@@ -39,7 +39,7 @@ async def test_a_reader_gets_what_comes_and_not_what_was() -> None:
     assert log.subscribers == 0
 
 
-async def test_a_reader_goes_on_where_it_was() -> None:
+async def test_a_subscriber_continues_after_an_event() -> None:
     log = EventLog(10)
     events = [event() for _ in range(5)]
     for one in events:
@@ -55,7 +55,7 @@ async def test_an_id_that_another_node_knew_is_found_by_its_time() -> None:
     assert await collect(log, after=new_id(now=2000.0)) == [young]
 
 
-async def test_what_was_forgotten_is_told() -> None:
+async def test_missed_events_are_known() -> None:
     log = EventLog(2)
     before = new_id(now=1.0)
     assert log.missed_since(before)  # nobody knows what was before this process
@@ -69,7 +69,7 @@ async def test_what_was_forgotten_is_told() -> None:
     assert await collect(log, after=events[0].id) == events[2:]
 
 
-async def test_what_comes_twice_counts_once() -> None:
+async def test_a_repeated_event_is_ignored() -> None:
     log = EventLog(10)
     before, twice = new_id(), event()
     log.add(twice)
@@ -85,7 +85,7 @@ async def test_one_room_only() -> None:
     assert await collect(log, room="bath", after=first.id) == [mine]
 
 
-async def test_a_slow_reader_misses_what_the_log_forgot_and_nothing_else() -> None:
+async def test_a_slow_subscriber_misses_only_events_that_left_the_log() -> None:
     log = EventLog(3)
     reader = log.subscribe()
     first = asyncio.ensure_future(anext(reader))

@@ -39,7 +39,7 @@ def resident_mib(process: subprocess.Popen[bytes]) -> float:
 
 
 async def room(client: httpx.Client, *, seconds: float, query: str = "") -> None:
-    """Stream in real time, told of nothing but errors."""
+    """Stream silence in real time."""
     async with websockets.connect(url(client, query), compression=None) as socket:
         assert (await answer(socket))["type"] == "ready"
         for _ in range(round(seconds / 0.08)):

@@ -87,7 +87,7 @@ def test_the_end_is_followed_by_silence_long_enough_to_decide_in() -> None:
     assert len(hops(stream)) * stream.model.hop_ms >= 1_500
 
 
-def test_a_client_faster_than_real_time_is_told() -> None:
+def test_audio_faster_than_real_time_is_an_error() -> None:
     stream, clock = session(backlog_s=2.0)
     for _ in range(100):
         stream.feed(bytes(3_200))
@@ -98,7 +98,7 @@ def test_a_client_faster_than_real_time_is_told() -> None:
         stream.feed(bytes(60_000))
 
 
-def test_after_a_pause_of_the_network_what_waited_may_come_at_once() -> None:
+def test_after_a_network_pause_a_backlog_may_arrive_at_once() -> None:
     stream, clock = session(backlog_s=3.0)
     clock.now += 100
     stream.feed(bytes(2 * 16_000 * 3))
@@ -109,7 +109,7 @@ def test_after_a_pause_of_the_network_what_waited_may_come_at_once() -> None:
         stream.feed(bytes(2 * 16_000))
 
 
-def test_a_server_that_falls_behind_says_so() -> None:
+def test_a_server_that_falls_behind_reports_overload() -> None:
     stream, clock = session(backlog_s=1.0)
     for _ in range(11):
         clock.now += 0.1

@@ -37,7 +37,7 @@ def test_a_block_is_padded_up_and_cut_back(rows: int) -> None:
 @pytest.mark.parametrize(
     "item", [{}, block(5), block(0), {"x": block(1)["x"]}, {**block(2), "state": np.ones((2, 2), np.float32)}]
 )
-def test_what_is_no_block_is_refused(item: Tensors) -> None:
+def test_an_invalid_block_is_rejected(item: Tensors) -> None:
     with pytest.raises(ValueError, match="up to 4"):
         queue().check(item)
     queue().check(block(4))

@@ -62,7 +62,7 @@ def scores(monkeypatch: pytest.MonkeyPatch) -> dict[Session, list[float]]:
 
 
 async def play(service: Service, audio: NDArray[np.int16], *, room: str = "room", frame: int = 1280) -> Stream:
-    """Stream a recording, as fast as it is heard."""
+    """Stream a recording as fast as it is processed."""
     async with service.rooms.open(StreamQuery(room=room), "test", real_time=False) as stream:
         for start in range(0, len(audio), frame):
             stream.feed(audio[start : start + frame].tobytes())
@@ -154,7 +154,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[NDArray[Any]]]
     return seen
 
 
-async def test_what_was_computed_is_let_go_at_once(service: Service, computed: list[weakref.ref[NDArray[Any]]]) -> None:
+async def test_tensors_are_released_at_once(service: Service, computed: list[weakref.ref[NDArray[Any]]]) -> None:
     gc.disable()  # it would find what nobody refers to but itself, some time
     try:
         await play(service, recording("activate.wav"))

@@ -16,7 +16,7 @@ from helpers.until import until
 from trigger_api.model_card import Decision
 
 
-async def test_a_word_is_told_as_it_is_heard(server: Server) -> None:
+async def test_a_detection_is_sent_at_once(server: Server) -> None:
     async with server.stream("room=kitchen&word=beep") as socket:
         ready = await answer(socket)
         assert ready == {
@@ -56,16 +56,14 @@ async def test_scores_for_a_meter(server: Server) -> None:
 
 
 @pytest.mark.parametrize("said", ["hey-jarvis", "hey%20jarvis", "jarvis", "Hey_Jarvis"])
-async def test_the_word_is_told_as_the_card_has_it_however_it_was_asked_for(
-    serve: Make, models: Path, said: str
-) -> None:
+async def test_a_word_is_named_as_on_the_card_however_it_is_spelt(serve: Make, models: Path, said: str) -> None:
     add_model(models, trigger_card("hey-jarvis").model_copy(update={"labels": ("hey jarvis", "jarvis")}))
     async with serve() as server, server.stream(f"word={said}") as socket:
         ready = await answer(socket)
         assert (ready["word"], ready["model"]) == ("hey jarvis", "hey-jarvis")
 
 
-async def test_several_words_are_heard_at_once_each_by_its_own_decision(serve: Make, models: Path) -> None:
+async def test_several_words_each_have_their_own_decision(serve: Make, models: Path) -> None:
     late = trigger_card("late").model_copy(update={"decision": Decision(threshold=0.4, patience=2)})
     add_model(models, late)
     for query in ("word=late&word=beep&word=LATE", "word=*"):
@@ -84,7 +82,7 @@ async def test_several_words_are_heard_at_once_each_by_its_own_decision(serve: M
         assert messages[-1]["detections"] == 2
 
 
-async def test_a_heads_queue_goes_with_its_last_stream(serve: Make, models: Path) -> None:
+async def test_the_queue_of_a_head_is_removed_with_its_last_stream(serve: Make, models: Path) -> None:
     add_model(models, trigger_card("other"))
     async with serve() as server, server.stream("word=beep") as first:
         await answer(first)
@@ -98,27 +96,27 @@ async def test_a_heads_queue_goes_with_its_last_stream(serve: Make, models: Path
 
 
 def streaming(server: Server) -> list[str]:
-    """The models that hear streams now."""
+    """The models whose queues serve streams now."""
     queues = [queue.name for queue in server.service.engine.scheduler._queues]
     return sorted(name.removesuffix("/stream") for name in queues if name.endswith("/stream"))
 
 
 @pytest.mark.parametrize("seconds", [0, 0.05, 0.5])
-async def test_no_more_is_heard_than_was_sent(server: Server, seconds: float) -> None:
+async def test_added_silence_is_not_counted(server: Server, seconds: float) -> None:
     async with server.stream() as socket:
         await answer(socket)
         await say(socket, silence(seconds))
         assert await stop(socket) == [{"type": "stopped", "detections": 0, "heard_ms": 1000 * seconds}]
 
 
-async def test_a_word_at_the_very_end_is_heard(server: Server) -> None:
+async def test_a_word_at_the_very_end_is_detected(server: Server) -> None:
     async with server.stream() as socket:
         await answer(socket)
         await say(socket, word()[: 2 * 16_000])
         assert [message["type"] for message in await stop(socket)] == ["detection", "stopped"]
 
 
-async def test_reset_forgets_what_was_heard(server: Server) -> None:
+async def test_reset_starts_a_new_stream(server: Server) -> None:
     async with server.stream() as socket:
         await answer(socket)
         await say(socket, silence(1))
@@ -171,7 +169,7 @@ async def test_a_gate_keeps_silence_from_the_network(server: Server, network: Be
         ("version=7", "unknown_model", "beep"),
     ],
 )
-async def test_what_cannot_be_had_is_told(server: Server, query: str, code: str, words: str) -> None:
+async def test_invalid_queries_are_reported(server: Server, query: str, code: str, words: str) -> None:
     async with server.stream(query) as socket:
         (error,) = await everything(socket)
         assert (error["type"], error["code"]) == ("error", code)
@@ -245,7 +243,7 @@ async def test_streams_of_a_caller_and_of_the_server_are_counted(serve: Make) ->
             assert (await answer(third))["type"] == "ready"
 
 
-async def test_a_server_that_cannot_keep_up_says_so(serve: Make, network: BeepModel) -> None:
+async def test_a_server_that_cannot_keep_up_reports_overload(serve: Make, network: BeepModel) -> None:
     async with serve(stream_backlog_s=0.5) as server, server.stream() as socket:
         await answer(socket)
         network.gate.clear()
@@ -259,7 +257,7 @@ async def test_a_server_that_cannot_keep_up_says_so(serve: Make, network: BeepMo
     assert socket.close_code == 1013
 
 
-async def test_a_fault_of_ours_is_told_without_details(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unexpected_error_reveals_no_details(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args: object) -> None:
         raise ZeroDivisionError("secret")
 
@@ -278,9 +276,7 @@ async def test_a_fault_of_ours_is_told_without_details(server: Server, monkeypat
         assert (await answer(socket))["type"] == "detection"
 
 
-async def test_models_that_hear_whole_recordings_only_are_no_default(
-    serve: Make, models: Path, network: BeepModel
-) -> None:
+async def test_models_for_whole_recordings_are_no_default(serve: Make, models: Path, network: BeepModel) -> None:
     add_model(models, plain_card("aaa"))
     async with serve() as server:
         async with server.stream() as socket:
@@ -351,7 +347,7 @@ class TestHostility:
 
     @staticmethod
     async def waiting(socket: websockets.ClientConnection) -> list[str | bytes]:
-        """At least the scores of most of what was said."""
+        """The scores of most of the audio."""
         return [await asyncio.wait_for(socket.recv(), 5) for _ in range(40)]
 
     @staticmethod

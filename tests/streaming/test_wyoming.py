@@ -107,7 +107,7 @@ async def test_a_word_and_then_no_word_on_one_connection(client: AsyncTcpClient)
     assert NotDetected.is_type(event.type)
 
 
-async def test_a_detection_is_told_while_audio_comes(client: AsyncTcpClient) -> None:
+async def test_a_detection_is_sent_while_audio_arrives(client: AsyncTcpClient) -> None:
     await say(client, *chunks(word()))  # a satellite that leaves the start out
     event = await next_event(client)
     assert event is not None
@@ -134,7 +134,7 @@ async def test_other_widths_channels_and_rates(client: AsyncTcpClient) -> None:
         ([AudioChunk(16_000, 2, 1, b"abc")], "unprocessable"),
     ],
 )
-async def test_what_cannot_be_heard_is_told(client: AsyncTcpClient, events: list[Any], code: str) -> None:
+async def test_invalid_audio_is_reported(client: AsyncTcpClient, events: list[Any], code: str) -> None:
     await say(client, *events)
     event = await next_event(client)
     assert event is not None
@@ -166,7 +166,7 @@ async def test_nonsense_and_silence_are_hung_up_on(service: Service, nonsense: b
 
 
 @pytest.mark.slow
-async def test_a_satellite_that_is_quiet_between_words_is_kept(client: AsyncTcpClient) -> None:
+async def test_a_quiet_satellite_stays_connected(client: AsyncTcpClient) -> None:
     await say(client, Describe())
     assert await next_event(client) is not None
     await asyncio.sleep(1)  # twice as long as an event may take
@@ -252,7 +252,7 @@ async def test_serve_speaks_it_too(settings: Settings, network: BeepModel, tmp_p
 
 
 @pytest.mark.slow
-def test_the_command_answers_and_ends_when_told(tmp_path: Path) -> None:
+def test_the_command_serves_until_sigterm(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "trigger_api", "wyoming", "--uri", f"unix://{tmp_path}/w"]
     environment = {**os.environ, "TRIGGER_API_MAX_BATCH": "1"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment) as process:
@@ -277,7 +277,7 @@ async def describe(uri: str) -> None:
     ("command", "words"),
     [(["wyoming", "--uri", "ftp://x"], "tcp://host:port"), (["serve", "--workers", "2"], "a single worker")],
 )
-def test_what_cannot_be_is_told(monkeypatch: pytest.MonkeyPatch, command: list[str], words: str) -> None:
+def test_invalid_options_are_reported(monkeypatch: pytest.MonkeyPatch, command: list[str], words: str) -> None:
     monkeypatch.setenv("TRIGGER_API_WYOMING_URI", "tcp://127.0.0.1:10400")
     result = CliRunner().invoke(main.app, command)
     assert (result.exit_code, words in result.output) == (2, True)
