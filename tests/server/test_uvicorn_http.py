@@ -59,3 +59,14 @@ def test_each_request_of_a_connection_has_its_own_head(address: tuple[str, int])
         body = b"x" * (4 * MAX_HEAD_BYTES)  # a body is not a head
         assert client.post("/v1/trigger", content=body).status_code == 422
         assert client.get("/health/live").status_code == 200
+
+
+def test_an_offer_of_http_2_is_passed_over_and_the_body_kept(address: tuple[str, int]) -> None:
+    head = b"POST /api HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    head += b"HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nContent-Length: 7\r\n\r\n"
+    for parts in ([head + b"nothing"], [head, b"not", b"hing"]):
+        assert b" 400 " in exchange(address, *parts).split(b"\r\n")[0]  # it read the body: that is not JSON
+    with httpx.Client(base_url="http://{}:{}".format(*address)) as client:
+        offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAAAAIAAAAB"}
+        answer = client.post("/v1/trigger", files={"audio": b"no sound"}, headers=offer)
+        assert "recording" in answer.json()["detail"]

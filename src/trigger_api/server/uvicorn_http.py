@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -9,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from trigger_api.server.problems import PROBLEM_TYPE
 
 MAX_HEAD_BYTES = 64 * 1024
+_UPGRADE = re.compile(rb"^upgrade:[ \t]*h2c[ \t]*\r\n", re.IGNORECASE | re.MULTILINE)
 _BODY = b'{"type":"about:blank","title":"Request Header Fields Too Large","status":431,"success":false}'
 _HEAD = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close"
 _REFUSAL = _HEAD % (PROBLEM_TYPE.encode(), len(_BODY)) + b"\r\n\r\n" + _BODY
@@ -25,7 +27,7 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse the data, and count it towards the head if that is still incomplete."""
         self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
-        super().data_received(data)
+        super().data_received(_without_upgrade(data) if self._in_head and b"h2c" in data else data)
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.transport.write(_REFUSAL)
             self.transport.close()
@@ -40,3 +42,12 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         super().on_message_complete()
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """A head without its offer to go on in HTTP/2, as Java's client and `curl --http2` make it.
+
+    A server may pass over the offer, but the parser takes it for accepted, and drops the request's body.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"", head + end) + rest

@@ -1,0 +1,164 @@
+"""Recordings that libsndfile does not read, by FFmpeg (PyAV): what phones, browsers and recorders make.
+
+Only the containers and codings named here are ever opened, from memory; no protocol and no other file is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Final, NoReturn
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Stream
+from numpy.typing import NDArray
+
+from trigger_api.errors import TooLarge, UnreadableMedia, UnsupportedMedia
+
+_CONTAINERS: Final = (
+    "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,amr,aac,aiff,asf,au,avi,caf,flac,loas,mp3,mpegts,ogg,w64,wav,wv,xwma"
+)
+_CODECS: Final = {
+    *("aac", "aac_latm", "ac3", "alac", "amrnb", "amrwb", "eac3", "flac", "g722", "g726", "g726le", "gsm", "gsm_ms"),
+    *("mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float", "opus", "libopus", "vorbis", "libvorbis", "wavpack"),
+    *("wmalossless", "wmapro", "wmav1", "wmav2"),
+}
+# Sample frames that encoder and decoder put before the sound, where the container does not say how many.
+_LEAD_IN: Final = {"aac": 1_024, "aac_latm": 1_024, "mp3": 1_105, "mp3float": 1_105, "mp2": 481, "mp2float": 481}
+_FIRST_LOST: Final = {"wmav1", "wmav2"}  # their decoders keep the first frame to themselves
+_FAMILIES: Final = ("pcm_", "adpcm_")
+_TIMED = frozenset({"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "asf"})  # containers that say how long they last
+_SLACK_S = 0.25  # that a container's length may be off: whole frames, and what an encoder leads in with
+_SECONDS = 20.0  # that decoding may take
+
+_RESEMBLANCES: Final = (
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"<", "HTML or XML"),
+    (b"{", "JSON"),
+)
+
+
+class Recording:
+    """One recording in memory. Use it in a ``with`` block.
+
+    Raises:
+        UnreadableMedia: it was cut off before its index.
+        UnsupportedMedia: it is no recording, holds no sound, or sound in a coding that is not read.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._container = _open(data)
+        self._stream = _audio_stream(self._container)
+        self._seconds = 0.0
+        self._lead_in = _LEAD_IN.get(self._stream.codec_context.name, 0)
+        self.damaged = False
+
+    @property
+    def rate(self) -> int:
+        """Samples a second."""
+        return int(self._stream.codec_context.sample_rate)
+
+    @property
+    def channels(self) -> int:
+        """How many there are."""
+        return int(self._stream.codec_context.channels)
+
+    @property
+    def truncated(self) -> bool:
+        """Once it was read: whether a part is damaged, or missing at the end."""
+        timed = self._container.format.name in _TIMED or self._is_tagged_mp3
+        promised = (self._container.duration or 0) / av.time_base if timed else 0.0
+        return self.damaged or self._seconds < promised - _SLACK_S
+
+    @property
+    def _is_tagged_mp3(self) -> bool:
+        """Whether an MP3 says how long it is, and where it begins; any other's length is guessed from its bit rate."""
+        return self._container.format.name == "mp3" and bool(self._stream.start_time)
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """The samples ``(n, channels)``; a packet that cannot be decoded is left out.
+
+        Raises:
+            TooLarge: decoding takes too long.
+        """
+        resampler = av.AudioResampler(format="fltp", layout=self._stream.codec_context.layout, rate=self.rate)
+        late = time.monotonic() + _SECONDS
+        for frame in self._frames():
+            if time.monotonic() > late:
+                raise TooLarge(f"the recording takes longer than {_SECONDS:g} s to decode")
+            if not self._seconds and self._stream.codec_context.name in _FIRST_LOST:
+                yield np.zeros((frame.samples, self.channels), np.float32)
+            for each in resampler.resample(frame):
+                self._seconds += each.samples / self.rate
+                dropped = min(self._lead_in, each.samples)
+                self._lead_in -= dropped
+                yield np.asarray(each.to_ndarray().T[dropped:], np.float32)
+
+    def _frames(self) -> Iterator[av.AudioFrame]:
+        for packet in self._packets():
+            try:
+                yield from self._stream.decode(packet)
+            except av.FFmpegError:
+                self.damaged = True
+
+    def _packets(self) -> Iterator[av.Packet[AudioStream]]:
+        try:
+            for packet in self._container.demux(self._stream):
+                if self._is_tagged_mp3 or (packet.pts is not None and packet.pts < 0):
+                    self._lead_in = 0  # the container knows of it, and has the decoder drop it
+                yield packet
+        except (av.FFmpegError, IndexError):  # the latter where a damaged file claims to have streams that it has not
+            self.damaged = True
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._container.close()
+
+
+def _open(data: bytes) -> InputContainer:
+    allowed = {"format_whitelist": _CONTAINERS, "protocol_whitelist": ""}
+    try:
+        return av.open(BytesIO(data), "r", io_open=_refuse, container_options=allowed, metadata_errors="ignore")
+    except (av.FFmpegError, PermissionError):
+        if data[4:8] == b"ftyp":
+            raise UnreadableMedia(
+                "the recording was cut off: the index at the end of the MP4 file is missing"
+            ) from None
+        raise UnsupportedMedia(f"this is not a recording that can be read{_resemblance(data)}") from None
+
+
+def _refuse(*args: object) -> NoReturn:
+    """What asks for another file, or an address: a playlist, an image sequence."""
+    raise PermissionError
+
+
+def _audio_stream(container: InputContainer) -> AudioStream:
+    if not container.streams.audio:
+        kinds = " and ".join(sorted({_codec(stream) for stream in container.streams})) or "nothing"
+        raise UnsupportedMedia(f"this is {container.format.long_name} with {kinds} and no sound")
+    stream = container.streams.audio[0]
+    name = stream.codec_context.name if stream.codec_context else "an unknown coding"
+    if name not in _CODECS and not name.startswith(_FAMILIES):
+        raise UnsupportedMedia(f"this is {container.format.long_name} with sound in {name}, which is not read")
+    stream.codec_context.thread_count = 1  # as many recordings are decoded at once as there are threads
+    return stream
+
+
+def _codec(stream: Stream) -> str:
+    name = stream.codec_context.codec.long_name if stream.codec_context else "data"
+    return f"{stream.type} ({name})"
+
+
+def _resemblance(data: bytes) -> str:
+    start = data[:64].lstrip()
+    return next((f": it looks like {name}" for magic, name in _RESEMBLANCES if start.startswith(magic)), "")

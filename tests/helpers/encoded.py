@@ -1,0 +1,27 @@
+"""Recordings as phones and browsers make them, by FFmpeg's encoders."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from io import BytesIO
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+
+def encoded(samples: NDArray[np.float32], rate: int, container: str, codec: str, **options: str) -> bytes:
+    """A file of a recording ``(n, channels)`` of 1 or 2 channels; ``options`` are the container's."""
+    buffer, layout = BytesIO(), "stereo" if samples.shape[1] == 2 else "mono"
+    with av.open(buffer, "w", format=container, options=options) as output:
+        stream = output.add_stream(codec, rate=rate, layout=layout)
+        assert isinstance(stream, av.AudioStream)
+        stream.bit_rate = 12_200 if "amr" in codec else 32_000 if codec == "g726" else 64_000
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        context = stream.codec_context
+        resampler = av.AudioResampler(context.format, layout, rate, frame_size=context.frame_size or None)
+        for piece in [*resampler.resample(frame), *resampler.resample(None), None]:
+            for packet in stream.encode(piece):
+                output.mux(packet)
+    return buffer.getvalue()
