@@ -62,7 +62,7 @@ def test_each_request_of_a_connection_has_its_own_head(address: tuple[str, int])
 
 
 def test_an_offer_of_http_2_is_passed_over_and_the_body_kept(address: tuple[str, int]) -> None:
-    head = b"POST /api HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    head = b"POST /api HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
     head += b"HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nContent-Length: 7\r\n\r\n"
     for parts in ([head + b"nothing"], [head, b"not", b"hing"]):
         assert b" 400 " in exchange(address, *parts).split(b"\r\n")[0]  # it read the body: that is not JSON
