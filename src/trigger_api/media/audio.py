@@ -73,6 +73,13 @@ class _SoundFile(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
+class _Buffer(BytesIO):
+    """Bytes in memory that take a place before their start, where damaged files point to, for their start."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return super().seek(max(offset, 0) if whence == 0 else offset, whence)
+
+
 class _NotReadError(Exception):
     """libsndfile does not read this recording, or not to its end."""
 
@@ -101,7 +108,7 @@ def decode(data: bytes, limits: AudioLimits) -> Audio:
 
 def _by_libsndfile(data: bytes, limits: AudioLimits, channel: int | None = None) -> Audio:
     mix = Downmix(channel)
-    with _SoundFile(BytesIO(data)) as file:
+    with _SoundFile(_Buffer(data)) as file:
         if not _is_read_well(file, data):
             raise _NotReadError
         _check_kind(file.channels, file.samplerate)

@@ -22,7 +22,7 @@ from trigger_api.errors import FAILED_IMAGE, TooLarge, UnreadableMedia, Unsuppor
 
 Pixels = NDArray[np.uint8]
 
-FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _MAX_SCANS = 100  # of a progressive JPEG: each is a pass over the whole picture, however few bytes it has
 _START_OF_SCAN = b"\xff\xda"
 _DATA_URL = re.compile(r"data:[\w.+/-]*(;[\w.+=-]+)*;base64,", re.ASCII | re.IGNORECASE)
@@ -33,7 +33,12 @@ _BLOCK = 2**20  # bytes
 _TEXT_BLOCK = 2**18  # characters
 _SIGNATURES = (_PNG[:4], b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM")
 _DAMAGED = "the picture cannot be decoded: it is damaged or truncated"
-_WHITE = (255, 255, 255, 255)
+_WHITE, _BLACK = (255, 255, 255, 255), (0, 0, 0, 255)
+_LIGHT = 192  # mean brightness, of 255, from which the visible part of a picture is meant for a dark background
+_JPEG, _END_OF_IMAGE = b"\xff\xd8\xff", b"\xff\xd9"
+_HEIC = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypmif1", b"ftypmsf1")
+_NOISE = b"\x5a\xa5" * 64
+_URL_SAFE = str.maketrans("-_", "+/")
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,9 @@ class Image:
 
 
 def decode(data: bytes, limits: ImageLimits) -> Image:
-    """Decode PNG, JPEG, WebP, GIF (the first frame) or BMP, turned upright by EXIF, transparency on white.
+    """Decode a picture (its first frame or page), turned upright by EXIF, transparency on white or black.
+
+    PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF are supported; HEIC with the extra ``heif``.
 
     Raises:
         UnsupportedMedia: it is not a picture in these formats.
@@ -74,10 +81,17 @@ def decode(data: bytes, limits: ImageLimits) -> Image:
         raise UnreadableMedia("the picture is empty: 0 bytes")
     if len(data) > limits.size:
         raise TooLarge(f"the picture is larger than {limits.size} bytes")
+    try:
+        return _checked(data, limits)
+    except UnreadableMedia:
+        return _checked(_with_end_mark(data, limits), limits)
+
+
+def _checked(data: bytes, limits: ImageLimits) -> Image:
     # The decoders raise all kinds of errors on damaged files; of our own code, only the checks run in there.
     try:
         return _decode(data, limits)
-    except (TooLarge, UnreadableMedia):
+    except (TooLarge, UnreadableMedia, UnsupportedMedia):
         raise
     except UnidentifiedImageError:
         raise _unidentified(data) from None
@@ -88,7 +102,7 @@ def decode(data: bytes, limits: ImageLimits) -> Image:
 
 
 def _decode(data: bytes, limits: ImageLimits) -> Image:
-    with PIL.Image.open(BytesIO(data), formats=FORMATS) as file:
+    with PIL.Image.open(BytesIO(data), formats=_formats(data)) as file:
         _check_size(file, limits)
         _check_scans(file, data)
         file.load()
@@ -98,13 +112,43 @@ def _decode(data: bytes, limits: ImageLimits) -> Image:
         return Image(np.asarray(_to_rgb(file)))
 
 
+def _formats(data: bytes) -> tuple[str, ...]:
+    """The formats to try; HEIC is one of them if the library for it is installed."""
+    if data[4:12] not in _HEIC:
+        return FORMATS
+    try:
+        import pillow_heif  # an extra
+    except ImportError:
+        message = "this is a HEIC picture, the format of iPhones: send JPEG, or have trigger-api[heif] installed"
+        raise UnsupportedMedia(message) from None
+    pillow_heif.register_heif_opener()
+    return (*FORMATS, "HEIF")
+
+
+def _with_end_mark(data: bytes, limits: ImageLimits) -> bytes:
+    """A JPEG that lacks only its end mark, with the mark.
+
+    The decoder silently fills in missing parts of a picture, and ignores what follows its last block: if the picture is
+    complete, noise before the mark changes nothing.
+
+    Raises:
+        UnreadableMedia: it is another kind of file, or more of it is missing.
+    """
+    if data.startswith(_JPEG) and _END_OF_IMAGE not in data[-64:]:
+        rest = data.removesuffix(_END_OF_IMAGE[:1])
+        mended, noisy = rest + _END_OF_IMAGE, rest + _NOISE + _END_OF_IMAGE
+        if np.array_equal(_checked(mended, limits).pixels, _checked(noisy, limits).pixels):
+            return mended
+    raise UnreadableMedia(_DAMAGED)
+
+
 def to_base64(file: bytes) -> str:
     """Encode a file as text, for JSON."""
     return base64.b64encode(file).decode()
 
 
 def from_base64(text: str) -> bytes:
-    """Decode base64, with or without the head of a data URL.
+    """Decode base64, with or without the head of a data URL, padding and line breaks; URL-safe base64 too.
 
     Raises:
         UnreadableMedia: it is not base64; the message is the one that older clients know.
@@ -124,16 +168,16 @@ def _decode_blocks(text: str, start: int) -> Iterator[bytes]:
     """
     rest = padding = ""
     for position in range(start, len(text), _TEXT_BLOCK):
-        block = "".join(text[position : position + _TEXT_BLOCK].split())
+        block = "".join(text[position : position + _TEXT_BLOCK].split()).translate(_URL_SAFE)
         data = block.rstrip("=")
-        if padding and data:
+        if (padding and data) or "=" in data:
             raise ValueError("there is text after the padding")
         padding += block[len(data) :]
         data = rest + data
         whole = max(len(data) - 1, 0) // 4 * 4  # the last group is kept: padding may follow it
         yield base64.b64decode(data[:whole], validate=True)
         rest = data[whole:]
-    yield base64.b64decode(rest + padding, validate=True)
+    yield base64.b64decode(rest + (padding or "=" * (-len(rest) % 4)), validate=True)
 
 
 def _check_size(file: PIL.Image.Image, limits: ImageLimits) -> None:
@@ -184,7 +228,7 @@ def _expected_bytes(data: bytes) -> int:
 def _unidentified(data: bytes) -> UnsupportedMedia | UnreadableMedia:
     if data.startswith(_SIGNATURES):
         return UnreadableMedia(_DAMAGED)
-    return UnsupportedMedia("this is not a supported picture: send PNG, JPEG, WebP, GIF or BMP")
+    return UnsupportedMedia("this is not a supported picture: send PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF")
 
 
 def _to_rgb(file: PIL.Image.Image) -> PIL.Image.Image:
@@ -194,7 +238,15 @@ def _to_rgb(file: PIL.Image.Image) -> PIL.Image.Image:
     if not file.has_transparency_data:
         return file.convert("RGB")
     clear = file.convert("RGBA")
-    return PIL.Image.alpha_composite(PIL.Image.new("RGBA", clear.size, _WHITE), clear).convert("RGB")
+    background = PIL.Image.new("RGBA", clear.size, _BLACK if _is_light(clear) else _WHITE)
+    return PIL.Image.alpha_composite(background, clear).convert("RGB")
+
+
+def _is_light(clear: PIL.Image.Image) -> bool:
+    """Whether the visible part of a transparent picture would be lost on white."""
+    brightness, opacity = np.asarray(clear.convert("L"), np.float32), np.asarray(clear.getchannel("A"), np.float32)
+    visible = float(opacity.sum())
+    return visible > 0 and float((brightness * opacity).sum()) / visible > _LIGHT and float(opacity.min()) == 0
 
 
 def _turn_upright(file: PIL.Image.Image) -> None:
