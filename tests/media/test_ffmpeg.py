@@ -73,6 +73,13 @@ def test_what_has_no_sound_is_named() -> None:
         decode(buffer.getvalue(), LIMITS)
 
 
+def test_a_frame_of_another_kind_is_left_out() -> None:
+    mono, stereo = (encoded(beep(48_000, channels), 48_000, "adts", "aac") for channels in (1, 2))
+    audio = decode(mono + stereo + mono, LIMITS)
+    assert audio.truncated
+    assert audio.seconds == pytest.approx(4, abs=0.2)
+
+
 def test_limits_hold_while_it_is_decoded() -> None:
     data = encoded(beep(48_000, 2), 48_000, "webm", "libopus")
     with pytest.raises(TooLarge, match="longer than 1 s"):

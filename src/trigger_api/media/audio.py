@@ -141,8 +141,6 @@ def _by_ffmpeg(data: bytes, limits: AudioLimits, channel: int | None = None) -> 
             mix.add(block)
             _check_length(mix.frames, recording.channels, recording.rate, limits)
         audio = Audio(mix.samples, recording.rate, recording.truncated or not _has_whole_pages(data))
-    if not mix.frames and audio.truncated:
-        raise UnreadableMedia("the recording is damaged: nothing of it can be decoded")
     return _by_ffmpeg(data, limits, mix.loudest) if mix.cancelled else audio
 
 

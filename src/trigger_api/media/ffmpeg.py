@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import chain
 from typing import Final, NoReturn
 
 import av
@@ -50,7 +51,7 @@ class Recording:
     """One recording in memory. Use it in a ``with`` block.
 
     Raises:
-        UnreadableMedia: it was cut off before its index.
+        UnreadableMedia: it was cut off before its index, or nothing of it can be decoded.
         UnsupportedMedia: it is no recording, holds no sound, or sound in a coding that is not read.
     """
 
@@ -60,16 +61,13 @@ class Recording:
         self._seconds = 0.0
         self._lead_in = _LEAD_IN.get(self._stream.codec_context.name, 0)
         self.damaged = False
-
-    @property
-    def rate(self) -> int:
-        """Samples a second."""
-        return int(self._stream.codec_context.sample_rate)
-
-    @property
-    def channels(self) -> int:
-        """How many there are."""
-        return int(self._stream.codec_context.channels)
+        self._decoded = self._frames()
+        first = next(self._decoded, None)
+        if first is None:
+            raise UnreadableMedia("the recording is empty or damaged: nothing of it can be decoded")
+        self._first = first
+        self.rate = first.sample_rate
+        self.channels = first.layout.nb_channels
 
     @property
     def truncated(self) -> bool:
@@ -89,9 +87,12 @@ class Recording:
         Raises:
             TooLarge: decoding takes too long.
         """
-        resampler = av.AudioResampler(format="fltp", layout=self._stream.codec_context.layout, rate=self.rate)
+        resampler = av.AudioResampler(format="fltp", layout=self._first.layout, rate=self.rate)
         late = time.monotonic() + _SECONDS
-        for frame in self._frames():
+        for frame in chain([self._first], self._decoded):
+            if not self._is_alike(frame):
+                self.damaged = True
+                continue
             if time.monotonic() > late:
                 raise TooLarge(f"the recording takes longer than {_SECONDS:g} s to decode")
             if not self._seconds and self._stream.codec_context.name in _FIRST_LOST:
@@ -101,6 +102,11 @@ class Recording:
                 dropped = min(self._lead_in, each.samples)
                 self._lead_in -= dropped
                 yield np.asarray(each.to_ndarray().T[dropped:], np.float32)
+
+    def _is_alike(self, frame: av.AudioFrame) -> bool:
+        """Whether a frame is what the first one was: PyAV crashes on one that suddenly has many more channels."""
+        kind, expected = ((each.format.name, each.layout.name, each.sample_rate) for each in (frame, self._first))
+        return kind == expected
 
     def _frames(self) -> Iterator[av.AudioFrame]:
         for packet in self._packets():
