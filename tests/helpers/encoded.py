@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 
 def encoded(samples: NDArray[np.float32], rate: int, container: str, codec: str, **options: str) -> bytes:
-    """A file of a recording ``(n, channels)`` of 1 or 2 channels; ``options`` are the container's."""
-    buffer, layout = BytesIO(), "stereo" if samples.shape[1] == 2 else "mono"
+    """A file of a recording ``(n, channels)`` of 1, 2, 6 or 8 channels; ``options`` are the container's."""
+    buffer, layout = BytesIO(), {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[samples.shape[1]]
     with av.open(buffer, "w", format=container, options=options) as output:
         stream = output.add_stream(codec, rate=rate, layout=layout)
         assert isinstance(stream, av.AudioStream)
         stream.bit_rate = 12_200 if "amr" in codec else 32_000 if codec == "g726" else 64_000
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout=layout)
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout=layout)
         frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
         context = stream.codec_context
         resampler = av.AudioResampler(context.format, layout, rate, frame_size=context.frame_size or None)

@@ -73,6 +73,14 @@ def test_what_has_no_sound_is_named() -> None:
         decode(buffer.getvalue(), LIMITS)
 
 
+@pytest.mark.parametrize("layout", ["5.1", "7.1"])
+def test_as_many_channels_as_are_read(layout: str) -> None:
+    count = av.AudioLayout(layout).nb_channels
+    samples = np.asarray(beep(48_000, count) * np.linspace(1, 0, count), np.float32)
+    audio = decode(encoded(samples, 48_000, "matroska", "flac"), LIMITS)
+    assert np.abs(audio.samples).max() == pytest.approx(0.25, abs=0.01)
+
+
 def test_a_frame_of_another_kind_is_left_out() -> None:
     mono, stereo = (encoded(beep(48_000, channels), 48_000, "adts", "aac") for channels in (1, 2))
     audio = decode(mono + stereo + mono, LIMITS)

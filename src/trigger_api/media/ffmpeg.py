@@ -87,7 +87,8 @@ class Recording:
         Raises:
             TooLarge: decoding takes too long.
         """
-        resampler = av.AudioResampler(format="fltp", layout=self._first.layout, rate=self.rate)
+        # All channels in one plane: of frames with eight planes, PyAV reads a ninth.
+        resampler = av.AudioResampler(format="flt", layout=self._first.layout, rate=self.rate)
         late = time.monotonic() + _SECONDS
         for frame in chain([self._first], self._decoded):
             if not self._is_alike(frame):
@@ -101,10 +102,10 @@ class Recording:
                 self._seconds += each.samples / self.rate
                 dropped = min(self._lead_in, each.samples)
                 self._lead_in -= dropped
-                yield np.asarray(each.to_ndarray().T[dropped:], np.float32)
+                yield np.asarray(each.to_ndarray().reshape(-1, self.channels)[dropped:], np.float32)
 
     def _is_alike(self, frame: av.AudioFrame) -> bool:
-        """Whether a frame is what the first one was: PyAV crashes on one that suddenly has many more channels."""
+        """Whether a frame is of the kind that the first one was, and the resampler was made for."""
         kind, expected = ((each.format.name, each.layout.name, each.sample_rate) for each in (frame, self._first))
         return kind == expected
 

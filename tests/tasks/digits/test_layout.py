@@ -14,7 +14,7 @@ def row(top: float, count: int, climb_degrees: float = 0, left: int = 10, step: 
     return [BoundingBox(y, left + step * number, y + 40, left + step * number + 28) for number, y in enumerate(tops)]
 
 
-@pytest.mark.parametrize("degrees", [-10, 0, 10])
+@pytest.mark.parametrize("degrees", [-25, -20, -10, 0, 10, 20, 25])
 def test_lines_may_climb_and_fall(degrees: float) -> None:
     boxes = [*row(200, 8, degrees), *row(270, 8, degrees)]
     mixed = [7, 3, 12, 0, 8, 15, 1, 4, 9, 2, 14, 5, 10, 6, 13, 11]

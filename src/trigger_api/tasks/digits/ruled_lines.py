@@ -1,6 +1,8 @@
-"""Ruled and squared paper: removes lines from edge to edge, except where strokes cross them."""
+"""Straight lines from edge to edge, of ruled and squared paper: found, and removed except where strokes cross them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,26 +31,27 @@ def remove_ruled_lines(foreground: Foreground) -> Ink:
 
 
 def _remove_lines(ink: Ink, mask: NDArray[np.bool_]) -> Ink:
-    slope, offsets = _find_lines(mask)
+    slope, offsets = find_lines(mask)
     if not len(offsets):
         return ink
     cleared = ink.copy()
     for offset in offsets:
-        _clear_line(cleared, mask, slope, float(offset))
+        clear_line(cleared, mask, slope, float(offset))
     return cleared
 
 
-def _find_lines(mask: NDArray[np.bool_]) -> tuple[float, NDArray[np.intp]]:
+def find_lines(mask: NDArray[np.bool_]) -> tuple[float, NDArray[np.intp]]:
     """The slope that all lines share, and the row at the left edge where each begins."""
     ys, xs = np.nonzero(mask)
     if len(xs) < _COVERAGE * mask.shape[1]:
         return 0.0, np.empty(0, np.intp)
     sample = slice(None, None, max(1, len(xs) // 20_000))
-    coarse = np.tan(np.deg2rad(np.arange(-_MAX_DEGREES, _MAX_DEGREES + 0.1, 0.25)))
+    step = float(np.clip(np.rad2deg(1 / mask.shape[1]), 0.25, 1.0))  # a pixel at the end of a line
+    coarse = np.tan(np.deg2rad(np.arange(-_MAX_DEGREES, _MAX_DEGREES + 0.1, step)))
     slope = _best_slope(ys[sample], xs[sample], coarse)
-    fine = slope + np.tan(np.deg2rad(np.arange(-0.25, 0.26, 0.025)))
+    fine = slope + np.tan(np.deg2rad(np.linspace(-step, step, 21)))
     slope = _best_slope(ys[sample], xs[sample], fine)
-    return slope, _find_offsets(mask, slope)
+    return slope, find_offsets(mask, slope)
 
 
 def _best_slope(ys: NDArray[np.intp], xs: NDArray[np.intp], slopes: NDArray[np.float64]) -> float:
@@ -62,7 +65,7 @@ def _project(ys: NDArray[np.intp], xs: NDArray[np.intp], slope: float) -> NDArra
     return np.asarray(rows - rows.min())
 
 
-def _find_offsets(mask: NDArray[np.bool_], slope: float) -> NDArray[np.intp]:
+def find_offsets(mask: NDArray[np.bool_], slope: float) -> NDArray[np.intp]:
     """Rows at the left edge from which a line of ink crosses the whole picture, one for each line."""
     height, width = mask.shape
     drift = np.rint(slope * np.arange(width)).astype(np.intp)
@@ -80,20 +83,38 @@ def _run_middles(flags: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.asarray((edges[::2] + edges[1::2] - 1) // 2, np.intp)
 
 
-def _clear_line(ink: Ink, mask: NDArray[np.bool_], slope: float, offset: float) -> None:
-    """Clear a line column by column, except under strokes: the ink there is much longer, or darker."""
+def clear_line(ink: Ink, mask: NDArray[np.bool_], slope: float, offset: float) -> None:
+    """Clear a line of a mask ``(height, width)`` from the ink, in place, except where strokes cross it.
+
+    That is where the ink is much longer across the line, or darker, than it usually is.
+    """
+    height, width = mask.shape
+    columns = np.arange(width)
+    around, inside, above, below = _follow(mask, slope, offset)
+    middle = around[:, _REACH]
+    core = around[:, _REACH - _CORE : _REACH + _CORE + 1].clip(0, height - 1)
+    line = _line_columns(above, below, ink[core, columns[:, None]].max(axis=1))
+    for step in range(-_REACH, _REACH + 1):
+        part = line & (-step < above) & (step < below) & inside[:, step + _REACH]
+        ink[(middle + step)[part], columns[part]] = 0
+
+
+def line_thickness(mask: NDArray[np.bool_], slope: float, offset: float) -> float:
+    """How many pixels thick a line of a mask is, in the median of its columns."""
+    _, _, above, below = _follow(mask, slope, offset)
+    on = (above > 0) & (below > 0)
+    return float(np.median((above + below - 1)[on])) if on.any() else 0.0
+
+
+def _follow(mask: NDArray[np.bool_], slope: float, offset: float) -> tuple[NDArray[Any], ...]:
+    """The rows around a line in every column, whether they exist, and how far the mask reaches above and below."""
     height, width = mask.shape
     columns = np.arange(width)
     middle = np.rint(offset + slope * columns).astype(np.intp)
     around = middle[:, None] + np.arange(-_REACH, _REACH + 1)
     inside = (around >= 0) & (around < height)
     near = mask[around.clip(0, height - 1), columns[:, None]] & inside
-    above, below = _run_length(near[:, _REACH::-1]), _run_length(near[:, _REACH:])
-    core = around[:, _REACH - _CORE : _REACH + _CORE + 1].clip(0, height - 1)
-    line = _line_columns(above, below, ink[core, columns[:, None]].max(axis=1))
-    for step in range(-_REACH, _REACH + 1):
-        part = line & (-step < above) & (step < below) & inside[:, step + _REACH]
-        ink[(middle + step)[part], columns[part]] = 0
+    return around, inside, _run_length(near[:, _REACH::-1]), _run_length(near[:, _REACH:])
 
 
 def _line_columns(above: NDArray[np.intp], below: NDArray[np.intp], darkness: Ink) -> NDArray[np.bool_]:

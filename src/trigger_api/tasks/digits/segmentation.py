@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from trigger_api.media.image import ImageLimits, decode
 from trigger_api.tasks.digits.binarization import binarize
 from trigger_api.tasks.digits.components import BoundingBox, Component, find_components
+from trigger_api.tasks.digits.form_frames import remove_frames
 from trigger_api.tasks.digits.merging import Pair, find_broken, merge
 from trigger_api.tasks.digits.mnist import normalise
 from trigger_api.tasks.digits.ruled_lines import remove_ruled_lines
@@ -69,7 +70,7 @@ def segment(data: bytes, limits: ImageLimits) -> tuple[Page, list[Shape]]:
     """
     image = decode(data, limits)
     foreground = binarize(image.pixels)
-    components = find_components(remove_ruled_lines(foreground))
+    components = find_components(remove_ruled_lines(remove_frames(foreground)))
     scale = max(image.pixels.shape) / max(foreground.ink.shape)
     return Page(components, image.width, image.height, scale), _shapes(components)
 
