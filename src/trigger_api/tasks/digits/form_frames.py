@@ -65,7 +65,7 @@ def _surrounds(number: int, labels: Labels, places: Sequence[tuple[slice, ...]])
     own = labels[place] == number
     inside = np.unique(labels[place][_filled(own) & ~own])
     heights = [places[other - 1][0].stop - places[other - 1][0].start for other in inside if other]
-    return max(heights, default=0) >= _CONTENT * own.shape[0]
+    return bool(max(heights, default=0) >= _CONTENT * own.shape[0])
 
 
 def _without_lines(ink: Ink, own: Mask) -> Ink | None:
