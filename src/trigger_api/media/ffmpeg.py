@@ -29,7 +29,15 @@ _CODECS: Final = {
     *("wmalossless", "wmapro", "wmav1", "wmav2"),
 }
 # Sample frames that encoder and decoder put before the sound, where the container does not say how many.
-_LEAD_IN: Final = {"aac": 1_024, "aac_latm": 1_024, "mp3": 1_105, "mp3float": 1_105, "mp2": 481, "mp2float": 481}
+_LEAD_IN: Final = {
+    "aac": 1_024,
+    "amrnb": 80,
+    "aac_latm": 1_024,
+    "mp3": 1_105,
+    "mp3float": 1_105,
+    "mp2": 481,
+    "mp2float": 481,
+}
 _FIRST_LOST: Final = {"wmav1", "wmav2"}  # their decoders keep the first frame to themselves
 _FAMILIES: Final = ("pcm_", "adpcm_")
 _TIMED = frozenset({"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "asf"})  # containers that say how long they last
