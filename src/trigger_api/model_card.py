@@ -80,6 +80,7 @@ class Decision(_Frozen):
         ge=0,
         description="median delay of detections, subtracted from timestamps",
     )
+    gate: Threshold = Field(default=0.0, description="score on the student's embeddings below which there is no word")
     sensitivities: dict[str, Threshold] = Field(default_factory=dict, description="thresholds of low, medium and high")
 
 
@@ -130,6 +131,11 @@ class ModelCard(_Frozen):
     front_end: FrontEnd | None = None
     decision: Decision | None = None
     backbone: str = Field(default="", description="the embedding model whose outputs this head takes")
+    student: str = Field(
+        default="",
+        description="a cheaper embedding model distilled from the backbone: the head scores its embeddings first, and "
+        "the backbone's where a score reaches ``decision.gate``",
+    )
     crop_margin: float = Field(
         default=1.0,
         ge=0.5,

@@ -168,9 +168,10 @@ class Registry:
         _log.info("model ready", model=_name(entry))
 
     def load_with_backbone(self, entry: ModelVersion) -> None:
-        """Load a version, and its backbone first if that is not loaded yet."""
-        if entry.card.backbone:
-            backbone = self.find("embedding", entry.card.backbone)
+        """Load a version, and first the models whose embeddings it takes, if they are not loaded yet."""
+        student = any(other.key[:2] == ("embedding", entry.card.student) for other in self.versions)
+        for name in filter(None, (entry.card.backbone, entry.card.student if student else "")):
+            backbone = self.find("embedding", name)
             if backbone.model is None:
                 self.load(backbone)
         self.load(entry)

@@ -105,8 +105,8 @@ def find_models(settings: Settings) -> list[ModelVersion]:
     _check_tasks(own)
     names = {(entry.card.task, entry.card.name) for entry in own}
     bundled = [entry for entry in discover(BUNDLED) if (entry.card.task, entry.card.name) not in names]
-    if not settings.bundled:  # except the backbones of the operator's words
-        backbones = {entry.card.backbone for entry in own}
+    if not settings.bundled:  # except the backbones of the operator's words, and their students
+        backbones = {name for entry in own for name in (entry.card.backbone, entry.card.student)}
         bundled = [entry for entry in bundled if entry.card.task == "embedding" and entry.card.name in backbones]
     return own + list(_servable(bundled, settings))
 

@@ -14,7 +14,7 @@ from trigger_api.model_card import Decision, ModelCard
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Model
 from trigger_api.scheduler import BatchQueue
-from trigger_api.streaming.session import Keyword, Session, StreamModel, VoiceActivityGate
+from trigger_api.streaming.session import BackboneStream, Keyword, Session, StreamModel, VoiceActivityGate
 
 SILENCE = np.array([0.25, 0.5], np.float32)
 
@@ -142,3 +142,44 @@ def test_each_word_is_decided_on_by_itself() -> None:
     found = [[(hit.keyword is stream.keywords[0], hit.time_ms) for hit in hop.detections] for hop in hops]
     assert found == [[(True, 80)], [(False, 160)], []]
     assert [hop.time_ms for hop in hops] == [80, 160, 240]
+
+
+def many(card: ModelCard) -> Model:
+    """A model with queues of all its sequence lengths."""
+    parts = [loaded(card.model_copy(update={"sequence_lengths": (length,)})) for length in card.sequence_lengths]
+    return Model(card, {length: queue for part in parts for length, queue in part.queues.items()}, SILENCE)
+
+
+class TestBackboneStream:
+    MODEL = StreamModel(many(embedding_card()))
+
+    def test_it_catches_up_by_the_shortest_window_that_is_long_enough(self) -> None:
+        assert self.MODEL.catch_up_queue(3) is self.MODEL.catch_up_queue(7)
+        assert self.MODEL.catch_up_queue(3).specs[0].shape == (64, 32)
+        backbone = BackboneStream(self.MODEL, 3)
+        assert backbone.frames.shape == (64, 32)
+        assert (backbone.frames == -8).all()
+
+    def test_it_keeps_the_latest_frames_and_counts_pending_hops(self) -> None:
+        backbone = BackboneStream(self.MODEL, 3)
+        for number in (1, 2):
+            backbone.add_hop(np.full((8, 32), number, np.float32))
+        assert backbone.frames[:, 0].tolist() == [-8.0] * 48 + [1.0] * 8 + [2.0] * 8
+        assert backbone.pending_hops == 2
+        backbone.update_state(np.ones(1, np.float32), np.array([[1, 2], [3, 4]], np.float32))
+        assert (backbone.pending_hops, backbone.state.tolist()) == (0, [1])
+        assert backbone.recent.tolist() == [SILENCE.tolist(), [1, 2], [3, 4]]
+
+    def test_it_stays_active_for_a_few_hops(self) -> None:
+        backbone = BackboneStream(self.MODEL, 3)
+        candidates = [False, True, False, False, False, False, False, True]
+        active = [backbone.is_active(candidate) for candidate in candidates]
+        assert active == [False, True, True, True, True, False, False, True]
+
+    def test_a_candidate_reaches_the_gate_of_a_keyword(self) -> None:
+        student = StreamModel(loaded(embedding_card()), self.MODEL)
+        words = [Keyword(HEAD, Decision(threshold=0.5, gate=value)) for value in (0.04, 0.02)]
+        session = Session(student, 16_000, words)
+        assert not session.is_candidate([0.03, 0.01])
+        assert session.is_candidate([0.03, 0.02])
+        assert not Session(MODEL, 16_000, words).is_candidate([1, 1])

@@ -86,7 +86,22 @@ def _from_keras(model: keras_tensorflow.KerasModel, card: ModelCard) -> Any:
     if any(node.op_type in ("Loop", "Scan") for node in graph.graph.node):
         raise ValueError(f"{card.name} has a recurrent layer that ONNX's operators cannot express")
     store_as_float16(graph, model.kernels)
+    _shorten_names(graph.graph)
     return graph
+
+
+def _shorten_names(graph: Any) -> None:
+    """Number the tensors between inputs and outputs: tf2onnx gives them names of a hundred letters."""
+    if any(attribute.HasField("g") for node in graph.node for attribute in node.attribute):
+        return  # a nested graph refers to them by name
+    names = {value.name: value.name for value in (*graph.input, *graph.output)} | {"": ""}
+    for tensor in graph.initializer:
+        tensor.name = names.setdefault(tensor.name, str(len(names)))
+    for node in graph.node:
+        node.name = node.doc_string = ""
+        for ends in (node.input, node.output):
+            ends[:] = [names.setdefault(name, str(len(names))) for name in ends]
+    del graph.value_info[:]
 
 
 class _Graph:

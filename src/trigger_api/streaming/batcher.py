@@ -16,9 +16,17 @@ from trigger_api.errors import ServiceError
 from trigger_api.inference import Engine
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Model
+from trigger_api.scheduler import BatchQueue
 from trigger_api.streaming.session import HopResult, StreamModel
 from trigger_api.streaming.stream import Stream
-from trigger_api.streaming.stream_batch import HeadBatch, PrebatchedQueue, StreamBatch, prepare, update_state
+from trigger_api.streaming.stream_batch import (
+    CandidateBatch,
+    HeadBatch,
+    PrebatchedQueue,
+    StreamBatch,
+    prepare,
+    update_state,
+)
 
 T = TypeVar("T")
 # Audio arrives at a different moment from each room. Collecting it briefly makes a few full batches instead of many
@@ -60,16 +68,25 @@ class StreamBatcher:
         self._ready: dict[Stream, None] = {}
         self._wake = asyncio.Event()
         self._last = 0.0
+        self._backbone: dict[BatchQueue, PrebatchedQueue] = {}
         engine.scheduler.add(self._queue)
         self._task = asyncio.create_task(self._run())
 
     def join(self, stream: Stream) -> None:
         """Serve a stream from now on."""
         self.streams.add(stream)
+        if self.model.backbone and stream.session.backbone:
+            self._serve(self.model.backbone.queue, stream.session.backbone.catch_up_queue)
         self._head_users.update(keyword.model for keyword in stream.keywords)
         for head in self._head_users.keys() - self._heads.keys():
             self._heads[head] = PrebatchedQueue(head.queues[min(head.queues)], self._metrics)
             self._engine.scheduler.add(self._heads[head])
+
+    def _serve(self, *queues: BatchQueue) -> None:
+        for queue in queues:
+            if queue not in self._backbone:
+                self._backbone[queue] = PrebatchedQueue(queue, self._metrics)
+                self._engine.scheduler.add(self._backbone[queue])
 
     def on_audio(self, stream: Stream) -> None:
         """Schedule a stream that has new audio: first come, first served."""
@@ -87,7 +104,7 @@ class StreamBatcher:
         """Stop. All streams must have left."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        for queue in (self._queue, *self._heads.values()):
+        for queue in (self._queue, *self._backbone.values(), *self._heads.values()):
             self._engine.scheduler.remove(queue)
 
     async def _run(self) -> None:
@@ -138,10 +155,31 @@ class StreamBatcher:
         deadline = time.monotonic() + self.model.queue.limits.deadline_s
         answers = await self._engine.infer(self._queue, batch.blocks, deadline)
         heads = await self._in_thread(update_state, self.model, batch, answers)
+        await self._fill(scores, heads, deadline)
+        if self.model.backbone is not None:
+            await self._rescore(self.model.backbone, batch, scores, deadline)
+        return scores
+
+    async def _rescore(
+        self, model: StreamModel, batch: StreamBatch, scores: list[list[float]], deadline: float
+    ) -> None:
+        """Score the rows that may contain a word again, on the embeddings of the backbone itself."""
+        candidates = CandidateBatch.of(batch, scores)
+        if candidates.rows:
+            steps, windows = candidates.blocks(model, self._backbone[model.queue].rows)
+            work = [(self._backbone[model.queue], steps)]
+            work += [
+                (self._backbone[stream.catch_up_queue], [window])
+                for stream, window in zip(candidates.behind, windows, strict=True)
+            ]
+            answers = [answer for found in await self._engine.infer_all(work, deadline) for answer in found]
+            await self._fill(scores, candidates.update_state(model, batch, answers), deadline)
+
+    async def _fill(self, scores: list[list[float]], heads: Mapping[Model, HeadBatch], deadline: float) -> None:
+        """Put the scores of each head into their places."""
         for batched, found in zip(heads.values(), await self._score_heads(heads, deadline), strict=True):
             for (row, column), score in zip(batched.places, found, strict=True):
                 scores[row][column] = score
-        return scores
 
     async def _score_heads(self, heads: Mapping[Model, HeadBatch], deadline: float) -> list[list[float]]:
         """The scores of each head, in the order of its batch."""

@@ -41,7 +41,7 @@ class StreamManager:
         self.node = uuid.uuid4().hex[:8]
         self._presence = Presence(self._pubsub, self.node)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="rooms")
-        self._batchers: dict[Model, StreamBatcher] = {}
+        self._batchers: dict[tuple[Model, Model | None], StreamBatcher] = {}
         self._callers: Counter[str] = Counter()
 
     async def start(self) -> None:
@@ -85,7 +85,7 @@ class StreamManager:
             ServiceError: the model is unknown, not ready or takes no streams, or too many streams are open.
         """
         with self._slot(caller), acquire(self._registry, self._names(query), query.version) as models:
-            async with self._batched(_backbone(models)) as batcher:
+            async with self._batched(_backbone(models), _student(models)) as batcher:
                 stream = self._stream(query, models, batcher, real_time)
                 batcher.join(stream)
                 self._presence.add(stream)
@@ -109,19 +109,20 @@ class StreamManager:
         return Stream(session, query.room, batcher.on_audio, scores=query.scores)
 
     @asynccontextmanager
-    async def _batched(self, backbone: Model) -> AsyncIterator[StreamBatcher]:
-        """The backbone's batcher, which exists as long as a stream uses it."""
-        if backbone not in self._batchers:
-            model = StreamModel(backbone)
-            self._batchers[backbone] = StreamBatcher(model, self._engine, self._pool, self._metrics, self._on_detection)
-        batcher = self._batchers[backbone]
+    async def _batched(self, backbone: Model, student: Model | None) -> AsyncIterator[StreamBatcher]:
+        """The batcher of a backbone and its student, which exists as long as a stream uses it."""
+        key = (backbone, student)
+        if key not in self._batchers:
+            model = StreamModel(student, StreamModel(backbone)) if student else StreamModel(backbone)
+            self._batchers[key] = StreamBatcher(model, self._engine, self._pool, self._metrics, self._on_detection)
+        batcher = self._batchers[key]
         batcher.users += 1
         try:
             yield batcher
         finally:
             batcher.users -= 1
             if not batcher.users:
-                self._batchers.pop(backbone, None)
+                self._batchers.pop(key, None)
                 await batcher.close()
 
     @contextmanager
@@ -185,6 +186,12 @@ def _backbone(models: Sequence[WordModel]) -> Model:
     if len(backbones) > 1:
         raise Unprocessable("these words have different backbones: open one stream for each backbone")
     return backbones.pop()
+
+
+def _student(models: Sequence[WordModel]) -> Model | None:
+    """The student that all words of a stream share; None if they do not."""
+    students = {word.student for word in models}
+    return students.pop() if len(students) == 1 else None
 
 
 def _pubsub(settings: Settings) -> PubSub:

@@ -18,33 +18,48 @@ from numpy.typing import NDArray
 from trigger_api.errors import Overloaded, TooFast
 from trigger_api.model_card import Decision, MelFrontEnd, ModelCard
 from trigger_api.registry import Model
+from trigger_api.runtimes.speech_embedding import SILENT
 from trigger_api.scheduler import BatchQueue
 from trigger_api.tasks.trigger.detector import Debouncer
-from trigger_api.tasks.trigger.mel import Mel
-from trigger_api.tasks.trigger.words import keyword
+from trigger_api.tasks.trigger.mel import FRAMES, Mel
+from trigger_api.tasks.trigger.words import gate, keyword
 
 Samples = NDArray[np.float32]
 SAMPLE_BYTES = 2
 _FULL_SCALE = np.float32(32_768)
 _GATE_HOLD_MS = 2_000  # longer than a word with its pauses, and than the receptive field of a head on its backbone
 _SETTLING_MS = 200  # more than the delay of the resampler
+CANDIDATE_HOPS = 4
+"""Hops that the backbone computes once a word may have been said: that one and those after it."""
 
 
 class StreamModel:
-    """The constants that all streams of one version of a backbone share."""
+    """The constants that all streams of one version of an embedding model share.
 
-    def __init__(self, backbone: Model) -> None:
-        card = backbone.card
+    Args:
+        model: computes the embeddings of every hop.
+        backbone: if that is a student, the same for the backbone that it was distilled from.
+    """
+
+    def __init__(self, model: Model, backbone: StreamModel | None = None) -> None:
+        card = model.card
         assert isinstance(card.front_end, MelFrontEnd)
         assert card.frame_ms is not None
         assert card.stream_length is not None
         self.card: ModelCard = card
         self.front_end = card.front_end
         self.hop_ms = card.frame_ms
-        self.queue: BatchQueue = backbone.queues[card.stream_length]
+        self.queue: BatchQueue = model.queues[card.stream_length]
         self.mel, self.state = self.queue.specs
         self.embeddings = card.outputs[0].name
-        self.silence = backbone.silence
+        self.silence = model.silence
+        self.backbone = backbone
+        self._queues = model.queues
+
+    def catch_up_queue(self, span: int) -> BatchQueue:
+        """The queue of the shortest window whose last `span` embeddings depend on nothing before it."""
+        least = FRAMES * (span + self.card.context)
+        return self._queues[min(length for length in self._queues if length >= least)]
 
     @cached_property
     def front(self) -> Mel:
@@ -78,6 +93,11 @@ class Keyword:
     def span(self) -> int:
         """Embeddings that one score depends on."""
         return self.card.context + 1
+
+    @cached_property
+    def gate(self) -> float:
+        """The score on a student's embeddings from which the word may have been said."""
+        return gate(self.decision)
 
     @cached_property
     def word(self) -> str:
@@ -128,6 +148,42 @@ class VoiceActivityGate:
         return self._left > 0
 
 
+class BackboneStream:
+    """The backbone's side of a stream that a student embeds: idle until a word may have been said.
+
+    Attributes:
+        frames: the latest mel features ``[T, 32]``, as many as it takes to catch up.
+        pending_hops: hops not embedded yet; if there are several, all frames are embedded anew, after silence.
+        state: the backbone's, after the last hop that it embedded.
+        recent: the latest embeddings ``[span, numbers]``.
+    """
+
+    def __init__(self, model: StreamModel, span: int) -> None:
+        self.catch_up_queue = model.catch_up_queue(span)
+        self.frames = np.full(self.catch_up_queue.specs[0].shape, SILENT, np.float32)
+        self.pending_hops = 0
+        self.state = np.zeros(model.state.shape, model.state.dtype)
+        self.recent = np.tile(model.silence, (span, 1))
+        self._active_hops = 0
+
+    def add_hop(self, mel: NDArray[np.float32]) -> None:
+        """Keep the features ``[8, 32]`` of the next hop."""
+        self.frames[:-FRAMES] = self.frames[FRAMES:]
+        self.frames[-FRAMES:] = mel
+        self.pending_hops += 1
+
+    def is_active(self, candidate: bool) -> bool:
+        """Whether to embed the hop: a word may have been said in it, or in one of the last few."""
+        self._active_hops = CANDIDATE_HOPS if candidate else max(0, self._active_hops - 1)
+        return self._active_hops > 0
+
+    def update_state(self, state: NDArray[np.float32], embeddings: NDArray[np.float32]) -> None:
+        """Keep the backbone's outputs for the pending hops."""
+        self.state[...] = state
+        self.recent = np.concatenate([self.recent, embeddings])[-len(self.recent) :]
+        self.pending_hops = 0
+
+
 class Session:
     """The state of one stream.
 
@@ -161,6 +217,7 @@ class Session:
         self.finishing = False
         self.state = np.zeros(model.state.shape, model.state.dtype)
         self.recent = np.tile(model.silence, (max(keyword.span for keyword in keywords), 1))
+        self.backbone = BackboneStream(model.backbone, len(self.recent)) if model.backbone else None
         self.gate = None if gate_dbfs is None else VoiceActivityGate(gate_dbfs, model.hop_ms)
         self._debouncers = [Debouncer(keyword.decision, model.hop_ms) for keyword in keywords]
         self._resampler = _resampler(rate, model.front_end.sample_rate)
@@ -197,7 +254,7 @@ class Session:
         if self._real_time_limit is not None:
             self._real_time_limit.count(len(pcm) / (SAMPLE_BYTES * self.rate))
         if self.waiting_s > self._backlog_s:
-            raise Overloaded(f"the server is more than {self._backlog_s:g} s behind")
+            raise Overloaded(f"the server is more than {self._backlog_s:g} s pending_hops")
         self._unread += pcm
         self._sent += len(pcm)
 
@@ -232,6 +289,11 @@ class Session:
         self.state[...] = state
         self.recent[:-1] = self.recent[1:]
         self.recent[-1] = embedding
+
+    def is_candidate(self, scores: Sequence[float]) -> bool:
+        """Whether the backbone has to embed a hop with these scores on the student's embeddings, one per keyword."""
+        over = any(score >= keyword.gate for score, keyword in zip(scores, self.keywords, strict=True))
+        return self.backbone is not None and self.backbone.is_active(over)
 
     def decide(self, scores: Sequence[float], level_dbfs: float) -> HopResult:
         """Turn the scores of the next hop, one for each keyword, into detections."""

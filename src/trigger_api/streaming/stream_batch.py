@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Model
 from trigger_api.scheduler import BatchQueue, Tensors
-from trigger_api.streaming.session import Samples, Session, StreamModel
+from trigger_api.streaming.session import BackboneStream, Samples, Session, StreamModel
+from trigger_api.tasks.trigger.mel import FRAMES
 
 _MIN_POWER = 1e-10  # -100 dBFS; the level of digital silence would be minus infinity
 
@@ -72,6 +73,9 @@ def _blocks(model: StreamModel, samples: Samples, sessions: Sequence[Session], r
     if not sessions:
         return []
     mel, states = model.front.steps(samples), [session.state for session in sessions]
+    for session, features in zip(sessions, mel, strict=True):
+        if session.backbone is not None:
+            session.backbone.add_hop(features)
     parts = _parts(len(sessions), rows)
     return [{model.mel.name: mel[part], model.state.name: np.stack(states[part])} for part in parts]
 
@@ -80,15 +84,62 @@ def update_state(model: StreamModel, batch: StreamBatch, answers: Sequence[Tenso
     """Give the backbone's outputs to the sessions, and collect the inputs of each head."""
     states = [state for answer in answers for state in answer[model.state.name]]
     embeddings = [embedding[-1] for answer in answers for embedding in answer[model.embeddings]]
-    heads: dict[Model, HeadBatch] = {}
     for row, state, embedding in zip(batch.open, states, embeddings, strict=True):
-        session = batch.sessions[row]
-        session.update_state(state, embedding)
+        batch.sessions[row].update_state(state, embedding)
+    return _head_batches((row, batch.sessions[row], batch.sessions[row].recent) for row in batch.open)
+
+
+def _head_batches(rows: Iterable[tuple[int, Session, NDArray[np.float32]]]) -> dict[Model, HeadBatch]:
+    """The inputs of each head for some rows, given their latest embeddings."""
+    heads: dict[Model, HeadBatch] = {}
+    for row, session, recent in rows:
         for place, keyword in enumerate(session.keywords):
             head = heads.get(keyword.model) or heads.setdefault(keyword.model, HeadBatch())
             head.places.append((row, place))
-            head.recent.append(session.recent[-keyword.span :])
+            head.recent.append(recent[-keyword.span :])
     return heads
+
+
+@dataclass(frozen=True)
+class CandidateBatch:
+    """Rows in which a word may have been said, by the scores on the student's embeddings.
+
+    Attributes:
+        rows: of the batch.
+        current: streams whose backbone has embedded every hop but this one.
+        behind: streams whose backbone has to catch up.
+    """
+
+    rows: list[int]
+    current: list[BackboneStream]
+    behind: list[BackboneStream]
+
+    @classmethod
+    def of(cls, batch: StreamBatch, scores: Sequence[Sequence[float]]) -> CandidateBatch:
+        """Collect the candidates of a batch with these scores."""
+        rows = [row for row in batch.open if batch.sessions[row].is_candidate(scores[row])]
+        streams = [stream for row in rows if (stream := batch.sessions[row].backbone) is not None]
+        current = [stream for stream in streams if stream.pending_hops == 1]
+        return cls(rows, current, [stream for stream in streams if stream.pending_hops > 1])
+
+    def blocks(self, model: StreamModel, rows: int) -> tuple[list[Tensors], list[Tensors]]:
+        """The backbone's inputs: the latest hop of current streams, and all frames of those behind."""
+        mel, state = model.mel.name, model.state.name
+        steps: list[Tensors] = [
+            {mel: np.stack([one.frames[-FRAMES:] for one in part]), state: np.stack([one.state for one in part])}
+            for part in (self.current[part] for part in _parts(len(self.current), rows))
+        ]
+        return steps, [{mel: one.frames[None], state: np.zeros_like(one.state)[None]} for one in self.behind]
+
+    def update_state(
+        self, model: StreamModel, batch: StreamBatch, answers: Sequence[Tensors]
+    ) -> dict[Model, HeadBatch]:
+        """Give the answers back; what each head is to be asked once more."""
+        pairs = [pair for one in answers for pair in zip(one[model.state.name], one[model.embeddings], strict=True)]
+        for ear, (state, embeddings) in zip([*self.current, *self.behind], pairs, strict=True):
+            ear.update_state(state, embeddings)
+        ears = [(row, batch.sessions[row], batch.sessions[row].backbone) for row in self.rows]
+        return _head_batches((row, session, ear.recent) for row, session, ear in ears if ear is not None)
 
 
 def _levels(hops: Samples) -> list[float]:

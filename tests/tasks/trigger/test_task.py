@@ -195,6 +195,59 @@ async def test_the_backbone_embeds_a_recording_once_for_all_words(engine: Engine
     assert sorted(words.calls) == sorted(["beep-embedding", *words.names])
 
 
+class CountedCascade:
+    """A student whose outputs are a share of its backbone's, and the names of the models that were called."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        self.calls: list[str] = []
+
+    def load(self, path: Path, card: ModelCard) -> LoadedModel:
+        network, share = BeepModel(), self.share if card.name == "student" else 1.0
+
+        class Shared:
+            def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
+                run = network.compile(specs, batch)
+
+                def counted(tensors: Tensors) -> Tensors:
+                    calls.append(card.name)
+                    return {name: tensor * np.float32(share) for name, tensor in run(tensors).items()}
+
+                return counted
+
+        calls = self.calls
+        return Shared()
+
+
+def gated(gate: float = 0.05) -> list[ModelCard]:
+    """A head, its backbone, and the backbone's student."""
+    decision = Decision(threshold=0.5, refractory_ms=300, gate=gate)
+    head = trigger_card().model_copy(update={"student": "student", "decision": decision})
+    return [head, embedding_card(), embedding_card().model_copy(update={"name": "student"})]
+
+
+@pytest.mark.parametrize(
+    ("share", "cards", "detections", "calls"),
+    [
+        (0.0, gated(), 0, ["student", "beep"]),
+        (1.0, gated(), 1, ["student", "beep", "beep-embedding", "beep"]),
+        (0.0, gated(gate=0.0), 1, ["student", "beep", "beep-embedding", "beep"]),
+        (0.0, gated()[:2], 1, ["beep-embedding", "beep"]),
+    ],
+)
+async def test_the_backbone_is_run_where_the_student_passes_the_gate(
+    engine: Engine, share: float, cards: list[ModelCard], detections: int, calls: list[str]
+) -> None:
+    cascade = CountedCascade(share)
+    registry = Registry([ModelVersion(card, Path()) for card in cards], cascade.load, engine.scheduler, Metrics())
+    registry.load_all()
+    cascade.calls.clear()
+    (result,) = await Trigger(Context(engine, registry)).predict(encode(beeps([0.2], seconds=0.3)))
+    assert len(result.detections) == detections
+    assert list(dict.fromkeys(cascade.calls)) == list(dict.fromkeys(calls))
+    assert len(cascade.calls) == len(calls)
+
+
 async def test_silence_precedes_a_recording(engine: Engine) -> None:
     """A head that scores the embedding of two steps ago: its first scores are those of silence."""
 

@@ -5,7 +5,7 @@ import pytest
 from helpers.beep import trigger_card
 from trigger_api.errors import UnknownModel, Unprocessable
 from trigger_api.model_card import Decision
-from trigger_api.tasks.trigger.words import decision_for, keyword, model_for_word, models_for_words
+from trigger_api.tasks.trigger.words import decision_for, gate, keyword, model_for_word, models_for_words
 
 CARDS = [
     trigger_card("beep"),
@@ -49,3 +49,9 @@ def test_several_words_are_distinct_models() -> None:
     with pytest.raises(UnknownModel):
         models_for_words([], ["*"])
     assert [keyword(card) for card in CARDS[:2]] == ["beep", "Hey you"]
+
+
+@pytest.mark.parametrize(("threshold", "expected"), [(0.5, 0.02), (0.2, 0.02), (0.19, 0), (0, 0)])
+def test_near_the_gate_a_student_decides_nothing(threshold: float, expected: float) -> None:
+    assert gate(Decision(threshold=threshold, gate=0.02)) == expected
+    assert gate(Decision(threshold=threshold)) == 0

@@ -9,24 +9,27 @@ from pathlib import Path
 from zipfile import is_zipfile
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from trigger_api import runtimes
 from trigger_api.datasets.speech import RATE, Samples
 from trigger_api.errors import format_validation_errors
-from trigger_api.evaluation.trigger.embedder import FOLDER, STEP_SECONDS, Embedder, Embeddings
+from trigger_api.evaluation.trigger.embedder import FOLDER, STEP_SECONDS, STUDENT, Embedder, Embeddings
 from trigger_api.model_card import CARD_FILE, WEIGHTS_FILE, Decision, ModelCard, read_card
 from trigger_api.runtimes import openwakeword
 from trigger_api.runtimes.speech_embedding import EMBEDDING
 from trigger_api.scheduler import CompiledFunction
+from trigger_api.streaming.session import CANDIDATE_HOPS
 from trigger_api.tasks.trigger.detector import Debouncer, Detection
+from trigger_api.tasks.trigger.words import gate
 
 Scores = NDArray[np.float32]
 
 _STEP = round(STEP_SECONDS * RATE)
 _CHUNK = 750 * _STEP  # a minute: an hour at once would take gigabytes
-_MARGIN = 10  # embeddings before a chunk that those in it lean on
+_MARGIN = 12  # embeddings before a chunk that those in it lean on
 
 
 @dataclass(frozen=True)
@@ -110,26 +113,32 @@ def _check_weights(path: Path, card: ModelCard) -> None:
 
 
 class _Scorer:
-    """The backbone, and a head in windows of the lengths that its card allows."""
+    """The backbone, and a head in windows of the lengths that its card allows.
+
+    With a student, the scores on the backbone's embeddings count where a word may have been said, as in a room.
+    """
 
     def __init__(self, network: runtimes.LoadedModel, card: ModelCard) -> None:
         self._card = card
         self._embedder = Embedder()
+        self._student = Embedder(STUDENT) if card.student else None
+        self._gate = gate(card.decision or Decision())
         self._run = cache(lambda length: _compiled(network, card, length))
         front_end = read_card(FOLDER).front_end
         self._tail = np.zeros(front_end.tail_ms * RATE // 1_000 if front_end else 0, np.float32)
 
     def __call__(self, samples: Samples) -> Scores:
-        embeddings = self._embeddings(np.concatenate([samples, self._tail]))
-        before = np.broadcast_to(self._embedder.silence, (self._card.context, embeddings.shape[1]))
-        return self._scores(np.concatenate([before, embeddings]))
+        padded = np.concatenate([samples, self._tail])
+        if self._student is None:
+            return self._score(self._embedder, padded)
+        first = self._score(self._student, padded)
+        active = candidate_hops(first, self._gate)
+        return np.where(active, self._score(self._embedder, padded), first) if active.any() else first
 
-    def _embeddings(self, samples: Samples) -> Embeddings:
-        """Embeddings ``[n, 96]``, the same as of all samples at once."""
-        first = self._embedder.clip(samples[:_CHUNK])
-        starts = range(_CHUNK, len(samples), _CHUNK)
-        pieces = (samples[start - _MARGIN * _STEP : start + _CHUNK] for start in starts)
-        return np.concatenate([first, *(self._embedder.clip(piece)[_MARGIN:] for piece in pieces)])
+    def _score(self, embedder: Embedder, samples: Samples) -> Scores:
+        embeddings = _embeddings(embedder, samples)
+        before = np.broadcast_to(embedder.silence, (self._card.context, embeddings.shape[1]))
+        return self._scores(np.concatenate([before, embeddings]))
 
     def _scores(self, embeddings: Embeddings) -> Scores:
         """Scores ``[T - context]`` of embeddings ``[T, 96]``, from windows that overlap by the context."""
@@ -141,6 +150,20 @@ class _Scorer:
         )
         padded = (np.pad(window, ((0, length - len(window)), (0, 0)))[None] for window in windows)
         return np.concatenate([run({name: window})[output][0] for window in padded])[: len(embeddings) - context]
+
+
+def candidate_hops(scores: Scores, gate: float) -> NDArray[np.bool_]:
+    """The hops that a stream's backbone embeds: those with such scores on a student's embeddings, and a few more."""
+    over = np.concatenate([np.zeros(CANDIDATE_HOPS - 1, np.bool_), scores >= gate])
+    return np.asarray(sliding_window_view(over, CANDIDATE_HOPS).any(axis=-1))
+
+
+def _embeddings(embedder: Embedder, samples: Samples) -> Embeddings:
+    """Embeddings ``[n, 96]``, the same as of all samples at once."""
+    first = embedder.clip(samples[:_CHUNK])
+    starts = range(_CHUNK, len(samples), _CHUNK)
+    pieces = (samples[start - _MARGIN * _STEP : start + _CHUNK] for start in starts)
+    return np.concatenate([first, *(embedder.clip(piece)[_MARGIN:] for piece in pieces)])
 
 
 def _compiled(network: runtimes.LoadedModel, card: ModelCard, length: int) -> CompiledFunction:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from trigger_api.runtimes.speech_embedding import SILENT
 from trigger_api.tasks.trigger.mel import FRAMES, Mel
 
 FOLDER = BUNDLED / "embedding" / "speech-embedding" / "1"
+STUDENT = BUNDLED / "embedding" / "speech-embedding-student" / "1"
 STEP_SECONDS = 0.08
 _BATCH = 8  # what is computed of so many stays in the cache
 
@@ -23,10 +25,15 @@ Embeddings = NDArray[np.float32]
 
 
 class Embedder:
-    """The backbone on one core. A state of zeros precedes every recording: silence came before."""
+    """The backbone on one core. A state of zeros precedes every recording: silence came before.
 
-    def __init__(self) -> None:
+    Args:
+        folder: of the backbone, or of its student.
+    """
+
+    def __init__(self, folder: Path = FOLDER) -> None:
         self._mel = Mel(MelFrontEnd())
+        self._folder = folder
 
     def clip(self, samples: Samples) -> Embeddings:
         """Embeddings ``[n, 96]`` of one recording of any length; the last step is filled with silence."""
@@ -59,4 +66,4 @@ class Embedder:
     def _session(self) -> Any:
         from trigger_api.runtimes.onnx_runtime import open_session
 
-        return open_session(FOLDER / CONVERTED_FILE, threads=1, arena=True)
+        return open_session(self._folder / CONVERTED_FILE, threads=1, arena=True)

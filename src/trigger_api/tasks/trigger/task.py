@@ -114,14 +114,26 @@ class Trigger(Task):
         decisions = [decision_for(model.card, sensitivity=sensitivity, threshold=threshold) for model in models]
         seconds = min(part.queue.limits.deadline_s for model in models for part in (model.model, model.audio_model))
         async with self._engine.deadline(seconds) as deadline:
-            audio_models = list(dict.fromkeys(model.audio_model for model in models))
+            audio_models = list(
+                dict.fromkeys(m.audio_model for model in models for m in (model, model.without_student))
+            )
             clip = await self._engine.preprocess(preprocess, data, audio_models, self._context.audio)
-            outputs = await self._infer(clip.inputs, deadline)
-            scores = await self._score(models, outputs, deadline)
+            scores = await self._score_cascade(models, decisions, clip, deadline)
             return [
                 await self._postprocess(scores[model.model], clip, model.card, decision)
                 for model, decision in zip(models, decisions, strict=True)
             ]
+
+    async def _score_cascade(
+        self, models: Sequence[WordModel], decisions: Sequence[Decision], clip: Clip, deadline: float
+    ) -> Mapping[Model, Array]:
+        """The scores of every word: on the student's embeddings, and on the backbone's where those reach the gate."""
+        scores = await self._score(models, clip, deadline)
+        pairs = zip(models, decisions, strict=True)
+        candidates = [
+            model.without_student for model, decision in pairs if model.is_candidate(scores[model.model], decision)
+        ]
+        return {**scores, **await self._score(candidates, clip, deadline)} if candidates else scores
 
     async def _infer(self, inputs: Mapping[Model, ModelInput], deadline: float) -> dict[Model, Array]:
         """The first output of each model."""
@@ -131,10 +143,10 @@ class Trigger(Task):
             for (model, part), output in zip(inputs.items(), outputs, strict=True)
         }
 
-    async def _score(
-        self, models: Sequence[WordModel], outputs: Mapping[Model, Array], deadline: float
-    ) -> Mapping[Model, Array]:
+    async def _score(self, models: Sequence[WordModel], clip: Clip, deadline: float) -> Mapping[Model, Array]:
         """The scores of every word: outputs of models without a backbone, and what heads make of embeddings."""
+        inputs = {model.audio_model: clip.inputs[model.audio_model] for model in models}
+        outputs = await self._infer(inputs, deadline)
         heads = [model for model in models if model.backbone]
         if not heads:
             return outputs

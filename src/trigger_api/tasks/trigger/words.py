@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from trigger_api.errors import UnknownModel, Unprocessable
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_api.errors import NotReady, UnknownModel, Unprocessable
 from trigger_api.model_card import Decision, ModelCard
 from trigger_api.registry import Model, Registry
 
 EVERY_WORD = "*"
+_CLEAR = 10  # gates that a threshold is above, at least: near to it, the student's errors would decide
 
 
 @dataclass(frozen=True)
 class WordModel:
-    """A version that detects a word, and the version of its backbone if it is a head."""
+    """A version that detects a word, and the embedding models of it if it is a head.
+
+    Attributes:
+        model: the head, or a model that takes audio features.
+        backbone: the embedding model whose outputs the head takes.
+        student: a cheaper embedding model, whose embeddings the head scores first.
+    """
 
     model: Model
     backbone: Model | None = None
+    student: Model | None = None
 
     @property
     def card(self) -> ModelCard:
@@ -27,13 +38,29 @@ class WordModel:
 
     @property
     def audio_model(self) -> Model:
-        """The model that takes audio features: the backbone, or the model itself."""
-        return self.backbone or self.model
+        """The model that takes audio features: the student, the backbone, or the model itself."""
+        return self.student or self.backbone or self.model
+
+    @property
+    def without_student(self) -> WordModel:
+        """The same word on the backbone's own embeddings."""
+        return replace(self, student=None)
+
+    def is_candidate(self, scores: NDArray[np.float32], decision: Decision) -> bool:
+        """Whether scores on the student's embeddings leave it open that the word was said."""
+        return self.student is not None and bool(scores.max(initial=0) >= gate(decision))
+
+
+def gate(decision: Decision) -> float:
+    """The score on the student's embeddings from which the backbone is asked; always, at a low threshold."""
+    return decision.gate if decision.threshold >= _CLEAR * decision.gate else 0.0
 
 
 @contextmanager
 def acquire(registry: Registry, names: Sequence[str | None], version: str | None = None) -> Iterator[list[WordModel]]:
-    """Hold the versions of some words' models, and one version of each backbone for all of them, for a whole request.
+    """Hold the versions of some words' models, and one version of each embedding model for all of them, for a request.
+
+    A student that is not being served is left out.
 
     Args:
         registry: where they are found.
@@ -48,7 +75,15 @@ def acquire(registry: Registry, names: Sequence[str | None], version: str | None
         models = [held.enter_context(registry.acquire("trigger", name, version)) for name in names]
         backbone_names = dict.fromkeys(model.card.backbone for model in models if model.card.backbone)
         backbones = {name: held.enter_context(registry.acquire("embedding", name)) for name in backbone_names}
-        yield [WordModel(model, backbones.get(model.card.backbone)) for model in models]
+        students = {model.card.student: _student(registry, model.card.student, held) for model in models}
+        yield [WordModel(model, backbones.get(model.card.backbone), students[model.card.student]) for model in models]
+
+
+def _student(registry: Registry, name: str, held: ExitStack) -> Model | None:
+    try:
+        return held.enter_context(registry.acquire("embedding", name)) if name else None
+    except (UnknownModel, NotReady):
+        return None
 
 
 def keyword(card: ModelCard) -> str:

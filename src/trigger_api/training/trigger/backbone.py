@@ -34,7 +34,7 @@ def convert(path: Path, out: Path) -> ModelCard:
             state,
         ),
         outputs=(TensorSpec(name="embeddings", shape=(-1, speech_embedding.EMBEDDING)), state),
-        sequence_lengths=(8, 264, 528, 1056),
+        sequence_lengths=(8, 168, 264, 528, 1056),
         frame_ms=80,
         context=9,
         front_end=MelFrontEnd(),

@@ -6,7 +6,7 @@ import fnmatch
 import re
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,10 +75,14 @@ class Material:
 
     def pools(self, words: Sequence[Spoken]) -> Pools:
         """What scenes are built from, with these words."""
-        heard = [*self.people, *self.spoken]
-        others = [one.samples for one in _present(said(clip) for clip in heard if len(clip) <= _SHORT)]
-        running = [clip for clip in heard if len(clip) > _SHORT]
-        return Pools(words, others or heard, running or heard, self.noise, self.near)
+        return replace(pools([*self.people, *self.spoken], self.noise), words=words, near=self.near)
+
+
+def pools(heard: Sequence[Samples], noise: Sequence[Samples]) -> Pools:
+    """What scenes without any word are built from: short clips, and long ones, of people and voices; and noise."""
+    others = [one.samples for one in _present(said(clip) for clip in heard if len(clip) <= _SHORT)]
+    running = [clip for clip in heard if len(clip) > _SHORT]
+    return Pools((), others or heard, running or heard, noise)
 
 
 def collect(sources: Sources, cache: Path, seed: int, step: Callable[[str], None]) -> Material:
@@ -88,8 +92,7 @@ def collect(sources: Sources, cache: Path, seed: int, step: Callable[[str], None
         ValueError: nobody says the word, or nobody says anything else, or what was given of either is of no use.
     """
     step("reading recordings")
-    real, people, held_out = _real(sources), *_people(sources)
-    noise = [clip for clip in read_all(sources.files(sources.noise)) if len(clip) > RATE]
+    real, (heard, held_out), noise = _real(sources), people(sources), read_noise(sources)
     script = Script(sources.word, sources.voices(), seed)
     step("synthetic voices say the word")
     synthetic = _trimmed(say(script.said(), cache))
@@ -99,9 +102,9 @@ def collect(sources: Sources, cache: Path, seed: int, step: Callable[[str], None
     near = [one.samples for one in _trimmed(say(script.near(sources.near()), cache))]
     step("synthetic voices say other things")
     spoken = _present(say(script.others(), cache))
-    if not people and not spoken:
+    if not heard and not spoken:
         raise ValueError("nothing is said but the word: install a synthesiser, or give recordings of other speech")
-    return Material(real, synthetic, near, people, held_out, spoken, noise)
+    return Material(real, synthetic, near, heard, held_out, spoken, noise)
 
 
 def _real(sources: Sources) -> list[Spoken]:
@@ -112,7 +115,7 @@ def _real(sources: Sources) -> list[Spoken]:
     return real
 
 
-def _people(sources: Sources) -> tuple[list[Samples], list[Samples]]:
+def people(sources: Sources) -> tuple[list[Samples], list[Samples]]:
     """People saying other things: those to train on, and those held out."""
     read = [(path, readable(path)) for path in sources.files(sources.negatives)]
     heard = [(path, clip) for path, clip in read if clip is not None and np.abs(clip).max(initial=0) > _SILENT]
@@ -120,6 +123,11 @@ def _people(sources: Sources) -> tuple[list[Samples], list[Samples]]:
         raise ValueError("there is no recording that can be read in the folders of other speech")
     kept, held_out = ([clip for path, clip in heard if held is is_held_out(path)] for held in (False, True))
     return (kept, held_out) if kept else (held_out, [])
+
+
+def read_noise(sources: Sources) -> list[Samples]:
+    """What is longer than a second of the noise."""
+    return [clip for clip in read_all(sources.files(sources.noise)) if len(clip) > RATE]
 
 
 def is_held_out(path: Path) -> bool:
