@@ -254,7 +254,7 @@ class Session:
         if self._real_time_limit is not None:
             self._real_time_limit.count(len(pcm) / (SAMPLE_BYTES * self.rate))
         if self.waiting_s > self._backlog_s:
-            raise Overloaded(f"the server is more than {self._backlog_s:g} s pending_hops")
+            raise Overloaded(f"the server is more than {self._backlog_s:g} s behind")
         self._unread += pcm
         self._sent += len(pcm)
 
