@@ -63,6 +63,9 @@ class TriggerAnswer(_Schema):
     timestamps: list[int] = Field(description="end of each word, milliseconds from the start of the recording")
     detections: list[Detection] = Field(description="in chronological order")
     duration_ms: int = Field(description="length of the recording, milliseconds")
+    truncated: bool = Field(
+        False, description="whether the recording was cut off or damaged: the rest of it was searched"
+    )
     threshold: float = Field(description="of the first word: scores from this value on count as a detection")
     model: str = Field(description="of the first word")
     version: str

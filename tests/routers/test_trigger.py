@@ -75,12 +75,20 @@ async def test_bad_options_are_rejected(
     assert words in response.json()["detail"]
 
 
+async def test_a_recording_that_was_cut_off_is_searched_as_far_as_it_goes(client: httpx.AsyncClient) -> None:
+    data = encode(beeps([1.0, 2.6], seconds=3))
+    whole = (await client.post("/v1/trigger", files={"audio": data})).json()
+    cut = (await client.post("/v1/trigger", files={"audio": data[: len(data) // 2]})).json()
+    assert (len(whole["timestamps"]), whole["truncated"]) == (2, False)
+    assert (cut["timestamps"], cut["truncated"]) == (whole["timestamps"][:1], True)
+    assert cut["duration_ms"] < 1_600
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
         (b"", 422),
         (b"just text", 415),
-        (encode(beeps([], seconds=1))[:99], 422),
         (encode(np.full(99, np.nan, np.float32), subtype="FLOAT"), 422),
         (encode(np.zeros(16_000 * 301, np.float32)), 413),
     ],

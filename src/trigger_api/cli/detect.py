@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 
 def detect(
-    files: Annotated[
-        list[Path], typer.Argument(help="Recordings: wav, flac, ogg or mp3.", exists=True, dir_okay=False)
-    ],
+    files: Annotated[list[Path], typer.Argument(help="Recordings of any common format.", exists=True, dir_okay=False)],
     model: Annotated[str | None, typer.Option(help="Name of a trigger model.")] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Score from which a word counts as detected.")
@@ -99,4 +97,5 @@ def _cells(result: TriggerResult | ServiceError) -> tuple[str, str, str]:
         return "error", result.detail, ""
     hits = result.detections
     times, scores = ", ".join(str(hit.time_ms) for hit in hits), ", ".join(f"{hit.score:.3f}" for hit in hits)
-    return "yes" if hits else "no", times, scores
+    found = ("yes" if hits else "no") + (" (truncated)" if result.truncated else "")
+    return found, times, scores

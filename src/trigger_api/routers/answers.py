@@ -40,6 +40,7 @@ def trigger_answer(results: Sequence[TriggerResult]) -> TriggerAnswer:
         timestamps=[hit.time_ms for hit, _ in hits],
         detections=[Detection(word=word, time_ms=hit.time_ms, score=hit.score) for hit, word in hits],
         duration_ms=first.duration_ms,
+        truncated=first.truncated,
         threshold=first.threshold,
         model=first.model,
         version=first.version,

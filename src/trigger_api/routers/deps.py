@@ -48,6 +48,6 @@ def _is_list(kind: Any) -> bool:
 
 Served = Annotated[Service, Depends(_service)]
 StrictForm = Depends(_check_form)
-Picture = Annotated[UploadFile, File(description="a picture: PNG, JPEG, WebP, GIF or BMP")]
+Picture = Annotated[UploadFile, File(description="a picture: PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF")]
 ModelName = Annotated[str | None, Form(max_length=64, description="the name of a model; by default the task's first")]
 ModelVersion = Annotated[str | None, Form(max_length=64, description="a number, a label, or `latest`")]

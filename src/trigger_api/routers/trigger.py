@@ -16,7 +16,8 @@ router = APIRouter(prefix="/v1", tags=["trigger"], dependencies=[StrictForm])
 
 _WORDS = "instead of a model: one or more words or names of models, in any case; `*` means every known word"
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Recording = Annotated[UploadFile, File(description="a recording: wav, flac, ogg or mp3, any rate, 1-8 channels")]
+_FORMATS = "WAV, MP3, FLAC, Ogg, WebM, MP4, M4A, 3GP, AAC and others; any rate, 1-8 channels"
+Recording = Annotated[UploadFile, File(description=f"a recording: {_FORMATS}")]
 
 
 @router.post("/trigger")

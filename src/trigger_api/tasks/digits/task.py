@@ -73,7 +73,7 @@ class Digits(Task):
     async def predict(
         self, data: bytes, *, model: str | None = None, version: str | None = None, threshold: float | None = None
     ) -> DigitsResult:
-        """Read one picture, given as the bytes of a PNG, JPEG, WebP, GIF or BMP file.
+        """Read one picture, given as the bytes of a picture file.
 
         Args:
             data: the file.

@@ -27,7 +27,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class TriggerResult:
-    """The detections of one word in one recording."""
+    """The detections of one word in one recording; ``truncated`` if that was cut off or damaged."""
 
     word: str
     detections: tuple[Detection, ...]
@@ -35,6 +35,7 @@ class TriggerResult:
     threshold: float
     model: str
     version: str
+    truncated: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,11 @@ class ModelInput:
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording, as input for every model that takes audio features, and its length."""
+    """A recording, as input for every model that takes audio features, its length, and whether it was cut off."""
 
     inputs: Mapping[Model, ModelInput]
     seconds: float
+    truncated: bool
 
 
 class Features(Protocol):
@@ -81,7 +83,7 @@ class Trigger(Task):
         sensitivity: str | None = None,
         threshold: float | None = None,
     ) -> list[TriggerResult]:
-        """Detect one or more words in a recording, given as the bytes of a wav, flac, ogg or mp3 file.
+        """Detect one or more words in a recording, given as the bytes of a file of any common format.
 
         Args:
             data: the file.
@@ -163,7 +165,7 @@ def preprocess(data: bytes, models: Sequence[Model], limits: AudioLimits) -> Cli
     audio = decode(data, limits)
     features = {parameters: _features(audio, parameters) for parameters in {_parameters(each.card) for each in models}}
     inputs = {model: _audio_input(model, features[_parameters(model.card)]) for model in models}
-    return Clip(inputs, audio.seconds)
+    return Clip(inputs, audio.seconds, audio.truncated)
 
 
 @lru_cache(maxsize=32)
@@ -229,4 +231,5 @@ def _postprocess(scores: Array, clip: Clip, card: ModelCard, decision: Decision)
     hits = Debouncer(decision, card.frame_ms or 0.0).push(scores.reshape(-1))
     # The score that reaches the threshold may lie in the silence appended to the recording.
     detections = tuple(Detection(min(hit.time_ms, duration), hit.score) for hit in hits)
-    return TriggerResult(keyword(card), detections, duration, decision.threshold, card.name, card.version)
+    threshold, truncated = decision.threshold, clip.truncated
+    return TriggerResult(keyword(card), detections, duration, threshold, card.name, card.version, truncated)
