@@ -111,3 +111,27 @@ async def test_a_text_in_place_of_a_file_is_rejected(client: httpx.AsyncClient) 
     parts = {"audio": (None, "clip.wav")}  # curl -F audio=clip.wav, where audio=@clip.wav was meant
     response = await client.post("/v1/trigger", files=parts)
     assert (response.status_code, response.json()["detail"]) == (422, "body.audio: this must be a file")
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "audio/wav", ""])
+async def test_a_body_that_is_not_a_form_is_told_so_in_one_sentence(client: httpx.AsyncClient, kind: str) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    answer = await client.post("/v1/trigger", content=b"RIFF" * 20_000, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == (
+        "send a form with the file in its field `audio`: curl -F audio=@FILE /v1/trigger"
+    )
+    assert len(answer.content) < 500
+
+
+async def test_a_file_under_another_name_is_told_the_right_one(client: httpx.AsyncClient, two_beeps: bytes) -> None:
+    answer = await client.post("/v1/trigger", files={"file": two_beeps})
+    assert answer.json()["detail"] == "body.file: unknown field; send the file as `audio`"
+    answer = await client.post("/v1/trigger", files={"x" * 5_000: two_beeps})
+    assert len(answer.content) < 1_000
+
+
+async def test_an_empty_optional_field_is_not_given(client: httpx.AsyncClient, two_beeps: bytes) -> None:
+    empty = dict.fromkeys(("word", "model", "version", "sensitivity", "threshold"), "")
+    answer = await client.post("/v1/trigger", files={"audio": two_beeps}, data=empty)
+    assert (answer.status_code, answer.json()["detected"]) == (200, True)

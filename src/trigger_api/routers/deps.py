@@ -7,9 +7,11 @@ from typing import Annotated, Any, get_args, get_origin
 from fastapi import Depends, File, Form, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 
-from trigger_api.errors import ONE_ONLY
+from trigger_api.errors import ONE_ONLY, Unprocessable
 from trigger_api.media.image import from_base64
 from trigger_api.service import Service
+
+_NAME_LENGTH = 64  # characters of an unknown field's name in an answer
 
 
 def service_of(request: Request) -> Service:
@@ -33,10 +35,21 @@ async def _service(request: Request) -> Service:  # async: FastAPI would run a p
 
 
 async def _check_form(request: Request) -> None:
-    """Reject what FastAPI would ignore: unknown fields, and further values of fields that take a single one."""
+    """Reject what FastAPI would ignore: unknown fields, and further values of fields that take a single one.
+
+    Raises:
+        Unprocessable: the body is not a form with files.
+        RequestValidationError: it has such fields.
+    """
     form = await request.form()  # already parsed by FastAPI
     fields = {field.alias: field.field_info.annotation for field in request.scope["route"].dependant.body_params}
-    faults = [("unknown field", name) for name in form if name not in fields]
+    file = next(name for name, kind in fields.items() if kind is UploadFile)
+    is_multipart = request.headers.get("content-type", "").lower().startswith("multipart/form-data")
+    if not is_multipart and fields.keys().isdisjoint(form):
+        raise Unprocessable(f"send a form with the file in its field `{file}`: curl -F {file}=@FILE {request.url.path}")
+    hints = {name: f"; send the file as `{file}`" for name, value in form.items() if not isinstance(value, str)}
+    unknown = [name for name in form if name not in fields]
+    faults = [(f"unknown field{hints.get(name, '')}", name[:_NAME_LENGTH]) for name in unknown]
     faults += [(ONE_ONLY, name) for name, kind in fields.items() if len(form.getlist(name)) > 1 and not _is_list(kind)]
     if faults:
         raise RequestValidationError([{"type": "form", "loc": ("body", name), "msg": text} for text, name in faults])

@@ -15,7 +15,7 @@ from trigger_api.tasks.trigger.task import Trigger
 router = APIRouter(prefix="/v1", tags=["trigger"], dependencies=[StrictForm])
 
 _WORDS = "instead of a model: one or more words or names of models, in any case; `*` means every known word"
-Word = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Word = Annotated[str, StringConstraints(max_length=64)]
 _FORMATS = "WAV, MP3, FLAC, Ogg, WebM, MP4, M4A, 3GP, AAC and others; any rate, 1-8 channels"
 Recording = Annotated[UploadFile, File(description=f"a recording: {_FORMATS}")]
 
@@ -35,7 +35,7 @@ async def detect(
         await audio.read(),
         model=model,
         version=version,
-        words=word or (),
+        words=[each for each in word or () if each],
         sensitivity=sensitivity,
         threshold=threshold,
     )
