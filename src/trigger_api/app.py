@@ -119,9 +119,9 @@ def _openapi(generate: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The OpenAPI document, with the security schemes, and with the true media type of problem responses."""
     document = generate()
     document["components"]["securitySchemes"] = SCHEMES
-    for operations in document["paths"].values():
+    for path, operations in document["paths"].items():
         for operation in operations.values():
             default = operation["responses"]["default"]
             operation["security"] = [{name: []} for name in SCHEMES]
-            default["content"] = {problems.PROBLEM_TYPE: next(iter(default["content"].values()))}
+            default["content"] = {problems.error_type(path): next(iter(default["content"].values()))}
     return document

@@ -72,8 +72,9 @@ async def test_the_documentation_works_behind_a_proxy(app: FastAPI) -> None:
 async def test_the_openapi_document_describes_errors(client: httpx.AsyncClient) -> None:
     for _ in range(2):  # it is built once and kept
         document = (await client.get("/openapi.json")).json()
-        for operations in document["paths"].values():
+        for path, operations in document["paths"].items():
+            kind = "application/json" if path.startswith("/v2") else "application/problem+json"
             for operation in operations.values():
-                assert list(operation["responses"]["default"]["content"]) == ["application/problem+json"]
+                assert list(operation["responses"]["default"]["content"]) == [kind]
     assert document["paths"]["/v1/trigger"]["post"]["operationId"] == "detect"
     assert "servers" not in document

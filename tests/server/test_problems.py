@@ -95,3 +95,10 @@ async def test_an_unknown_path_is_a_problem_too(
 
 def test_an_unknown_status_still_has_a_title() -> None:
     assert b'"title":"Error"' in problems.problem(499, "gone", request_id="").body
+
+
+@pytest.mark.parametrize("path", ["/v2/models/nix/infer", "/v2/nix"])
+async def test_errors_of_the_open_inference_protocol_are_plain_json(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.post(path, json={"inputs": []})
+    assert response.headers["content-type"] == "application/json"
+    assert response.json()["error"]

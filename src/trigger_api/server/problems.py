@@ -20,6 +20,20 @@ from trigger_api.errors import MALFORMED_JSON, ServiceError, format_fault, forma
 PROBLEM_TYPE = "application/problem+json"
 
 
+def error_type(path: str) -> str:
+    """The media type of errors on a path: the Open Inference Protocol wants plain JSON."""
+    return "application/json" if path.startswith("/v2") else PROBLEM_TYPE
+
+
+class _ProblemResponse(JSONResponse):
+    """A problem, in the media type of the path that it answers."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        self.headers["content-type"] = error_type(path)
+        await super().__call__(scope, receive, send)
+
+
 def problem(
     status: int, detail: str, *, request_id: str, headers: dict[str, str] | None = None, **members: Any
 ) -> Response:
@@ -34,7 +48,7 @@ def problem(
         "error": detail,
         **members,
     }
-    return JSONResponse(body, status_code=int(status), headers=headers, media_type=PROBLEM_TYPE)
+    return _ProblemResponse(body, status_code=int(status), headers=headers)
 
 
 def error_response(error: ServiceError, request_id: str) -> Response:
