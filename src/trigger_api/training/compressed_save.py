@@ -25,7 +25,7 @@ def write_small(network: keras.Model, path: Path, step: float = 0.0, *, exact: b
     from keras import saving
 
     saving.save_model(network, whole := path.with_suffix(".whole.keras"))
-    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as target:
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
         for name in source.namelist():
             content = source.read(name)
             target.writestr(name, _compressed(content, step, exact) if name == _WEIGHTS else content)
@@ -50,6 +50,6 @@ def _copy(name: str, node: h5py.Group | h5py.Dataset, target: h5py.File, step: f
         copied = target.create_dataset(name, data=node[()])
     else:
         data = (np.round(node[()] / step) * step if step else node[()]).astype(node.dtype if exact else np.float16)
-        copied = target.create_dataset(name, data=data, chunks=data.shape, shuffle=True)
+        copied = target.create_dataset(name, data=data, compression="gzip", compression_opts=9, shuffle=True)
     for key, value in node.attrs.items():
         copied.attrs[key] = value
