@@ -27,9 +27,9 @@ def test_names_of_files_are_said_as_they_are(tmp_path: Path) -> None:
 
 def test_a_word_without_confusables_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confusables, "confusables", lambda _: [])
-    assert "no words near 'zorblat' in sound are known" in cli_errors(tmp_path, "zorblat")
+    assert "no words that sound like 'zorblat' are known" in cli_errors(tmp_path, "zorblat")
 
 
 def test_a_word_that_is_known_needs_no_telling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confusables, "confusables", lambda _: ["captivate"])
-    assert "no words near" not in cli_errors(tmp_path, "activate")
+    assert "no words that sound like" not in cli_errors(tmp_path, "activate")

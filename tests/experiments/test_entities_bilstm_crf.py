@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from trigger_api.datasets.conll import Sample
-from trigger_api.experiments.entities_bilstm_crf import LENGTHS, build, crf_loss, disturb, examples
+from trigger_api.experiments.entities_bilstm_crf import LENGTHS, augment, build, crf_loss, examples
 from trigger_api.tasks.entities.bio import LABELS
 from trigger_api.tasks.entities.casing import word_shape
 from trigger_api.tasks.entities.gazetteers import Gazetteers
-from trigger_api.training.entities.batches import Example
+from trigger_api.training.entities.sampler import Example
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +20,7 @@ def example(words: int = 2) -> Example:
     return examples([sample], {"paris": 2}, Gazetteers({"paris": "c"}))[0]
 
 
-def test_the_loss_is_that_of_all_paths_tried() -> None:
+def test_the_loss_is_that_of_all_paths() -> None:
     scores = np.random.default_rng(0).normal(0, 1, (1, 4, COUNT * COUNT)).astype(np.float32)
     labels, present = np.asarray([[1, 2, 0, 0]], np.int32), np.asarray([[1, 1, 1, 0]], np.float32)
     steps = scores.reshape(4, COUNT, COUNT)
@@ -40,12 +40,12 @@ def test_an_example_spells_its_words() -> None:
     assert len(example(300).labels) == LENGTHS[-1]
 
 
-def test_disturbing_now_and_then_puts_in_small_letters() -> None:
+def test_augmentation_lowercases_some_sentences() -> None:
     random = np.random.default_rng(0)
-    spelt = {"".join(map(chr, disturb(example(), random).inputs["letters"][0, :5])) for _ in range(40)}
+    spelt = {"".join(map(chr, augment(example(), random).inputs["letters"][0, :5])) for _ in range(40)}
     assert spelt == {"Paris", "paris"}
 
 
-def test_the_network_scores_every_step_from_label_to_label() -> None:
+def test_the_network_scores_every_transition() -> None:
     inputs = {name: array[None] for name, array in example().inputs.items()}
     assert build(3)(inputs)["scores"].shape == (1, 2, COUNT * COUNT)

@@ -6,11 +6,13 @@ import numpy as np
 
 from trigger_api.datasets.fer2013 import Split
 from trigger_api.training.emotions import inception_resnet
-from trigger_api.training.emotions.augmentation import Disturbance
-from trigger_api.training.emotions.targets import Teaching
+from trigger_api.training.emotions.augmentation import Augmentation
+from trigger_api.training.emotions.targets import TargetConfig
 
-PLAN = inception_resnet.Plan(blocks=(0, 1, 0), stem=(8, 8), widths=(4, 8, 8), inner=4)
-EASY = Teaching(smoothing=0, mixed=0.2, sides=((1.0, 48),), disturbance=Disturbance(turn=0, shift=0, covered=0))
+MODEL_CONFIG = inception_resnet.ModelConfig(blocks=(0, 1, 0), stem=(8, 8), widths=(4, 8, 8), inner=4)
+EASY = TargetConfig(
+    label_smoothing=0, mixup=0.2, sides=((1.0, 48),), augmentation=Augmentation(rotation=0, shift=0, covered=0)
+)
 
 
 def split(count: int) -> Split:

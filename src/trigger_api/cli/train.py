@@ -18,26 +18,27 @@ app = typer.Typer(no_args_is_help=True, help="Train a model folder that the serv
 
 @app.command()
 def trigger(
-    word: Annotated[str, typer.Option(help="The word or phrase to hear.")],
+    word: Annotated[str, typer.Option(help="The word or phrase to detect.")],
     out: Annotated[Path, typer.Option(help="Folder to write the model into.", file_okay=False)],
     recordings: Annotated[
-        Path | None, typer.Option(help="People saying the word; 10 help much.", exists=True, file_okay=False)
+        Path | None,
+        typer.Option(help="Folder of recordings of the word; ten already help a lot.", exists=True, file_okay=False),
     ] = None,
     negatives: Annotated[
-        list[Path] | None, typer.Option(help="People saying other things; may be given often.", exists=True)
+        list[Path] | None, typer.Option(help="Recordings of other speech; may be repeated.", exists=True)
     ] = None,
     noise: Annotated[
-        list[Path] | None, typer.Option(help="Sounds that are no speech; may be given often.", exists=True)
+        list[Path] | None, typer.Option(help="Sounds other than speech; may be repeated.", exists=True)
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")] = 0,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder that keeps synthetic speech for the next word.", file_okay=False)
+        Path | None, typer.Option(help="Folder that keeps synthetic speech for other words.", file_okay=False)
     ] = None,
     synthesizer: Annotated[
-        str | None, typer.Option(help="Another speech program: 'COMMAND {text} {out}' writes a wav.")
+        str | None, typer.Option(help="Another speech synthesizer: 'COMMAND {text} {out}' writes a wav file.")
     ] = None,
 ) -> None:
-    """Train a trigger word. Stopped and started again, it goes on where it was."""
+    """Train a trigger word. A run that was stopped resumes."""
     from trigger_api.datasets.phrases import checked
     from trigger_api.training.trigger.recipe import train_trigger  # TensorFlow and matplotlib take seconds to import
 
@@ -54,32 +55,32 @@ def trigger(
             synthesizer=synthesizer,
             cache=cache,
         )
-    _tell(f"{out}: hears {word!r}; serve it with: trigger-api serve --models {out}")
+    _print(f"{out}: detects {word!r}; serve it with: trigger-api serve --models {out}")
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters", "decision"}))
 
 
 def _advise(phrase: str, recordings: Path | None) -> None:
-    """What somebody should know before minutes of training."""
+    """Print what one should know before minutes of training."""
     from trigger_api.datasets.confusables import confusables
     from trigger_api.datasets.recording_checks import advice
 
     for line in advice(recordings) if recordings else ():
-        _tell(line)
+        _print(line)
     if not confusables(phrase):
-        _tell(f"no words near {phrase!r} in sound are known: install espeak-ng and the package pocketsphinx")
+        _print(f"no words that sound like {phrase!r} are known: install espeak-ng and the package pocketsphinx")
 
 
-def _tell(line: str) -> None:
-    """Say it as it is: the console would take what is in brackets in a file's name for a colour."""
+def _print(line: str) -> None:
+    """Print a line as it is: the console would take brackets in a file name for markup."""
     stderr.print(escape(line), highlight=False)
 
 
 def record(
     word: Annotated[str, typer.Option(help="The word or phrase to say.")],
-    out: Annotated[Path, typer.Option(help="Folder of the recordings; those in it are kept.", file_okay=False)],
+    out: Annotated[Path, typer.Option(help="Folder of the recordings; existing ones are kept.", file_okay=False)],
     count: Annotated[int, typer.Option(min=1, max=1_000, help="How many to record.")] = 10,
 ) -> None:
-    """Record a word from the microphone, for training it. Needs the extra listen."""
+    """Record a word from the microphone, to train it. Needs the extra ``listen``."""
     from trigger_api.cli.audio_source import microphone
     from trigger_api.cli.recorder import record as collect
     from trigger_api.datasets.phrases import checked
@@ -87,9 +88,9 @@ def record(
 
     with cli_errors(ImportError, OSError, ValueError):
         phrase = checked(word)
-        microphone(RATE)  # if there is none, nobody need speak
-        collect(phrase, out, count, lambda: microphone(RATE), _tell)
-    _tell(f"{out}: train with: trigger-api train trigger --word {word!r} --recordings {out}")
+        microphone(RATE)  # if there is none, say so at once
+        collect(phrase, out, count, lambda: microphone(RATE), _print)
+    _print(f"{out}: train with: trigger-api train trigger --word {word!r} --recordings {out}")
 
 
 @app.command()
@@ -97,47 +98,49 @@ def entities(
     data: Annotated[Path, typer.Option(help="Folder of CoNLL files and gazetteers.", exists=True, file_okay=False)],
     published: Annotated[Path, typer.Option(help="Folder of a published MiniLM.", exists=True, file_okay=False)],
     out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
-    work: Annotated[Path, typer.Option(help="Folder that a stopped training goes on from.", file_okay=False)],
+    work: Annotated[Path, typer.Option(help="Folder that keeps what a stopped run resumes from.", file_okay=False)],
 ) -> None:
-    """Train named entities from a published encoder. Stopped and started again, it goes on where it was."""
+    """Train named entities from a published encoder. A run that was stopped resumes."""
     from trigger_api.training.entities.recipe import train_entities  # Keras takes seconds to import
 
     with cli_errors(OSError, ValueError):
-        train_entities(data=data, published=published, output=out, work=work, say=_tell)
+        train_entities(data=data, published=published, output=out, work=work, log=_print)
 
 
 @app.command()
 def digits(
-    images: Annotated[Path, typer.Option(help="Digits 28 x 28: idx, idx.gz or npz.", exists=True, dir_okay=False)],
+    images: Annotated[
+        Path, typer.Option(help="Images of 28 x 28 pixels: idx, idx.gz or npz.", exists=True, dir_okay=False)
+    ],
     labels: Annotated[Path, typer.Option(help="Their labels.", exists=True, dir_okay=False)],
     out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
-    work: Annotated[Path, typer.Option(help="Folder that a stopped training goes on from.", file_okay=False)],
-    start: Annotated[Path | None, typer.Option(help="Model folder to go on from.", exists=True)] = None,
+    work: Annotated[Path, typer.Option(help="Folder that keeps what a stopped run resumes from.", file_okay=False)],
+    start: Annotated[Path | None, typer.Option(help="Model folder to start from.", exists=True)] = None,
 ) -> None:
-    """Train handwritten digits, from MNIST's training set. Stopped and started again, it goes on where it was."""
+    """Train handwritten digits, from MNIST's training set. A run that was stopped resumes."""
     from trigger_api.training.digits.recipe import train_digits  # Keras takes seconds to import
 
     with cli_errors(OSError, ValueError):
-        card = train_digits(images=images, labels=labels, output=out, work=work, start=start, say=_tell)
+        card = train_digits(images=images, labels=labels, output=out, work=work, start=start, log=_print)
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))
 
 
 @app.command()
 def objects(
     photos: Annotated[Path, typer.Option(help="Folder of labelled photos.", exists=True, file_okay=False)],
-    labels: Annotated[Path, typer.Option(help="What is on them (JSON).", exists=True, dir_okay=False)],
+    labels: Annotated[Path, typer.Option(help="The objects in them (JSON).", exists=True, dir_okay=False)],
     unlabelled: Annotated[Path, typer.Option(help="Folder of further photos.", exists=True, file_okay=False)],
     published: Annotated[Path, typer.Option(help="YOLOX-Nano as an ONNX file.", exists=True, dir_okay=False)],
     out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
-    work: Annotated[Path, typer.Option(help="Folder that a stopped training goes on from.", file_okay=False)],
+    work: Annotated[Path, typer.Option(help="Folder that keeps what a stopped run resumes from.", file_okay=False)],
 ) -> None:
-    """Train object detection from a published network. Stopped and started again, it goes on where it was."""
+    """Train object detection from a published network. A run that was stopped resumes."""
     from trigger_api.training.objects.recipe import train_objects  # Keras takes seconds to import
 
     with cli_errors(OSError, ValueError, ServiceError):
         card = train_objects(
             photos=photos, labels=labels, unlabelled=unlabelled, published=published, output=out, work=work,
-            say=_tell,
+            log=_print,
         )  # fmt: skip
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))
 
@@ -145,51 +148,56 @@ def objects(
 @app.command()
 def faces(
     out: Annotated[Path, typer.Option(help="Folder to write the three models into.", file_okay=False)],
-    photos: Annotated[Path | None, typer.Option(help="Folder of photos to measure on.", exists=True)] = None,
-    boxes: Annotated[Path | None, typer.Option(help="The faces on them (JSON).", exists=True)] = None,
+    photos: Annotated[Path | None, typer.Option(help="Folder of photos to evaluate on.", exists=True)] = None,
+    boxes: Annotated[Path | None, typer.Option(help="The faces in them (JSON).", exists=True)] = None,
 ) -> None:
-    """Convert the published face detector (the package mtcnn), and measure it. Nothing is trained."""
+    """Convert the published face detector of the package mtcnn, and evaluate it. Nothing is trained."""
     from trigger_api.training.faces.recipe import train_faces  # TensorFlow takes seconds to import
 
     with cli_errors(ImportError, OSError, ValueError, ServiceError):
-        train_faces(output=out, photos=photos, boxes=boxes, say=_tell)
+        train_faces(output=out, photos=photos, boxes=boxes, log=_print)
 
 
 @app.command()
 def emotions(
     model: Annotated[EmotionModel, typer.Option(help="Which network.")],
-    sheet: Annotated[Path, typer.Option(help="Sheet of faces 48 x 48 (PNG).", exists=True, dir_okay=False)],
-    labels: Annotated[Path, typer.Option(help="What they show (npz).", exists=True, dir_okay=False)],
+    sheet: Annotated[
+        Path, typer.Option(help="Sheet of faces, 48 x 48 pixels each (PNG).", exists=True, dir_okay=False)
+    ],
+    labels: Annotated[Path, typer.Option(help="Their labels (npz).", exists=True, dir_okay=False)],
     out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
-    work: Annotated[Path, typer.Option(help="Folder that a stopped training goes on from.", file_okay=False)],
+    work: Annotated[Path, typer.Option(help="Folder that keeps what a stopped run resumes from.", file_okay=False)],
     split: Annotated[str, typer.Option(help="The labels' split.")] = "train",
     test: Annotated[
-        list[Path] | None, typer.Option(help="Sheet whose faces are left out; may be given often.", exists=True)
+        list[Path] | None, typer.Option(help="Sheet whose faces are left out; may be repeated.", exists=True)
     ] = None,
     published: Annotated[
         Path | None, typer.Option(help="ImageNet weights for mobilenetv2.", exists=True, dir_okay=False)
     ] = None,
     teacher: Annotated[
-        list[Path] | None, typer.Option(help="Classifier's folder to learn from, too; may be given often.", exists=True)
+        list[Path] | None,
+        typer.Option(help="Model folder of a classifier to learn from; may be repeated.", exists=True),
     ] = None,
     photos: Annotated[
-        list[Path] | None, typer.Option(help="Folder of photos for yolo3; may be given often.", exists=True)
+        list[Path] | None, typer.Option(help="Folder of photos for yolo3; may be repeated.", exists=True)
     ] = None,
-    start: Annotated[Path | None, typer.Option(help="Model folder to go on from.", exists=True)] = None,
-    gently: Annotated[bool, typer.Option("--gently/--boldly", help="How to go on from there.")] = True,
-    passes: Annotated[int | None, typer.Option(min=1, help="Passes over the faces.")] = None,
-    rate: Annotated[float | None, typer.Option(min=1e-6, max=1, help="Of learning, at its highest.")] = None,
-    school: Annotated[
-        bool, typer.Option("--school", help="Larger teachers first, for inception-resnet; wants an accelerator.")
+    start: Annotated[Path | None, typer.Option(help="Model folder to start from.", exists=True)] = None,
+    fine_tune: Annotated[
+        bool, typer.Option(help="Fine-tune --start, instead of training it with the whole schedule.")
+    ] = True,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the faces.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=1e-6, max=1, help="The learning rate at its peak.")] = None,
+    distill: Annotated[
+        bool, typer.Option("--distill", help="Train larger teachers first, for inception-resnet; needs an accelerator.")
     ] = False,
 ) -> None:
-    """Train emotions of faces. Stopped and started again, it goes on where it was."""
+    """Train a model that recognises emotions of faces. A run that was stopped resumes."""
     from trigger_api.training.emotions.classifier_recipe import train_emotions  # Keras takes seconds to import
 
     with cli_errors(OSError, ValueError):
         card = train_emotions(
             model=model, sheet=sheet, labels=labels, split=split, tests=tuple(test or ()), output=out, work=work,
             published=published, teachers=tuple(teacher or ()), photos=tuple(photos or ()), start=start,
-            gently=gently, passes=passes, rate=rate, school=school, say=_tell,
+            fine_tune=fine_tune, epochs=epochs, learning_rate=learning_rate, with_distillation=distill, log=_print,
         )  # fmt: skip
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))

@@ -1,7 +1,7 @@
-"""The road not taken: words, their letters, casing and known names through a BiLSTM-CRF, trained from nothing.
+"""A BiLSTM-CRF on words, letters, casing and known names, trained from scratch, to compare the encoder with.
 
-It is kept so that the comparison with the encoder can be repeated. Layers and losses follow Ma and Hovy (2016),
-"End-to-end Sequence Labeling via Bi-directional LSTM-CNNs-CRF": every word scores each step from label to label.
+Layers and loss follow Ma and Hovy (2016), "End-to-end Sequence Labeling via Bi-directional LSTM-CNNs-CRF": every word
+scores each transition from label to label.
 """
 
 from __future__ import annotations
@@ -10,22 +10,21 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
+from keras import layers, ops
 
 from trigger_api.datasets.conll import Sample, read_conll
 from trigger_api.evaluation.entities.scores import Report, compare, scorer
 from trigger_api.tasks.entities.bio import LABELS, best_path, transition_scores
 from trigger_api.tasks.entities.casing import WORD_SHAPES, recased_shapes, word_shape
 from trigger_api.tasks.entities.gazetteers import FEATURES, Gazetteers
-from trigger_api.training.entities.batches import Dealer, Example, Inputs, padded
-from trigger_api.training.entities.corpus import read_lists, read_material, share
-from trigger_api.training.loop import Course, Say, learn
-
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
+from trigger_api.training.entities.corpus import read_corpus, read_lists, sampling_probability
+from trigger_api.training.entities.sampler import Example, Inputs, SentenceSampler, pad
+from trigger_api.training.loop import Log, TrainingConfig, train
 
 LENGTHS = (16, 32, 64, 128)
 _LETTERS, _WORD = 512, 16
@@ -33,32 +32,32 @@ _SMALL = recased_shapes(upper=False)
 _SMALL_LETTERS = np.asarray([min(ord(chr(code).lower()[:1]), _LETTERS - 1) for code in range(_LETTERS)], np.int32)
 
 
-def measure_bilstm(*, data: Path, work: Path, course: Course, say: Say = lambda _: None) -> Report:
-    """Train on the entities folder ``data`` and measure on its dev part; resumable from ``work``.
+def measure_bilstm(*, data: Path, work: Path, config: TrainingConfig, log: Log = lambda _: None) -> Report:
+    """Train on the folder ``data`` and evaluate on its dev part; ``work`` keeps what a stopped run resumes from.
 
     Raises:
         OSError: a file is missing.
-        ValueError: a word of the material has no tag, or an unknown one.
+        ValueError: a word of the corpus has no tag, or an unknown one.
     """
-    material = read_material(data)
-    counts = Counter(word.lower() for sample in material for word in sample.words)
+    corpus = read_corpus(data)
+    counts = Counter(word.lower() for sample in corpus for word in sample.words)
     rows = {word: row for row, word in enumerate((word for word, count in counts.items() if count > 1), start=2)}
     gazetteers = Gazetteers(read_lists(data / "gazetteers"))
-    network = build(len(rows) + 2)
-    shares = [share(sample) for sample in material]
-    dealer = Dealer(examples(material, rows, gazetteers), shares, LENGTHS, disturb, course.size)
+    model = build(len(rows) + 2)
+    probs = [sampling_probability(sample) for sample in corpus]
+    sampler = SentenceSampler(examples(corpus, rows, gazetteers), probs, LENGTHS, augment, config)
     dev = read_conll(data / "dev.conll.xz")
     wanted = examples(dev, rows, gazetteers)
 
     def report() -> Report:
-        return compare(dev, _tagged(network, wanted, dev))
+        return compare(dev, _tag(model, wanted, dev))
 
-    learn(network, dealer, crf_loss, course, work, say=say, figures=lambda: f"dev F1 {report().overall.f1:.2f}")
+    train(model, sampler, config, work, log=log, metrics=lambda: f"dev F1 {report().overall.f1:.2f}")
     return report()
 
 
 def examples(samples: Iterable[Sample], rows: dict[str, int], gazetteers: Gazetteers) -> list[Example]:
-    """Turn sentences into examples, cut to the longest length; unknown words have row 1."""
+    """Turn sentences into examples, truncated to the longest length; unknown words have row 1."""
     return [_example(sample, rows, gazetteers) for sample in samples]
 
 
@@ -78,23 +77,20 @@ def _example(sample: Sample, rows: dict[str, int], gazetteers: Gazetteers) -> Ex
     return Example(sample.part, inputs, labels, np.ones(len(words), np.float32))
 
 
-def disturb(example: Example, random: np.random.Generator) -> Example:
-    """Put some sentences in small letters, hide some words and some lists."""
-    case, lists = random.random(2)
+def augment(example: Example, rng: np.random.Generator) -> Example:
+    """Lowercase some sentences, mask some words and some gazetteers."""
+    case, gazetteers = rng.random(2)
     inputs = dict(example.inputs)
-    inputs["words"] = np.where(random.random(len(example.labels)) < 0.06, 1, inputs["words"]).astype(np.int32)
+    inputs["words"] = np.where(rng.random(len(example.labels)) < 0.06, 1, inputs["words"]).astype(np.int32)
     if case < 0.2:
         inputs |= {"letters": _SMALL_LETTERS[inputs["letters"]], "shapes": _SMALL[inputs["shapes"]]}
-    if lists < 0.25:
+    if gazetteers < 0.25:
         inputs["gazetteers"] = np.zeros_like(inputs["gazetteers"])
     return replace(example, inputs=inputs)
 
 
 def build(vocabulary: int) -> keras.Model:
-    """Build the network; ``scores`` are those of every step from label to label (length, labels * labels)."""
-    import keras
-    from keras import layers, ops
-
+    """Build the network; ``scores (length, labels * labels)`` are those of every transition from label to label."""
     words = keras.Input((None,), dtype="int32", name="words")
     letters = keras.Input((None, _WORD), dtype="int32", name="letters")
     shapes = keras.Input((None,), dtype="int32", name="shapes")
@@ -105,31 +101,45 @@ def build(vocabulary: int) -> keras.Model:
     x = layers.Bidirectional(layers.LSTM(200, return_sequences=True))(x)
     scores = layers.Dense(len(LABELS) ** 2, name="scores")(layers.Dropout(0.4)(x))
     inputs = {"words": words, "letters": letters, "shapes": shapes, "gazetteers": gazetteers}
-    return keras.Model(inputs, {"scores": scores}, name="bilstm")
+    return CrfModel(inputs, {"scores": scores}, name="bilstm")
+
+
+class CrfModel(keras.Model):  # type: ignore[misc]
+    """Trained by ``crf_loss``."""
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """The loss of scores ``y_pred`` for labels ``y``; ``sample_weight`` is 0 on padding."""
+        del x, training
+        return crf_loss(y_pred["scores"], y, sample_weight)
 
 
 def crf_loss(scores: tf.Tensor, labels: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
-    """How unlikely the labels (batch, length) are among all paths, a word; ``present`` is 0 on padding."""
-    import tensorflow as tf
-
+    """The negative log-likelihood of the labels (batch, length) a word; ``present`` is 0 on padding."""
     count = len(LABELS)
-    steps = tf.reshape(scores, (*labels.shape, count, count))
+    steps = tf.reshape(scores, (*tf.unstack(tf.shape(labels)), count, count))
     before = tf.pad(labels, [[0, 0], [1, 0]])[:, :-1]
     gold = tf.gather(scores, before * count + labels, batch_dims=2)
     total = steps[:, 0, 0]
-    for word in range(1, labels.shape[1]):
-        longer = tf.reduce_logsumexp(total[:, :, None] + steps[:, word], axis=1)
-        total = tf.where(present[:, word, None] > 0, longer, total)
+
+    def extend(total: tf.Tensor, word: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        step, there = word
+        longer = tf.reduce_logsumexp(total[:, :, None] + step, axis=1)
+        return tf.where(there[:, None] > 0, longer, total)
+
+    words = tf.transpose(steps, (1, 0, 2, 3))[1:], tf.transpose(present)[1:]
+    total = tf.foldl(extend, words, total)
     each = tf.reduce_logsumexp(total, axis=1) - tf.reduce_sum(gold * present, axis=1)
     return tf.reduce_sum(each) / tf.reduce_sum(present)
 
 
-def _tagged(network: keras.Model, wanted: Sequence[Example], dev: Sequence[Sample]) -> list[list[str]]:
+def _tag(model: keras.Model, wanted: Sequence[Example], dev: Sequence[Sample]) -> list[list[str]]:
     lengths = [next(length for length in LENGTHS if length >= len(example.labels)) for example in wanted]
     pairs = zip(wanted, lengths, strict=True)
-    items = [{name: padded(array, size) for name, array in each.inputs.items()} for each, size in pairs]
+    items = [{name: pad(array, size) for name, array in each.inputs.items()} for each, size in pairs]
     answers = []
-    for sample, output in zip(dev, scorer(network)(items), strict=True):
+    for sample, output in zip(dev, scorer(model)(items), strict=True):
         steps = output["scores"].reshape(-1, len(LABELS), len(LABELS))[: len(sample.words)] + transition_scores(LABELS)
         tags = [LABELS[label] for label in best_path(steps)]
         answers.append([*tags, *["O"] * (len(sample.words) - len(tags))])

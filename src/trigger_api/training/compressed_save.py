@@ -1,4 +1,4 @@
-"""Model files written small."""
+"""Trained models as small files, and as model folders."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trigger_api.model_card import WEIGHTS_FILE, ModelCard, write_card
+from trigger_api.runtimes import digest
+
 if TYPE_CHECKING:
     import h5py
     import keras
@@ -16,23 +19,39 @@ if TYPE_CHECKING:
 _WEIGHTS = "model.weights.h5"
 
 
-def write_small(network: keras.Model, path: Path, step: float = 0.0, *, exact: bool = False) -> None:
-    """Write a ``.keras`` file whose arrays of weights are stored as float16, or as they are if `exact`, and compressed.
+def save_model_folder(model: keras.Model, folder: Path, card: ModelCard, step: float = 0.0) -> ModelCard:
+    """Save a model, compressed, and its card with the digest of the weights and the number of parameters.
 
-    Keras reads them back into the float32 variables. With a ``step`` they are rounded to its multiples first, which
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    save_compressed(model, folder / WEIGHTS_FILE, step)
+    card = card.model_copy(update={"parameters": model.count_params(), "sha256": digest(folder)})
+    write_card(folder, card)
+    return card
+
+
+def save_compressed(model: keras.Model, path: Path, step: float = 0.0, *, exact: bool = False) -> None:
+    """Save a ``.keras`` file whose weights are compressed and stored as float16, or unrounded if ``exact``.
+
+    Keras reads them back into float32 variables. With a ``step`` they are first rounded to its multiples, which
     compresses better.
     """
     from keras import saving
 
-    saving.save_model(network, whole := path.with_suffix(".whole.keras"))
-    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+    saving.save_model(model, whole := path.with_suffix(".whole.keras"))
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as target:
         for name in source.namelist():
             content = source.read(name)
-            target.writestr(name, _compressed(content, step, exact) if name == _WEIGHTS else content)
+            target.writestr(name, _compress(content, step, exact) if name == _WEIGHTS else content)
     whole.unlink()
 
 
-def _compressed(content: bytes, step: float, exact: bool) -> bytes:
+write_small = save_compressed
+
+
+def _compress(content: bytes, step: float, exact: bool) -> bytes:
     import h5py
 
     buffer = io.BytesIO()
@@ -50,6 +69,6 @@ def _copy(name: str, node: h5py.Group | h5py.Dataset, target: h5py.File, step: f
         copied = target.create_dataset(name, data=node[()])
     else:
         data = (np.round(node[()] / step) * step if step else node[()]).astype(node.dtype if exact else np.float16)
-        copied = target.create_dataset(name, data=data, compression="gzip", compression_opts=9, shuffle=True)
+        copied = target.create_dataset(name, data=data, chunks=data.shape, shuffle=True)
     for key, value in node.attrs.items():
         copied.attrs[key] = value

@@ -7,14 +7,14 @@ import pytest
 
 from helpers.printed_digits import digit
 from trigger_api.tasks.digits.mnist import normalise
-from trigger_api.training.digits.augmentation import Distortion
+from trigger_api.training.digits.augmentation import Augmentation
 
 DIGITS = np.stack([normalise(digit(text)) for text in "0123456789"])
-STILL = Distortion(touched=1, turn=0, slant=0, stretch=0, shift=0, wrinkle=0, thick=0, blurred=0, noisy=0)
+STILL = Augmentation(touched=1, turn=0, slant=0, stretch=0, shift=0, wrinkle=0, thick=0, blurred=0, noisy=0)
 
 
 def test_the_same_seed_distorts_the_same_way() -> None:
-    made = [Distortion()(DIGITS, np.random.default_rng(seed)) for seed in (3, 3, 4)]
+    made = [Augmentation()(DIGITS, np.random.default_rng(seed)) for seed in (3, 3, 4)]
     assert (made[0] == made[1]).all()
     assert not (made[0] == made[2]).all()
     assert made[0].shape == DIGITS.shape
@@ -36,6 +36,6 @@ def test_every_kind_of_distortion_moves_ink(changed: dict[str, float]) -> None:
 
 
 def test_untouched_digits_are_copies() -> None:
-    left = Distortion(touched=0, thick=0, blurred=0, noisy=0)(DIGITS, np.random.default_rng(0))
+    left = Augmentation(touched=0, thick=0, blurred=0, noisy=0)(DIGITS, np.random.default_rng(0))
     assert (left == DIGITS).all()
     assert left is not DIGITS

@@ -14,11 +14,11 @@ from trigger_api.datasets.mnist import read_images, read_labels
 from trigger_api.evaluation.digits import evaluate_digits
 from trigger_api.model_card import WEIGHTS_FILE, read_card
 from trigger_api.tasks.digits.mnist import normalise
-from trigger_api.training.digits.augmentation import Distortion
-from trigger_api.training.digits.negatives import impostors, printed
-from trigger_api.training.digits.network import Plan
+from trigger_api.training.digits.augmentation import Augmentation
+from trigger_api.training.digits.negatives import make_negatives, synthetic_printed_digits
+from trigger_api.training.digits.network import ModelConfig
 from trigger_api.training.digits.recipe import NONE, train_digits
-from trigger_api.training.loop import Course
+from trigger_api.training.loop import TrainingConfig
 
 KINDS = np.stack([np.asarray(255 * normalise(digit(text)), np.uint8) for text in "0123456789"])
 
@@ -27,37 +27,37 @@ KINDS = np.stack([np.asarray(255 * normalise(digit(text)), np.uint8) for text in
 def material(tmp_path: Path) -> dict[str, Path]:
     """Two hundred printed digits, a little distorted."""
     labels = np.arange(200) % 10
-    pictures = Distortion(noisy=0)(np.asarray(KINDS[labels] / 255, np.float32), np.random.default_rng(0))
+    pictures = Augmentation(noisy=0)(np.asarray(KINDS[labels] / 255, np.float32), np.random.default_rng(0))
     np.savez(tmp_path / "x.npz", x=np.asarray(255 * pictures, np.uint8))
     np.savez(tmp_path / "y.npz", y=labels)
     return {"images": tmp_path / "x.npz", "labels": tmp_path / "y.npz"}
 
 
 def test_impostors_are_drawn_again_by_their_seed_and_are_no_ones() -> None:
-    made = impostors(80, KINDS, np.arange(10), seed=1)
-    assert (made == impostors(80, KINDS, np.arange(10), seed=1)).all()
+    made = make_negatives(80, KINDS, np.arange(10), seed=1)
+    assert (made == make_negatives(80, KINDS, np.arange(10), seed=1)).all()
     assert made.shape == (80, 28, 28)
     assert ((made.max(axis=1) > 100).sum(axis=1) >= 8).all()
 
 
 def test_printed_digits_have_their_labels() -> None:
-    pictures, labels = printed(30, seed=0)
+    pictures, labels = synthetic_printed_digits(30, seed=0)
     assert pictures.shape == (30, 28, 28)
     assert set(labels) <= set(range(10))
 
 
 @pytest.mark.slow
 def test_the_whole_recipe_learns_resumes_and_is_measured(material: dict[str, Path], tmp_path: Path) -> None:
-    output, said = tmp_path / "tiny" / "3", list[str]()
+    output, lines = tmp_path / "tiny" / "3", list[str]()
     files = partial(train_digits, images=material["images"], labels=material["labels"])
-    train = partial(files, output=output, work=tmp_path / "work", held_out=40, invented=40)
-    course = Course(size=40, epochs=20, rate=0.02, save_every=10, say_every=10)
-    plan = Plan(((8, 2), (16, 2)))
+    train = partial(files, output=output, work=tmp_path / "work", held_out=40, negatives=40)
+    config = TrainingConfig(batch_size=40, epochs=12, learning_rate=0.02)
+    model_config = ModelConfig(((8, 2), (16, 2)))
     for _ in range(2):
-        train(course=course, plan=plan, precision="float32", say=said.append)
+        train(config=config, model_config=model_config, precision="float32", log=lines.append)
     card = read_card(output)
     assert (card.task, card.name, card.version, card.labels) == ("digits", "tiny", "3", LABELS)
-    assert sum(line.startswith("epoch") for line in said) == 20, "the second training found nothing left to do"
+    assert sum(line.startswith("epoch") for line in lines) == 12, "the second run had nothing left to do"
     assert (output / WEIGHTS_FILE).stat().st_size < 100_000
 
     images, labels = read_images(material["images"]), read_labels(material["labels"])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from trigger_api.datasets.fer2013 import Split
-from trigger_api.training.emotions.dataset import cleaned, parted
+from trigger_api.training.emotions.dataset import clean, hold_out
 
 
 def split(count: int) -> Split:
@@ -17,12 +17,12 @@ def test_tests_copies_contradictions_and_blanks_are_left_out() -> None:
     whole.faces[3] = whole.faces[2]
     whole.labels[3] = whole.labels[2]  # a copy
     whole.faces[4] = 7
-    kept = cleaned(whole, [whole.faces[7:]])
+    kept = clean(whole, [whole.faces[7:]])
     assert kept.labels.tolist() == whole.labels[[2, 5, 6]].tolist()
 
 
 def test_what_is_held_out_is_not_learned() -> None:
-    known, unseen = parted(split(20), 5)
+    known, unseen = hold_out(split(20), 5)
     assert (len(known.labels), len(unseen.labels)) == (15, 5)
     assert not {face.tobytes() for face in known.faces} & {face.tobytes() for face in unseen.faces}
-    assert (parted(split(20), 5)[1].faces == unseen.faces).all()
+    assert (hold_out(split(20), 5)[1].faces == unseen.faces).all()

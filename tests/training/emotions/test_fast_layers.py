@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from trigger_api.training.emotions.fast_layers import FusedNormalisation, QuickConv, QuickDepthwise
-from trigger_api.training.emotions.layers import faster
+from trigger_api.training.emotions.fast_layers import FastConv2D, FastDepthwiseConv2D, FusedBatchNormalization
+from trigger_api.training.emotions.layers import fast_layer
 
 PICTURES = tf.constant(np.random.default_rng(0).normal(size=(4, 9, 9, 3)).astype(np.float32))
 
@@ -17,12 +17,12 @@ PICTURES = tf.constant(np.random.default_rng(0).normal(size=(4, 9, 9, 3)).astype
 @pytest.mark.parametrize(
     ("quick", "slow", "settings"),
     [
-        (FusedNormalisation, layers.BatchNormalization, {}),
-        (QuickConv, layers.Conv2D, {"filters": 5, "kernel_size": 1}),
-        (QuickConv, layers.Conv2D, {"filters": 5, "kernel_size": 3, "strides": 2}),
-        (QuickDepthwise, layers.DepthwiseConv2D, {"kernel_size": 3, "padding": "same", "use_bias": False}),
-        (QuickDepthwise, layers.DepthwiseConv2D, {"kernel_size": 3, "use_bias": False}),
-        (QuickDepthwise, layers.DepthwiseConv2D, {"kernel_size": 3, "strides": 2, "use_bias": False}),
+        (FusedBatchNormalization, layers.BatchNormalization, {}),
+        (FastConv2D, layers.Conv2D, {"filters": 5, "kernel_size": 1}),
+        (FastConv2D, layers.Conv2D, {"filters": 5, "kernel_size": 3, "strides": 2}),
+        (FastDepthwiseConv2D, layers.DepthwiseConv2D, {"kernel_size": 3, "padding": "same", "use_bias": False}),
+        (FastDepthwiseConv2D, layers.DepthwiseConv2D, {"kernel_size": 3, "use_bias": False}),
+        (FastDepthwiseConv2D, layers.DepthwiseConv2D, {"kernel_size": 3, "strides": 2, "use_bias": False}),
     ],
 )
 def test_what_is_fast_to_learn_with_computes_the_same(quick: Any, slow: Any, settings: dict[str, Any]) -> None:
@@ -47,7 +47,7 @@ def _answers(layer: keras.Layer, training: bool) -> list[Any]:
 
 
 def test_elsewhere_keras_s_own_learn(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert faster(layers.Conv2D) is QuickConv
-    assert faster(layers.ReLU) is layers.ReLU
+    assert fast_layer(layers.Conv2D) is FastConv2D
+    assert fast_layer(layers.ReLU) is layers.ReLU
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    assert faster(layers.Conv2D) is layers.Conv2D
+    assert fast_layer(layers.Conv2D) is layers.Conv2D

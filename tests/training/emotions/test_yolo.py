@@ -2,20 +2,20 @@ import keras
 import numpy as np
 import pytest
 
-from trigger_api.training.emotions.yolo import Plan, decoded, server
+from trigger_api.training.emotions.yolo import ModelConfig, decode, inference_model
 
 SIDE = 64
-SMALL = Plan(widths=(2, 2, 2, 2, 2), blocks=(0, 0, 0, 0, 0))
+SMALL = ModelConfig(widths=(2, 2, 2, 2, 2), blocks=(0, 0, 0, 0, 0))
 
 
 def test_a_photo_is_looked_at_again_half_as_large_in_the_mirror() -> None:
     keras.utils.set_random_seed(0)
-    network = server(SMALL, SIDE, most=315)  # every box of both looks
+    network = inference_model(SMALL, SIDE, most=315)  # every box of both looks
     photo = np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3), np.uint8)
     found = {name: np.asarray(table)[0] for name, table in network({"image": photo}).items()}
     grey = photo @ np.array([0.299, 0.587, 0.114], np.float32)
     half = grey[:, :, ::-1].reshape(1, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4))[..., None]
-    boxes, there, emotions = (np.asarray(x)[0] for x in decoded(network.get_layer("look")(half), SIDE // 2))
+    boxes, there, emotions = (np.asarray(x)[0] for x in decode(network.get_layer("look")(half), SIDE // 2))
     surest = int(there.argmax())
     left, top, right, bottom = 2 * boxes[surest]
     (place,) = np.flatnonzero(np.abs(found["boxes"] - [SIDE - right, top, SIDE - left, bottom]).max(axis=1) < 1e-2)

@@ -9,14 +9,14 @@ from trigger_api.tasks.entities.bio import LABELS
 from trigger_api.tasks.entities.gazetteers import FEATURES, Gazetteers
 from trigger_api.tasks.entities.tagger import SCORES, Tagger
 from trigger_api.tasks.entities.wordpiece import SPECIALS, Wordpieces
-from trigger_api.training.entities.bias_tuning import grow_cautious
+from trigger_api.training.entities.bias_tuning import tune_begin_bias
 
 VOCABULARY = (*SPECIALS, "paris", "april")
 TAGGER = Tagger(LABELS, (16, 64), Wordpieces(VOCABULARY), Gazetteers({}))
 
 
 def network(leads: Sequence[float]) -> keras.Model:
-    """Looks at nothing but the piece: by how much it prefers a place to nothing for each one of the vocabulary's."""
+    """A network that sees the pieces only: ``leads`` are the logits of ``B-LOC`` by piece; that of ``O`` is 0."""
     pieces = keras.Input((None,), dtype="int32", name="pieces")
     shapes = keras.Input((None,), dtype="int32", name="shapes")
     gazetteers = keras.Input((None, FEATURES), dtype="float32", name="gazetteers")
@@ -30,12 +30,12 @@ def network(leads: Sequence[float]) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize(("lead", "cost"), [(-1.0, 0.0), (0.5, 0.6)])
-def test_beginning_a_name_costs_no_more_than_is_gained(lead: float, cost: float) -> None:
+@pytest.mark.parametrize(("lead", "penalty"), [(-1.0, 0.0), (0.5, 0.6)])
+def test_beginning_a_name_is_penalised_no_more_than_it_helps(lead: float, penalty: float) -> None:
     model = network([0, 0, 0, 0, 3, lead])
     before = model.get_layer(SCORES).get_weights()[1]
-    assert grow_cautious(model, TAGGER, [Sample(("Paris", "april"), ("B-LOC", "O"))]) == cost
+    assert tune_begin_bias(model, TAGGER, [Sample(("Paris", "april"), ("B-LOC", "O"))]) == penalty
     lowered = before - model.get_layer(SCORES).get_weights()[1]
     assert dict(zip(LABELS, lowered, strict=True)) == pytest.approx(
-        {label: cost if label.startswith("B-") else 0 for label in LABELS}, abs=1e-6
+        {label: penalty if label.startswith("B-") else 0 for label in LABELS}, abs=1e-6
     )

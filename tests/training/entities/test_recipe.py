@@ -15,16 +15,16 @@ from trigger_api.tasks.entities.casing import WORD_SHAPES, word_shape
 from trigger_api.tasks.entities.gazetteers import FEATURES, Gazetteers
 from trigger_api.tasks.entities.wordpiece import SPECIALS, Wordpieces
 from trigger_api.training.entities import recipe
-from trigger_api.training.entities.batches import Dealer, Example, join
 from trigger_api.training.entities.card import describe
-from trigger_api.training.entities.corpus import SILVER, kept_rows, read_lists, share
-from trigger_api.training.entities.examples import Disturbance, examples
+from trigger_api.training.entities.corpus import SILVER, read_lists, sampling_probability, select_vocabulary
+from trigger_api.training.entities.examples import Augmentation, examples
 from trigger_api.training.entities.recipe import train_entities
-from trigger_api.training.loop import Course
+from trigger_api.training.entities.sampler import Example, SentenceSampler, join
+from trigger_api.training.loop import TrainingConfig
 
 WORDS = ("i", "love", "paris", "berlin", "bob", "and", ".")
 VOCABULARY = (*SPECIALS, *WORDS, "never", "##s", "a")
-PLAIN = Disturbance(lower=0, upper=0, listless=0, styled=0, hidden=0)
+PLAIN = Augmentation(lower=0, upper=0, without_gazetteers=0, styled=0, masked=0)
 
 
 def sample(text: str, tags: str, part: int = 1) -> Sample:
@@ -84,6 +84,10 @@ def published(tmp_path: Path) -> Path:
     return folder
 
 
+def config(batch_size: int) -> TrainingConfig:
+    return TrainingConfig(batch_size=batch_size, epochs=1)
+
+
 def example(text: str = "Bob love Berlin", tags: str = "B-PER O B-LOC", part: int = 1) -> Example:
     gazetteers = Gazetteers({"berlin": "c"})
     return examples([sample(text, tags, part)], Wordpieces(VOCABULARY), gazetteers, 16)[0]
@@ -96,48 +100,50 @@ def test_an_example_is_framed_and_its_first_pieces_count_most() -> None:
     assert made.weights.tolist() == pytest.approx([0, 1, 0.3, 1, 0])
 
 
-def test_an_example_longer_than_allowed_is_cut() -> None:
+def test_a_long_example_is_truncated() -> None:
     assert len(example("love " * 40, "O " * 40).labels) == 16
 
 
-def test_disturbing_nothing_changes_nothing() -> None:
+def test_no_augmentation_changes_nothing() -> None:
     made = example()
     same = PLAIN(made, np.random.default_rng(0))
     assert all((same.inputs[name] == made.inputs[name]).all() for name in made.inputs)
 
 
-def test_disturbance_puts_in_small_letters_hides_and_tells_the_corpus() -> None:
-    made = Disturbance(lower=1, upper=0, listless=1, styled=1, hidden=1)(example(part=3), np.random.default_rng(0))
+def test_augmentation_lowercases_masks_and_adds_the_style() -> None:
+    made = Augmentation(lower=1, upper=0, without_gazetteers=1, styled=1, masked=1)(
+        example(part=3), np.random.default_rng(0)
+    )
     assert [VOCABULARY[row] for row in made.inputs["pieces"]] == ["[CLS]", *["[UNK]"] * 3, "[SEP]"]
     assert made.inputs["shapes"].tolist() == [WORD_SHAPES + 3, *[word_shape("a", "a")] * 3, 0]
     assert not made.inputs["gazetteers"].any()
 
 
-def test_a_dealer_deals_every_epoch_anew_and_the_same_again() -> None:
+def test_epochs_differ_and_are_repeatable() -> None:
     material = [example(), example("love " * 9, "O " * 9)] * 40
-    dealer = Dealer(material, [1] * 80, (8, 16), PLAIN, size=64)
-    first = dealer.epoch(0)
-    assert first == dealer.epoch(0) != dealer.epoch(1)
+    sampler = SentenceSampler(material, [1] * 80, (8, 16), PLAIN, config(64))
+    first = sampler.epoch(0)
+    assert first == sampler.epoch(0) != sampler.epoch(1)
     assert sorted(groups for batch in first for groups in batch) == [[number] for number in range(80)]
-    inputs, labels, weights = dealer.batch(first[0], 0)
+    inputs, labels, weights = sampler.batch(first[0], 0)
     assert {labels.shape, weights.shape} <= {(8, 8), (4, 16)}
     assert inputs["gazetteers"].shape == (*labels.shape, FEATURES)
 
 
-def test_a_dealer_leaves_out_what_has_no_share() -> None:
-    dealer = Dealer([example()] * 40, [0] * 20 + [1] * 20, (8,), PLAIN, size=32)
-    assert sorted(group for batch in dealer.epoch(0) for group in batch) == [[number] for number in range(20, 40)]
+def test_sentences_of_probability_0_are_left_out() -> None:
+    sampler = SentenceSampler([example()] * 40, [0] * 20 + [1] * 20, (8,), PLAIN, config(32))
+    assert sorted(group for batch in sampler.epoch(0) for group in batch) == [[number] for number in range(20, 40)]
 
 
-def test_a_dealer_joins_neighbours_of_one_corpus() -> None:
+def test_neighbours_of_one_corpus_are_joined() -> None:
     material = [example(part=part) for part in (1, 2) for _ in range(30)]
-    dealer = Dealer(material, [1] * 60, (64,), PLAIN, size=64, alone=0.2)
-    groups = [group for batch in dealer.epoch(0) for group in batch]
+    sampler = SentenceSampler(material, [1] * 60, (64,), PLAIN, config(64), alone=0.2)
+    groups = [group for batch in sampler.epoch(0) for group in batch]
     assert sorted(number for group in groups for number in group) == list(range(60))
     assert {len(group) > 1 for group in groups} == {True, False}
     assert all(group == list(range(group[0], group[-1] + 1)) for group in groups)
     assert not any({29, 30} <= set(group) for group in groups)
-    inputs, labels, _ = dealer.batch([[0, 1]], 0)
+    inputs, labels, _ = sampler.batch([[0, 1]], 0)
     assert inputs["pieces"].shape == labels.shape == (1, 64)
 
 
@@ -150,13 +156,13 @@ def test_joined_sentences_keep_one_begin_row() -> None:
 
 
 def test_silver_sentences_are_drawn_less() -> None:
-    assert share(SAMPLES[0]) == 1
-    assert share(sample("Bob", "B-PER", SILVER)) < 1
+    assert sampling_probability(SAMPLES[0]) == 1
+    assert sampling_probability(sample("Bob", "B-PER", SILVER)) < 1
 
 
 def test_a_vocabulary_keeps_latin_script_and_marks() -> None:
     whole = ("[CLS]", "[unused7]", "paris", *SPECIALS[:2], "[SEP]", "мир", "##é", "“", "7")
-    assert [whole[row] for row in kept_rows(whole)] == [*SPECIALS, "paris", "##é", "“", "7"]
+    assert [whole[row] for row in select_vocabulary(whole)] == [*SPECIALS, "paris", "##é", "“", "7"]
 
 
 def test_lists_are_merged(data: Path) -> None:
@@ -169,17 +175,17 @@ def test_the_whole_recipe_learns_a_few_sentences_resumes_and_describes_itself(
 ) -> None:
     monkeypatch.setattr(recipe, "_BUCKETS", (16, 128))  # every length is a graph of its own to trace
     output, work = tmp_path / "tiny" / "1", tmp_path / "work"
-    said: list[str] = []
+    lines: list[str] = []
     train = partial(train_entities, data=data, published=published, output=output)
-    for course in [Course(size=128, epochs=24, rate=0.03, save_every=10, say_every=10)] * 2:
-        train(work=work, course=course, precision="float32", say=said.append)
+    for config in [TrainingConfig(batch_size=128, epochs=24, learning_rate=0.03)] * 2:
+        train(work=work, config=config, precision="float32", log=lines.append)
     card = read_card(output)
     assert (card.name, card.version, card.labels, card.parameters > 0) == ("tiny", "1", LABELS, True)
     assert (output / WEIGHTS_FILE).stat().st_size < 200_000
-    assert sum(line.startswith("epoch") for line in said) == 24, "the second training found nothing left to do"
+    assert sum(line.startswith("epoch") for line in lines) == 24, "the second run had nothing left to do"
 
-    still = Course(size=128, epochs=1, rate=0)
-    train(work=tmp_path / "more", start=output, course=still)
+    still = TrainingConfig(batch_size=128, epochs=1, learning_rate=0)
+    train(work=tmp_path / "more", start=output, config=still)
     describe(model=output, data=data)
     figures = read_card(output).figures
     assert isinstance(figures["dev"], dict)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trigger_api.training.faces.network import examiner, proposer, refiner
+from trigger_api.training.faces.network import build_onet, build_pnet, build_rnet
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_proposals_are_the_published_ones(stages: list[Any], size: tuple[int, in
     canvas[:, :3, :height, :width] = photo.transpose(0, 3, 1, 2)
     canvas[:, 3, height : height + height % 2, : width + width % 2] = 255
     canvas[:, 3, :height, width : width + width % 2] = 255
-    found = proposer(stages[0].model.get_weights())(canvas)
+    found = build_pnet(stages[0].model.get_weights())(canvas)
     rows, columns = scores.shape[1:3]
     assert found["scores"].numpy()[:, :rows, :columns] == pytest.approx(scores[..., 1].numpy(), abs=1e-5)
     assert found["offsets"].numpy()[0, :, :rows, :columns] == pytest.approx(
@@ -40,7 +40,7 @@ def test_proposals_are_the_published_ones(stages: list[Any], size: tuple[int, in
 
 
 def test_crops_are_read_as_published(stages: list[Any]) -> None:
-    for stage, build, side in ((stages[1], refiner, 24), (stages[2], examiner, 48)):
+    for stage, build, side in ((stages[1], build_rnet, 24), (stages[2], build_onet, 48)):
         crops = pixels(6, 3, side, side)
         offsets, *landmarks, scores = stage.model((crops.transpose(0, 2, 3, 1) - 127.5) / 128)
         found = build(stage.model.get_weights(), 3)(crops.reshape(2, 3, 3, side, side))
@@ -54,4 +54,4 @@ def test_slopes_above_one_are_for_first_layers_alone(stages: list[Any]) -> None:
     weights = stages[0].model.get_weights()
     weights[5] = weights[5] + 2
     with pytest.raises(ValueError, match="slope"):
-        proposer(weights)
+        build_pnet(weights)

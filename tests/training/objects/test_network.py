@@ -9,9 +9,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from trigger_api.training.objects.detector import grid
+from trigger_api.training.grid import grid
 from trigger_api.training.objects.network import SIDE, build_network, convolutions
-from trigger_api.training.objects.published import adopt
+from trigger_api.training.objects.published import load_pretrained
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +55,10 @@ def focused(pictures: Any, kernel: Any, bias: Any) -> Any:
     return session.run(None, {"x": np.concatenate(parts, axis=1)})[0]
 
 
-def test_published_weights_are_adopted(network: Any, tmp_path: Path) -> None:
+def test_published_weights_are_loaded(network: Any, tmp_path: Path) -> None:
     arrays = kernels(network)
     write(tmp_path / "published.onnx", arrays)
-    adopt(network, tmp_path / "published.onnx")
+    load_pretrained(network, tmp_path / "published.onnx")
     layers = convolutions(network)
     for layer, (kernel, bias) in list(zip(layers, arrays, strict=True))[1:]:
         turned = kernel.transpose(2, 3, 1, 0).reshape(layer.weights[0].shape)
@@ -69,7 +69,7 @@ def test_published_weights_are_adopted(network: Any, tmp_path: Path) -> None:
 def test_focus_is_one_convolution(network: Any, tmp_path: Path) -> None:
     arrays = kernels(network)
     write(tmp_path / "published.onnx", arrays)
-    adopt(network, tmp_path / "published.onnx")
+    load_pretrained(network, tmp_path / "published.onnx")
     pictures = np.random.default_rng(1).normal(size=(1, 16, 16, 3)).astype(np.float32)
     plain = focused(pictures[..., ::-1].transpose(0, 3, 1, 2), *arrays[0]).transpose(0, 2, 3, 1)
     activated = plain / (1 + np.exp(-plain))
@@ -79,13 +79,13 @@ def test_focus_is_one_convolution(network: Any, tmp_path: Path) -> None:
 def test_another_network_is_refused(network: Any, tmp_path: Path) -> None:
     write(tmp_path / "other.onnx", kernels(network)[:-1])
     with pytest.raises(ValueError, match="112 convolutions, the network 113"):
-        adopt(network, tmp_path / "other.onnx")
+        load_pretrained(network, tmp_path / "other.onnx")
 
 
 def test_cells_go_by_stride_then_row_by_row() -> None:
-    places, strides = grid(64)
-    assert places.shape == (1, 64 + 16 + 4, 2)
-    assert places[0, 9].tolist() == [1, 1]
+    corners, strides = grid(64)
+    assert corners.shape == (1, 64 + 16 + 4, 2)
+    assert corners[0, 9].tolist() == [1, 1]
     assert [strides[0, cell, 0] for cell in (0, 63, 64, 79, 80)] == [8, 8, 16, 16, 32]
 
 
@@ -100,7 +100,7 @@ def test_it_computes_what_the_published_one_does() -> None:
     if not path.exists():
         pytest.skip("the published network is not here")
     network = build_network()
-    adopt(network, path)
+    load_pretrained(network, path)
     pictures = np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3)).astype(np.float32)
     session = onnxruntime.InferenceSession(path)
     (wanted,) = session.run(None, {"images": pictures[..., ::-1].transpose(0, 3, 1, 2).copy()})

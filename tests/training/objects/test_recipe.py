@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from trigger_api.cli.main import app
-from trigger_api.training.objects.recipe import settle
+from trigger_api.training.objects.recipe import interpolate_weights
 
 
 class Weights:
@@ -24,16 +24,16 @@ class Weights:
         (self.value,) = weights
 
 
-@pytest.mark.parametrize(("best", "stays"), [(0.0, 1.0), (0.4, 2.0), (0.9, 3.0)])
-def test_it_settles_where_validation_is_best(best: float, stays: float) -> None:
-    network, said = Weights(3.0), list[str]()
+@pytest.mark.parametrize(("best", "kept"), [(0.0, 1.0), (0.4, 2.0), (0.9, 3.0)])
+def test_the_weights_that_validate_best_are_kept(best: float, kept: float) -> None:
+    network, lines = Weights(3.0), list[str]()
     start = [np.array(1.0, np.float32)]
-    settle(network, start, lambda: 20 - abs(float(network.value) - 1 - 2 * best), said.append)
-    assert network.value == stays
-    assert f"{(stays - 1) / 2:.0%} stays" in said[0]
+    interpolate_weights(network, start, lambda: 20 - abs(float(network.value) - 1 - 2 * best), lines.append)
+    assert network.value == kept
+    assert f"{(kept - 1) / 2:.0%} is kept" in lines[0]
 
 
-def test_what_is_no_network_is_told_so(tmp_path: Path) -> None:
+def test_a_file_other_than_a_network_is_refused(tmp_path: Path) -> None:
     for name in ("labels.json", "published.onnx"):
         (tmp_path / name).write_bytes(b"\xff\xffnothing")
     folders = {"photos": tmp_path, "unlabelled": tmp_path, "out": tmp_path / "m" / "1", "work": tmp_path / "work"}
@@ -41,4 +41,4 @@ def test_what_is_no_network_is_told_so(tmp_path: Path) -> None:
     options = [text for name, path in {**folders, **files}.items() for text in (f"--{name}", str(path))]
     result = CliRunner().invoke(app, ["train", "objects", *options])
     assert result.exit_code == 2
-    assert "published.onnx is no ONNX file" in result.output
+    assert "published.onnx is not an ONNX file" in result.output

@@ -17,7 +17,7 @@ _KNOTS = 5  # of the grid that wrinkles are drawn on, along a side
 
 
 @dataclass(frozen=True, slots=True)
-class Distortion:
+class Augmentation:
     """How much is changed: the largest turn in degrees, the rest as fractions of the size or in pixels.
 
     ``touched``, ``thick``, ``blurred`` and ``noisy`` are shares of the digits.

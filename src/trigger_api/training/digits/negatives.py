@@ -26,7 +26,7 @@ _INK, _NARROW = 100, 8
 _Draw = Callable[[np.random.Generator], Ink]
 
 
-def impostors(count: int, digits: NDArray[np.uint8], labels: NDArray[np.int64], seed: int) -> NDArray[np.uint8]:
+def make_negatives(count: int, digits: NDArray[np.uint8], labels: NDArray[np.int64], seed: int) -> NDArray[np.uint8]:
     """Things that are no digits, ``(n, 28, 28)``; the pairs and parts are made of the digits given."""
     random = np.random.default_rng(seed)
     pool = np.asarray(digits / 255, np.float32)
@@ -51,7 +51,7 @@ def impostors(count: int, digits: NDArray[np.uint8], labels: NDArray[np.int64], 
     return np.stack(made)
 
 
-def printed(count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def synthetic_printed_digits(count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Printed digits ``(n, 28, 28)`` and their labels."""
     random = np.random.default_rng(seed)
     fonts = _fonts()

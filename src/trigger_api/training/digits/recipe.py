@@ -1,37 +1,32 @@
-"""The digit recipe: MNIST's training digits, distorted anew every time, and everything that is no digit.
+"""The recipe for digits: MNIST's training set, augmented anew in every epoch, and much that is not a digit.
 
-The last 5 000 training digits are held out for choices; no test set is read. A training that was broken off goes on
-from what it kept in ``work``.
+The last 5 000 training digits are held out for choices; no test set is read. A run that was stopped resumes from what
+it kept in ``work``.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from trigger_api.datasets.mnist import read_images, read_labels
-from trigger_api.model_card import WEIGHTS_FILE, DataSource, Decision, Limits, ModelCard, TensorSpec, write_card
+from trigger_api.model_card import WEIGHTS_FILE, DataSource, Decision, Limits, ModelCard, TensorSpec
 from trigger_api.tasks.digits.mnist import SIDE
-from trigger_api.training.compressed_save import write_small
-from trigger_api.training.digits.augmentation import Distortion
-from trigger_api.training.digits.negatives import impostors, printed
-from trigger_api.training.digits.network import Plan, build
-from trigger_api.training.loop import Course, Say, learn
-from trigger_api.training.precision import computing_in
-
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
+from trigger_api.training.compressed_save import save_model_folder
+from trigger_api.training.digits.augmentation import Augmentation
+from trigger_api.training.digits.negatives import make_negatives, synthetic_printed_digits
+from trigger_api.training.digits.network import ModelConfig, build
+from trigger_api.training.dtype_policy import dtype_policy
+from trigger_api.training.loop import BatchSampler, Log, TrainingConfig, shuffled_batches, train
 
 LABELS = (*"0123456789", "none")
 NONE = LABELS.index("none")
-COURSE = Course(size=128, epochs=12, rate=2e-3, decay=0.02, average=0.998)
+CONFIG = TrainingConfig(batch_size=128, epochs=12, learning_rate=2e-3, weight_decay=0.02, ema=0.998)
 _SOURCES = (
     DataSource(
         name="MNIST training digits (Yann LeCun, Corinna Cortes)",
@@ -41,16 +36,17 @@ _SOURCES = (
     DataSource(
         name="fonts of matplotlib: DejaVu, STIX, Computer Modern",
         licence="Bitstream Vera, SIL OFL 1.1 and Knuth's: free to use",
-        note="printed digits, and letters and signs that are none",
+        note="printed digits, and letters and symbols as negatives",
     ),
 )
-_SMOOTHING = 0.03
-_PART = 1_000  # pictures measured at a time
+_LABEL_SMOOTHING = 0.03
+_EVALUATION_BATCH = 1_000
+_OTHERS = 0.16  # negatives and printed digits in a batch, for each handwritten digit
 
 
 @dataclass(frozen=True)
-class Material:
-    """Pictures uint8 ``(n, 28, 28)`` with their labels: what each batch is drawn from, and how much of each."""
+class Dataset:
+    """Images uint8 ``(n, 28, 28)`` and their labels: handwritten digits; negatives and printed digits."""
 
     digits: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -58,32 +54,28 @@ class Material:
     other_labels: NDArray[np.int64]
 
 
-class Dealer:
-    """Deals every digit once an epoch, and to each batch a share of other things. A step's number is its seed."""
+class DigitSampler(BatchSampler):
+    """Every handwritten digit once an epoch, and in each batch some of the other images."""
 
-    def __init__(self, material: Material, size: int, others: float = 0.16) -> None:
-        self._material = material
-        self._size = size
-        self._others = round(size * others)
-        self._distort = Distortion()
+    def __init__(self, dataset: Dataset, config: TrainingConfig) -> None:
+        super().__init__(config.epochs)
+        self._dataset = dataset
+        self._size = config.batch_size
+        self._augment = Augmentation()
 
     def epoch(self, number: int) -> list[list[int]]:
-        """Shuffle the digits into batches; the few left over wait for another epoch."""
-        order = np.random.default_rng(number).permutation(len(self._material.labels))
-        starts = range(0, len(order) - self._size + 1, self._size)
-        return [order[start : start + self._size].tolist() for start in starts]
+        """Row numbers in random batches."""
+        return shuffled_batches(len(self._dataset.labels), self._size, [number])
 
-    def batch(
-        self, members: Sequence[int], step: int
-    ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int64], NDArray[np.float32]]:
-        """Make one batch: ``digits`` (n, 28, 28, 1), labels (n,), and weights (n,) that are all 1."""
-        random = np.random.default_rng((step, 1))
-        material = self._material
-        drawn = random.integers(len(material.others), size=self._others)
-        pictures = np.concatenate([material.digits[list(members)], material.others[drawn]])
-        labels = np.concatenate([material.labels[list(members)], material.other_labels[drawn]])
-        made = self._distort(np.asarray(pictures / 255, np.float32), random)
-        return {"digits": made[..., None]}, labels, np.ones(len(labels), np.float32)
+    def batch(self, members: Sequence[int], step: int) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]:
+        """Make one batch: ``digits (n, 28, 28, 1)`` and one-hot labels ``(n, 11)``."""
+        rng = np.random.default_rng((step, 1))
+        dataset = self._dataset
+        others = rng.integers(len(dataset.others), size=round(self._size * _OTHERS))
+        images = np.concatenate([dataset.digits[list(members)], dataset.others[others]])
+        labels = np.concatenate([dataset.labels[list(members)], dataset.other_labels[others]])
+        augmented = self._augment(np.asarray(images / 255, np.float32), rng)
+        return {"digits": augmented[..., None]}, np.eye(len(LABELS), dtype=np.float32)[labels]
 
 
 def train_digits(
@@ -94,101 +86,86 @@ def train_digits(
     work: Path,
     start: Path | None = None,
     held_out: int = 5_000,
-    invented: int = 10_000,
-    plan: Plan | None = None,
-    course: Course | None = None,
+    negatives: int = 10_000,
+    model_config: ModelConfig | None = None,
+    config: TrainingConfig = CONFIG,
     precision: str = "mixed_bfloat16",
-    say: Say = lambda _: None,
+    log: Log = lambda _: None,
 ) -> ModelCard:
-    """Train a model folder ``output``, ending in ``<name>/<version>``, from labelled digits (idx, idx.gz or npz).
+    """Train a model folder.
 
-    ``work`` keeps what a broken-off training resumes from; ``start`` is a model folder to go on from. Of the digits the
-    last ``held_out`` are only measured on; ``invented`` things that are no digits are drawn. ``precision`` is the Keras
-    dtype policy to learn in. ``say`` is told how it goes, a line at a time.
+    Args:
+        images: handwritten digits, idx, idx.gz or npz.
+        labels: their labels.
+        output: the model folder, ending in ``<name>/<version>``.
+        work: keeps what a stopped run resumes from.
+        start: model folder to fine-tune.
+        held_out: how many of the last digits are only measured on.
+        negatives: how many images that are not digits to draw.
+        model_config: of the network.
+        config: how long and how fast to train.
+        precision: Keras's dtype policy while training.
+        log: is given a line of progress at a time.
 
     Raises:
         OSError: a file is missing or cannot be written.
-        ValueError: the files hold no labelled digits of 28 x 28 pixels.
+        ValueError: the files do not hold labelled digits of 28 x 28 pixels.
     """
-    import keras
-
-    pictures, truth = _labelled(images, labels)
-    output.mkdir(parents=True, exist_ok=True)
-    say(f"drawing {invented} things that are no digits")
-    material = _material(pictures[:-held_out], truth[:-held_out], invented, seed=0)
-    unseen = _material(pictures[-held_out:], truth[-held_out:], max(8, invented // 8), seed=1)
-    course, plan = course or COURSE, plan or Plan()
-    with computing_in(precision):
-        network = build(len(LABELS), plan, probabilities=False)
+    pixels, truth = _read(images, labels)
+    log(f"drawing {negatives} negatives")
+    dataset = _dataset(pixels[:-held_out], truth[:-held_out], negatives, seed=0)
+    validation = _dataset(pixels[-held_out:], truth[-held_out:], max(8, negatives // 8), seed=1)
+    model_config = model_config or ModelConfig()
+    with dtype_policy(precision):
+        model = build(len(LABELS), model_config, probabilities=False)
     if start:
-        network.set_weights(keras.models.load_model(start / WEIGHTS_FILE, compile=False).get_weights())
-    learn(network, Dealer(material, course.size), loss, course, work, say=say, figures=_figures(network, unseen))
-    say(f"with the mean of the weights: {_figures(network, unseen)()}")
-    final = build(len(LABELS), plan, probabilities=True)
-    final.set_weights(network.get_weights())
-    write_small(final, output / WEIGHTS_FILE)
-    card = _card(output, final.count_params())
-    write_card(output, card)
-    return card
+        model.set_weights(keras.models.load_model(start / WEIGHTS_FILE, compile=False).get_weights())
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=_LABEL_SMOOTHING)
+    sampler = DigitSampler(dataset, config)
+    train(model, sampler, config, work, loss=loss, log=log, metrics=lambda: _metrics(model, validation))
+    log(f"in the end: {_metrics(model, validation)}")
+    final = build(len(LABELS), model_config, probabilities=True)
+    final.set_weights(model.get_weights())
+    return save_model_folder(final, output, _card(output))
 
 
-def loss(scores: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """The weighted mean cross-entropy, against labels that are a little unsure."""
-    import tensorflow as tf
-
-    wanted = tf.one_hot(labels, len(LABELS)) * (1 - _SMOOTHING) + _SMOOTHING / len(LABELS)
-    each = tf.nn.softmax_cross_entropy_with_logits(wanted, scores)
-    return tf.reduce_sum(each * weights) / tf.reduce_sum(weights)
-
-
-def _labelled(images: Path, labels: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    pictures, truth = read_images(images), read_labels(labels)
-    if pictures.shape != (len(truth), SIDE, SIDE):
+def _read(images: Path, labels: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    pixels, truth = read_images(images), read_labels(labels)
+    if pixels.shape != (len(truth), SIDE, SIDE):
         raise ValueError(f"{images.name} and {labels.name} are not digits of {SIDE} x {SIDE} pixels and their labels")
-    return pictures, truth
+    return pixels, truth
 
 
-def _material(pictures: NDArray[np.uint8], labels: NDArray[np.int64], invented: int, seed: int) -> Material:
-    """Digits, and beside them things that are none and, one to seven, printed digits."""
-    strange = impostors(invented, pictures, labels, seed)
-    print_, print_labels = printed(max(1, invented // 7), seed)
-    others = np.concatenate([strange, print_])
-    return Material(pictures, labels, others, np.concatenate([np.full(len(strange), NONE), print_labels]))
+def _dataset(pixels: NDArray[np.uint8], labels: NDArray[np.int64], count: int, seed: int) -> Dataset:
+    """Digits, so many negatives, and one printed digit for every seven of these."""
+    negatives = make_negatives(count, pixels, labels, seed)
+    printed, printed_labels = synthetic_printed_digits(max(1, count // 7), seed)
+    other_labels = np.concatenate([np.full(len(negatives), NONE), printed_labels])
+    return Dataset(pixels, labels, np.concatenate([negatives, printed]), other_labels)
 
 
-def _figures(network: keras.Model, unseen: Material) -> Callable[[], str]:
-    import tensorflow as tf
+def _metrics(model: keras.Model, validation: Dataset) -> str:
+    def predict(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
+        digits = np.asarray(pixels[..., None] / 255, np.float32)
+        scores: NDArray[np.float32] = model.predict({"digits": digits}, _EVALUATION_BATCH, verbose=0)["scores"]
+        return np.asarray(scores.argmax(axis=1))
 
-    run = tf.function(lambda digits: network({"digits": digits}, training=False)["scores"], autograph=False)
-
-    def answers(pictures: NDArray[np.uint8]) -> NDArray[np.intp]:
-        starts = range(0, len(pictures), _PART)
-        parts = [np.asarray(pictures[start : start + _PART, ..., None] / 255, np.float32) for start in starts]
-        best: NDArray[np.intp] = np.concatenate([run(tf.constant(part)).numpy() for part in parts]).argmax(axis=1)
-        return best
-
-    def figures() -> str:
-        wrong = np.mean(answers(unseen.digits) != unseen.labels)
-        none = unseen.other_labels == NONE
-        taken = np.mean(answers(unseen.others[none]) != NONE)
-        return f"held out: {wrong:.2%} of digits wrong, {taken:.2%} of other things taken for digits"
-
-    return figures
+    wrong = np.mean(predict(validation.digits) != validation.labels)
+    false = np.mean(predict(validation.others[validation.other_labels == NONE]) != NONE)
+    return f"held out: {wrong:.2%} of digits wrong, {false:.2%} of negatives taken for digits"
 
 
-def _card(output: Path, parameters: int) -> ModelCard:
+def _card(output: Path) -> ModelCard:
     return ModelCard(
         task="digits",
         name=output.parent.name,
         version=output.name,
-        description="Handwritten digits, and what is no digit, one 28 x 28 shape at a time.",
+        description="Handwritten digits, and what is not a digit, one 28 x 28 image at a time.",
         labels=LABELS,
         inputs=(TensorSpec(name="digits", shape=(SIDE, SIDE, 1)),),
         outputs=(TensorSpec(name="scores", shape=(len(LABELS),)),),
         decision=Decision(threshold=0.5),
-        limits=Limits(batch_sizes=(1, 2, 4, 8, 16, 32, 64), queue=4_096),  # a picture may hold hundreds of pieces
-        parameters=parameters,
+        limits=Limits(batch_sizes=(1, 2, 4, 8, 16, 32, 64), queue=4_096),  # a photo may hold hundreds of components
         training_data=_SOURCES,
         training_command="trigger-api train digits --images IMAGES --labels LABELS --out OUTPUT/mnist/1 --work WORK",
-        sha256=hashlib.sha256((output / WEIGHTS_FILE).read_bytes()).hexdigest(),
     )

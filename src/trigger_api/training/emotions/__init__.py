@@ -1,1 +1,1 @@
-"""The recipes for faces' emotions."""
+"""The recipes for emotions of faces."""

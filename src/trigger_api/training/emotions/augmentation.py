@@ -1,4 +1,4 @@
-"""Faces seen otherwise: mirrored, turned, nearer, in other light, worse pictures, with something before them."""
+"""Augmentation of faces: mirrored, turned, scaled, in other light, with noise, blurred, partly covered."""
 
 from __future__ import annotations
 
@@ -10,87 +10,98 @@ from keras import ops, random
 
 
 @dataclass(frozen=True, slots=True)
-class Disturbance:
-    """How much is changed: turns in radians, shifts as shares of the side, else logarithms or shares of the faces."""
+class Augmentation:
+    """How much is changed.
 
-    turn: float = 0.22
-    nearer: float = 0.16
+    Attributes:
+        rotation: radians, about the largest.
+        zoom: logarithm of the largest scale.
+        stretch: the same for width and height each by itself.
+        shift: the largest, as a share of the side.
+        gamma: standard deviation of the logarithm of the exponent.
+        noise: standard deviation of the strongest, in grey levels.
+        blurred: share of faces that are seen at half the resolution.
+        covered: share of faces behind a grey rectangle.
+    """
+
+    rotation: float = 0.22
+    zoom: float = 0.16
     stretch: float = 0.08
     shift: float = 0.09
-    light: float = 0.25
-    grain: float = 8.0
-    coarse: float = 0.12
+    gamma: float = 0.25
+    noise: float = 8.0
+    blurred: float = 0.12
     covered: float = 0.4
 
-    def __call__(self, faces: Any, side: int, chance: random.SeedGenerator) -> Any:
-        """Disturbed copies ``(n, side, side, 1)`` float32, 0..255, of square uint8 faces ``(n, height, height)``.
+    def __call__(self, faces: Any, side: int, seed: random.SeedGenerator) -> Any:
+        """Augmented copies ``(n, side, side, 1)`` float32, 0..255, of square uint8 faces ``(n, height, height)``.
 
-        ``side`` is even; what ``chance`` stands at tells the copies.
+        ``side`` is even; the state of ``seed`` decides on everything.
         """
-        draw = _Draw(chance, ops.shape(faces)[0])
-        x = self._seen(ops.cast(faces, "float32")[..., None], draw)
+        draw = _Draw(seed, ops.shape(faces)[0])
+        x = self._transform(ops.cast(faces, "float32")[..., None], draw)
         x = x if x.shape[1] == side else ops.image.resize(x, (side, side), antialias=True)
-        x = ops.where(draw.uniform(0, 1, 4) < self.coarse, _coarse(x), x)
-        x = self._lit(x, draw)
-        return self._covered(x, side, draw)
+        x = ops.where(draw.uniform(0, 1, 4) < self.blurred, _blur(x), x)
+        x = self._light(x, draw)
+        return self._cover(x, side, draw)
 
-    def _seen(self, faces: Any, draw: _Draw) -> Any:
+    def _transform(self, faces: Any, draw: _Draw) -> Any:
         """One linear interpolation; beyond the border the picture is mirrored."""
-        angle, scale = draw.normal(self.turn / 2), ops.exp(draw.uniform(-self.nearer, self.nearer))
-        wide = ops.exp(draw.normal(self.stretch / 2)) * scale
-        high = ops.exp(draw.normal(self.stretch / 2)) * scale
+        angle, scale = draw.normal(self.rotation / 2), ops.exp(draw.uniform(-self.zoom, self.zoom))
+        width = ops.exp(draw.normal(self.stretch / 2)) * scale
+        height = ops.exp(draw.normal(self.stretch / 2)) * scale
         mirrored = ops.where(draw.uniform(0, 1) < 0.5, -1.0, 1.0)
         cosine, sine = ops.cos(angle), ops.sin(angle)
-        a, b = mirrored * cosine * wide, -sine * high
-        c, d = mirrored * sine * wide, cosine * high
+        a, b = mirrored * cosine * width, -sine * height
+        c, d = mirrored * sine * width, cosine * height
         side = faces.shape[1]
         middle = (side - 1) / 2
-        across = middle - (a + b) * middle + draw.uniform(-self.shift, self.shift) * side
-        down = middle - (c + d) * middle + draw.uniform(-self.shift, self.shift) * side
-        nothing = ops.zeros_like(a)
-        places = ops.stack([a, b, across, c, d, down, nothing, nothing], axis=1)
-        return ops.image.affine_transform(faces, places, fill_mode="reflect")
+        x = middle - (a + b) * middle + draw.uniform(-self.shift, self.shift) * side
+        y = middle - (c + d) * middle + draw.uniform(-self.shift, self.shift) * side
+        zeros = ops.zeros_like(a)
+        matrix = ops.stack([a, b, x, c, d, y, zeros, zeros], axis=1)
+        return ops.image.affine_transform(faces, matrix, fill_mode="reflect")
 
-    def _lit(self, x: Any, draw: _Draw) -> Any:
-        """Another exposure and gamma, and grain."""
-        gamma = ops.exp(draw.normal(self.light, 4))
-        bent = 255 * ops.power(ops.clip(x / 255, 1e-3, 1.0), gamma)
-        grain = draw.noise(ops.shape(x)) * draw.uniform(0, 1, 4) ** 3 * self.grain
-        return ops.clip(bent + grain, 0.0, 255.0)
+    def _light(self, x: Any, draw: _Draw) -> Any:
+        """Another gamma, and noise."""
+        gamma = ops.exp(draw.normal(self.gamma, 4))
+        corrected = 255 * ops.power(ops.clip(x / 255, 1e-3, 1.0), gamma)
+        noise = draw.noise(ops.shape(x)) * draw.uniform(0, 1, 4) ** 3 * self.noise
+        return ops.clip(corrected + noise, 0.0, 255.0)
 
-    def _covered(self, x: Any, side: int, draw: _Draw) -> Any:
-        """A rectangle of one grey hides some of a face."""
+    def _cover(self, x: Any, side: int, draw: _Draw) -> Any:
+        """A grey rectangle in front of some faces."""
         grid = ops.arange(side, dtype="float32")
         rows = _within(grid, draw.uniform(0, side), draw.uniform(0.08 * side, 0.22 * side))
         columns = _within(grid, draw.uniform(0, side), draw.uniform(0.08 * side, 0.22 * side))
-        there = ops.logical_and(rows[:, :, None], columns[:, None])[..., None]
-        hidden = ops.logical_and(there, draw.uniform(0, 1, 4) < self.covered)
+        rectangle = ops.logical_and(rows[:, :, None], columns[:, None])[..., None]
+        hidden = ops.logical_and(rectangle, draw.uniform(0, 1, 4) < self.covered)
         return ops.where(hidden, draw.uniform(0, 255, 4), x)
 
 
 class _Draw:
-    """Chance, one number a face."""
+    """Random numbers, one a face."""
 
-    def __init__(self, chance: random.SeedGenerator, count: Any) -> None:
-        self._chance = chance
+    def __init__(self, seed: random.SeedGenerator, count: Any) -> None:
+        self._seed = seed
         self._count = count
 
     def uniform(self, low: float, high: float, rank: int = 1) -> Any:
-        return random.uniform(self._shape(rank), low, high, seed=self._chance)
+        return random.uniform(self._shape(rank), low, high, seed=self._seed)
 
     def normal(self, deviation: float, rank: int = 1) -> Any:
-        return random.normal(self._shape(rank), 0.0, deviation, seed=self._chance)
+        return random.normal(self._shape(rank), 0.0, deviation, seed=self._seed)
 
     def noise(self, shape: Any) -> Any:
-        # Uniform is a third of the price of normal, and of one sort of grain as good as the other.
-        return random.uniform(shape, -math.sqrt(3), math.sqrt(3), seed=self._chance)
+        # Uniform noise takes a third of the time of normal noise, and serves as well.
+        return random.uniform(shape, -math.sqrt(3), math.sqrt(3), seed=self._seed)
 
     def _shape(self, rank: int) -> Any:
         return (self._count, *[1] * (rank - 1))
 
 
-def _coarse(x: Any) -> Any:
-    """As from farther away."""
+def _blur(x: Any) -> Any:
+    """Half the resolution, as from farther away."""
     return ops.image.resize(ops.average_pool(x, 2, 2), x.shape[1:3])
 
 

@@ -1,4 +1,4 @@
-"""The cards of the emotion models: all that can be said of them before they are measured."""
+"""The cards of the emotion models, all but what evaluation measures."""
 
 from __future__ import annotations
 
@@ -52,14 +52,15 @@ _AGAIN = {
         (
             "inception-resnet",
             "four times",
-            "the second time with --boldly --passes 32 --teacher OUT/mobilenetv2/1, the third with --boldly --rate"
-            " 1.5e-3 --passes 24 --teacher OUT/mobilenetv2/1 --teacher OUT/inception-resnet/1"
-            " (until then with fewer blocks), the fourth with --school (KERAS_BACKEND=jax; 113 of its passes)",
+            "the second time with --no-fine-tune --epochs 32 --teacher OUT/mobilenetv2/1, the third with"
+            " --no-fine-tune --learning-rate"
+            " 1.5e-3 --epochs 24 --teacher OUT/mobilenetv2/1 --teacher OUT/inception-resnet/1"
+            " (until then with fewer blocks), the fourth with --distill (KERAS_BACKEND=jax; 113 of its epochs)",
         ),
         (
             "yolo3",
             "four times",
-            "the last three with --teacher OUT/mobilenetv2/1 and --passes 8, then 25 (until then with fewer blocks),"
+            "the last three with --teacher OUT/mobilenetv2/1 and --epochs 8, then 25 (until then with fewer blocks),"
             " then 22 with --teacher OUT/inception-resnet/1, too",
         ),
     )
@@ -78,9 +79,9 @@ _FAILURES = (
 )
 
 
-def classifier_card(output: Path, parameters: int, sha256: str, temperature: float, *, mirrored: bool) -> ModelCard:
-    """The card of a model that is given faces."""
-    return _card(output, parameters, sha256).model_copy(
+def classifier_card(output: Path, temperature: float, *, mirrored: bool) -> ModelCard:
+    """The card of a classifier of cropped faces."""
+    return _card(output).model_copy(
         update={
             "inputs": (TensorSpec(name="image", shape=(SIDE, SIDE, 1), dtype="uint8"),),
             "outputs": (TensorSpec(name="probabilities", shape=(len(LABELS),)),),
@@ -91,12 +92,10 @@ def classifier_card(output: Path, parameters: int, sha256: str, temperature: flo
     )
 
 
-def finder_card(
-    output: Path, parameters: int, sha256: str, temperature: float, *, side: int, most: int, threshold: float = 0.5
-) -> ModelCard:
-    """The card of a model that looks at whole photos."""
+def detector_card(output: Path, temperature: float, *, side: int, most: int, threshold: float = 0.5) -> ModelCard:
+    """The card of a detector on whole photos, ``side`` pixels wide and high, with at most ``most`` faces."""
     boxes, scores = TensorSpec(name="boxes", shape=(most, 4)), TensorSpec(name="scores", shape=(most,))
-    return _card(output, parameters, sha256).model_copy(
+    return _card(output).model_copy(
         update={
             "inputs": (TensorSpec(name="image", shape=(side, side, 3), dtype="uint8"),),
             "outputs": (boxes, scores, TensorSpec(name="emotions", shape=(most, len(LABELS)))),
@@ -107,7 +106,7 @@ def finder_card(
     )
 
 
-def _card(output: Path, parameters: int, sha256: str) -> ModelCard:
+def _card(output: Path) -> ModelCard:
     name = output.parent.name
     return ModelCard(
         task="emotions",
@@ -117,9 +116,7 @@ def _card(output: Path, parameters: int, sha256: str) -> ModelCard:
         labels=LABELS,
         inputs=(),
         outputs=(),
-        parameters=parameters,
         training_data=_SOURCES.get(name, (_FACES,)),
         training_command=_COMMAND.format(name, _OPTIONS.get(name, ""), name) + _AGAIN.get(name, ""),
         known_failures=_FAILURES,
-        sha256=sha256,
     )

@@ -1,7 +1,7 @@
-"""The recipe for the two networks that tell emotions from one face: FER2013's labels and, beside them, people's votes.
+"""The recipe for the two networks that classify one face: trained on FER2013's labels and on people's votes.
 
-Some of the training faces are held out for choices and for the temperature; no test set is read but to keep its faces
-out of training. A training that was broken off goes on from what it kept in ``work``.
+Some of the training faces are held out for choices and for the temperature; test sets are read only to leave their
+faces out. A run that was stopped resumes from what it kept in ``work``.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ import tensorflow as tf
 from trigger_api.datasets.fer2013 import SIDE, Split, read_sheet, read_split
 from trigger_api.model_card import ModelCard
 from trigger_api.runtimes.keras_loader import load
+from trigger_api.training.dtype_policy import dtype_policy
 from trigger_api.training.emotions import detector_recipe, inception_resnet, mobilenet
-from trigger_api.training.emotions.batches import Dealer
-from trigger_api.training.emotions.dataset import cleaned, parted
-from trigger_api.training.emotions.distillation import Term, train_at_school
-from trigger_api.training.emotions.export import finish
-from trigger_api.training.emotions.network import Plan, learner, take_over
-from trigger_api.training.emotions.predictions import figures, looks
-from trigger_api.training.emotions.targets import Teaching, loss
-from trigger_api.training.emotions.teacher import asked
-from trigger_api.training.loop import Course, Say, learn
-from trigger_api.training.precision import computing_in
+from trigger_api.training.emotions.dataset import clean, hold_out
+from trigger_api.training.emotions.distillation import DistillationConfig, distill
+from trigger_api.training.emotions.export import export_classifier
+from trigger_api.training.emotions.network import ModelConfig, training_model, transfer_weights
+from trigger_api.training.emotions.predictions import describe_accuracy, tta_logits
+from trigger_api.training.emotions.sampler import FaceSampler
+from trigger_api.training.emotions.targets import TargetConfig, loss
+from trigger_api.training.emotions.teacher import load_teachers
+from trigger_api.training.loop import Log, TrainingConfig, train
 
-COURSES = {
-    "inception-resnet": Course(size=64, epochs=30, rate=2.5e-3, decay=0.05, average=0.999),
-    "mobilenetv2": Course(size=64, epochs=18, rate=1e-3, decay=0.05),
+CONFIGS = {
+    "inception-resnet": TrainingConfig(batch_size=64, epochs=30, learning_rate=2.5e-3, weight_decay=0.05, ema=0.999),
+    "mobilenetv2": TrainingConfig(batch_size=64, epochs=18, learning_rate=1e-3, weight_decay=0.05),
 }
-GOING_ON = Course(size=64, epochs=9, rate=1.2e-3, decay=0.05)
-"""Gently on, from a model that has learned already: on whole faces only."""
-TEACHINGS = {"inception-resnet": Teaching(calm=0.8), "mobilenetv2": Teaching(calm=0.0)}
-GENTLE = Teaching(calm=0.0, sides=((1.0, SIDE),))
-HELD_OUT = 1_000
-_RENORMALISED = 80  # batches: more than normalisation remembers
+FINE_TUNE = TrainingConfig(batch_size=64, epochs=9, learning_rate=1.2e-3, weight_decay=0.05)
+TARGET_CONFIGS = {"inception-resnet": TargetConfig(late_phase=0.8), "mobilenetv2": TargetConfig(late_phase=0.0)}
+FINE_TUNE_TARGETS = TargetConfig(late_phase=0.0, sides=((1.0, SIDE),))
+"""Mild augmentation from the beginning, on faces of full size."""
+_HELD_OUT = 1_000
+_NORMALISATION_BATCHES = 80  # more than the moving averages remember
 
 
 def train_emotions(
@@ -53,71 +53,73 @@ def train_emotions(
     teachers: Sequence[Path] = (),
     photos: Sequence[Path] = (),
     start: Path | None = None,
-    gently: bool = True,
-    passes: int | None = None,
-    rate: float | None = None,
-    school: bool = False,
-    say: Say = lambda _: None,
+    fine_tune: bool = True,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    with_distillation: bool = False,
+    log: Log = lambda _: None,
 ) -> ModelCard:
-    """Train ``inception-resnet``, ``mobilenetv2`` or ``yolo3``; see ``train_classifier`` and ``train_finder``.
+    """Train ``inception-resnet``, ``mobilenetv2`` or ``yolo3``; see ``train_classifier`` and ``train_detector``.
 
     Args:
         model: which of them.
         sheet: the faces; see ``read_split``.
-        labels: what they show.
+        labels: their labels.
         split: the labels' split.
         tests: sheets whose faces are left out.
         output: the model folder, ending in ``<name>/<version>``.
-        work: keeps what a broken-off training goes on from.
+        work: keeps what a stopped run resumes from.
         published: ImageNet weights, for ``mobilenetv2``.
-        teachers: model folders of the classifiers; ``yolo3`` needs one.
+        teachers: model folders of classifiers; ``yolo3`` needs one.
         photos: folders of photos, for ``yolo3``.
-        start: model folder of the same network to go on from.
-        gently: whether to go on from there gently, not as boldly as from nothing.
-        passes: over the faces; None for as many as the recipe says.
-        rate: of learning, at its highest; None for the recipe's.
-        school: whether ``inception-resnet`` first gets larger teachers of its own; see ``train_at_school``.
-        say: is told how it goes, a line at a time.
+        start: model folder of the same network to start from.
+        fine_tune: whether ``start`` is fine-tuned, and not trained with the schedule of an untrained network.
+        epochs: None for the recipe's.
+        learning_rate: at its peak; None for the recipe's.
+        with_distillation: whether ``inception-resnet`` first gets larger teachers of its own; see ``distill``.
+        log: is given a line of progress at a time.
 
     Raises:
         OSError: a file is missing or cannot be written.
-        ValueError: a file is of another form, or what the network needs is not given.
+        ValueError: a file has another format, or something that the network needs is not given.
     """
     if model == "yolo3" and not (teachers and photos):
-        raise ValueError("yolo3 learns on photos and from a teacher: give both")
+        raise ValueError("yolo3 is trained on photos and from a teacher: give both")
     if model == "mobilenetv2" and not published:
-        raise ValueError("mobilenetv2 begins with published weights: give them")
-    if school and (model != "inception-resnet" or teachers):
-        raise ValueError("school is for inception-resnet, and brings its own teachers")
-    known = cleaned(read_split(sheet, labels, split), map(read_sheet, tests))
+        raise ValueError("mobilenetv2 starts from published weights: give them")
+    if with_distillation and (model != "inception-resnet" or teachers):
+        raise ValueError("distillation is for inception-resnet, and trains its own teachers")
+    known = clean(read_split(sheet, labels, split), map(read_sheet, tests))
+
+    def chosen(config: TrainingConfig) -> TrainingConfig:
+        return replace(config, epochs=epochs or config.epochs, learning_rate=learning_rate or config.learning_rate)
+
     if model == "yolo3":
-        lasting = _changed(detector_recipe.COURSE, passes, rate)
-        return detector_recipe.train_finder(
-            known, photos, output, work, teachers=teachers, start=start, course=lasting, say=say
+        config = chosen(detector_recipe.CONFIG)
+        return detector_recipe.train_detector(
+            known, photos, output, work, teachers=teachers, start=start, config=config, log=log
         )
-    if school:
-        term = Term()
-        term = replace(term, learned=_changed(term.learned, passes, rate))
-        begun = load(start) if start else None
-        return train_at_school(known, output, work, plan=inception_resnet.Plan(), term=term, start=begun, say=say)
-    plan = mobilenet.Plan(weights=published) if model == "mobilenetv2" else inception_resnet.Plan()
-    course, teaching = (GOING_ON, GENTLE) if start and gently else (COURSES[model], TEACHINGS[model])
+    if with_distillation:
+        distillation = DistillationConfig()
+        distillation = replace(distillation, student=chosen(distillation.student))
+        first = load(start) if start else None
+        large = inception_resnet.ModelConfig()
+        return distill(known, output, work, model_config=large, config=distillation, start=first, log=log)
+    tuned = start is not None and fine_tune
     return train_classifier(
         known,
         output,
         work,
-        plan=plan,
-        course=_changed(course, passes, rate),
+        model_config=mobilenet.ModelConfig(weights=published)
+        if model == "mobilenetv2"
+        else inception_resnet.ModelConfig(),
+        config=chosen(FINE_TUNE if tuned else CONFIGS[model]),
         start=start,
         teachers=teachers,
-        teaching=teaching,
+        target_config=FINE_TUNE_TARGETS if tuned else TARGET_CONFIGS[model],
         mirrored=True,
-        say=say,
+        log=log,
     )
-
-
-def _changed(course: Course, passes: int | None, rate: float | None) -> Course:
-    return replace(course, epochs=passes or course.epochs, rate=rate or course.rate)
 
 
 def train_classifier(
@@ -125,53 +127,62 @@ def train_classifier(
     output: Path,
     work: Path,
     *,
-    plan: Plan,
-    course: Course,
+    model_config: ModelConfig,
+    config: TrainingConfig,
     start: Path | None = None,
     teachers: Sequence[Path] = (),
-    teaching: Teaching | None = None,
-    held_out: int = HELD_OUT,
+    target_config: TargetConfig | None = None,
+    held_out: int = _HELD_OUT,
     mirrored: bool = False,
     precision: str = "mixed_bfloat16",
-    say: Say = lambda _: None,
+    log: Log = lambda _: None,
 ) -> ModelCard:
-    """Train a model folder ``output``, ending in ``<name>/<version>``.
+    """Train a model folder.
 
     Args:
-        split: cleaned faces, of which ``held_out`` are only measured on.
-        output: the model folder.
-        work: keeps what a broken-off training goes on from.
-        plan: of the network.
-        course: how long and how boldly to learn.
-        start: model folder to go on from.
-        teachers: model folders of classifiers that are asked about every face.
-        teaching: how the labels are told.
+        split: clean faces, of which ``held_out`` are only measured on.
+        output: the model folder, ending in ``<name>/<version>``.
+        work: keeps what a stopped run resumes from.
+        model_config: of the network.
+        config: how long and how fast to train.
+        start: model folder to start from.
+        teachers: model folders of classifiers whose predictions are mixed into the labels.
+        target_config: augmentation and labels.
         held_out: how many faces.
-        mirrored: whether each face's mirror image is looked at, too, where the model serves.
-        precision: the Keras dtype policy to learn in.
-        say: is told how it goes, a line at a time.
+        mirrored: whether the served model sees each face's mirror image, too.
+        precision: Keras's dtype policy while training.
+        log: is given a line of progress at a time.
 
     Raises:
         OSError: a file is missing or cannot be written.
     """
-    known, unseen = parted(split, held_out)
-    say(f"{len(known.labels)} faces to learn from, {len(unseen.labels)} held out")
-    with computing_in(precision):
-        network = learner(plan, votes=split.votes.shape[1])
+    known, validation = hold_out(split, held_out)
+    log(f"{len(known.labels)} faces to train on, {len(validation.labels)} held out")
+    model = _build(model_config, split.votes.shape[1], start, precision)
+    teacher_probs = load_teachers(teachers)(known.faces) if teachers else None
+    sampler = FaceSampler(known, config, target_config or TargetConfig(), teacher_probs)
+
+    def metrics() -> str:
+        return describe_accuracy(tta_logits(model, validation.faces), validation)
+
+    train(model, sampler, config, work, loss=loss, log=log, metrics=metrics)
+    if config.ema:
+        _update_normalisation(model, sampler)
+    return export_classifier(model, model_config, validation, output, mirrored=mirrored, log=log)
+
+
+def _build(model_config: ModelConfig, votes: int, start: Path | None, precision: str) -> keras.Model:
+    with dtype_policy(precision):
+        model = training_model(model_config, votes=votes)
     if start:
-        take_over(network, load(start))
-    elif isinstance(plan, mobilenet.Plan) and plan.weights:
-        mobilenet.adopt(network, plan)
-    told = asked(teachers)(known.faces) if teachers else None
-    dealer = Dealer(known, course.size, course.epochs, teaching or Teaching(), told)
-    learn(network, dealer, loss, course, work, say=say, figures=lambda: figures(looks(network, unseen.faces), unseen))
-    if course.average:
-        _renormalise(network, dealer)
-    return finish(network, plan, unseen, output, mirrored=mirrored, say=say)
+        transfer_weights(model, load(start))
+    elif isinstance(model_config, mobilenet.ModelConfig) and model_config.weights:
+        mobilenet.load_pretrained(model, model_config)
+    return model
 
 
-def _renormalise(network: keras.Model, dealer: Dealer) -> None:
-    """Let batch normalisation see what the mean of the weights makes of faces: it knows the last weights' features."""
-    look = tf.function(lambda faces: network({"faces": faces}, training=True), autograph=False)
-    for number, members in enumerate(dealer.epoch(0)[:_RENORMALISED]):
-        look(dealer.batch(members, dealer.last - number)[0]["faces"])
+def _update_normalisation(model: keras.Model, sampler: FaceSampler) -> None:
+    """Recompute batch normalisation's moving averages for the averaged weights: they are those of the last weights."""
+    run = tf.function(lambda faces: model({"faces": faces}, training=True), autograph=False)
+    for back in range(1, 1 + min(_NORMALISATION_BATCHES, len(sampler))):
+        run(sampler[len(sampler) - back][0]["faces"])

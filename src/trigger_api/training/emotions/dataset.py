@@ -1,4 +1,4 @@
-"""Which faces are learned from, and which choose."""
+"""Which faces are trained on, and which are held out."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from trigger_api.datasets.fer2013 import Faces, Split
 
 
-def cleaned(split: Split, tests: Iterable[Faces]) -> Split:
-    """Without faces of the test sets, without blank ones, and each face once: none of it where its labels differ."""
+def clean(split: Split, tests: Iterable[Faces]) -> Split:
+    """Leave out test faces, blank faces, copies, and every face that occurs under two labels."""
     forbidden = {face.tobytes() for faces in tests for face in faces}
     rows = defaultdict[bytes, list[int]](list)
     for row, face in enumerate(split.faces):
@@ -25,7 +25,7 @@ def cleaned(split: Split, tests: Iterable[Faces]) -> Split:
     return split[np.array(sorted(kept), np.intp)]
 
 
-def parted(split: Split, held_out: int, seed: int = 0) -> tuple[Split, Split]:
-    """Those to learn from, and as many as wanted that are held out."""
+def hold_out(split: Split, count: int, seed: int = 0) -> tuple[Split, Split]:
+    """Split at random into faces to train on, and so many for validation."""
     order: NDArray[np.intp] = np.random.default_rng(seed).permutation(len(split.labels))
-    return split[np.sort(order[held_out:])], split[np.sort(order[:held_out])]
+    return split[np.sort(order[count:])], split[np.sort(order[:count])]

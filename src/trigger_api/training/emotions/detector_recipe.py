@@ -1,12 +1,11 @@
-"""The recipe for the network that finds faces and tells their emotions: it learns on scenes of faces and photos.
+"""The recipe for the network that finds faces and classifies their emotions, trained on composed scenes.
 
-Some of the training faces and of the photos are held out for choices. A training that was broken off goes on from what
-it kept in ``work``.
+Some of the training faces and of the photos are held out for choices. A run that was stopped resumes from what it kept
+in ``work``.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,31 +22,30 @@ from trigger_api.datasets.fer2013 import SIDE, Faces, Split
 from trigger_api.evaluation.emotions.calibration import temperature
 from trigger_api.evaluation.emotions.detection_agreement import Boxes, agreement, find_all
 from trigger_api.evaluation.emotions.scores import predict_probabilities
-from trigger_api.model_card import WEIGHTS_FILE, ModelCard, write_card
+from trigger_api.model_card import ModelCard
 from trigger_api.runtimes.keras_loader import load
-from trigger_api.training.compressed_save import write_small
+from trigger_api.training.compressed_save import save_model_folder
+from trigger_api.training.dtype_policy import dtype_policy
 from trigger_api.training.emotions import yolo
-from trigger_api.training.emotions.card import finder_card
-from trigger_api.training.emotions.compositing import Dealer, Material, Photo
-from trigger_api.training.emotions.dataset import parted
-from trigger_api.training.emotions.detector_loss import finding_loss
-from trigger_api.training.emotions.photos import look_for_faces
-from trigger_api.training.emotions.targets import targets
-from trigger_api.training.emotions.teacher import Teacher, asked
-from trigger_api.training.loop import Course, Say, learn
-from trigger_api.training.precision import computing_in
+from trigger_api.training.emotions.card import detector_card
+from trigger_api.training.emotions.compositing import Dataset, Photo, SceneSampler
+from trigger_api.training.emotions.dataset import hold_out
+from trigger_api.training.emotions.detector_loss import detector_loss
+from trigger_api.training.emotions.photos import detect_faces
+from trigger_api.training.emotions.targets import TargetConfig, make_labels
+from trigger_api.training.emotions.teacher import Teacher, load_teachers
+from trigger_api.training.loop import Log, TrainingConfig, train
 
-COURSE = Course(size=8, epochs=12, rate=1.5e-3, decay=0.03, average=0.998, save_every=150)
+CONFIG = TrainingConfig(batch_size=8, epochs=12, learning_rate=1.5e-3, weight_decay=0.03, ema=0.998)
 CANVAS, MOST = 512, 128
 _SCENE = 256  # pixels of a side
-_BELIEVED = 0.5  # how much a teacher's word counts against the labels'
-_SMOOTHING = 0.05
-_LOOKED_AT = 240  # faces measured after each epoch
+_TARGETS = TargetConfig(label_smoothing=0.05, distillation_weight=0.5)
+_MEASURED = 240  # validation faces after each epoch
 _THRESHOLDS = np.arange(0.1, 0.99, 0.02)
-_BESIDES = 0.05  # a photo
+_MAX_FALSE_POSITIVES = 0.05  # a photo
 
 
-def train_finder(
+def train_detector(
     split: Split,
     photos: Sequence[Path],
     output: Path,
@@ -55,119 +53,120 @@ def train_finder(
     *,
     teachers: Sequence[Path],
     start: Path | None = None,
-    plan: yolo.Plan | None = None,
-    course: Course = COURSE,
+    model_config: yolo.ModelConfig | None = None,
+    config: TrainingConfig = CONFIG,
     held_out: int = 1_000,
     precision: str = "mixed_bfloat16",
-    say: Say = lambda _: None,
+    log: Log = lambda _: None,
 ) -> ModelCard:
-    """Train a model folder ``output``, ending in ``<name>/<version>``.
+    """Train a model folder.
 
     Args:
-        split: cleaned faces, of which ``held_out`` are only measured on.
-        photos: folders of photos; MTCNN is asked where faces are on them.
-        output: the model folder.
-        work: keeps what a broken-off training goes on from, and MTCNN's answers.
-        teachers: model folders of classifiers that are asked about every face.
-        start: model folder to go on from.
-        plan: of the network.
-        course: how long and how boldly to learn.
+        split: clean faces, of which ``held_out`` are only measured on.
+        photos: folders of photos; MTCNN says where faces are on them.
+        output: the model folder, ending in ``<name>/<version>``.
+        work: keeps what a stopped run resumes from, and MTCNN's answers.
+        teachers: model folders of classifiers, whose predictions are mixed into the labels.
+        start: model folder to start from.
+        model_config: of the network.
+        config: how long and how fast to train.
         held_out: how many faces.
-        precision: the Keras dtype policy to learn in.
-        say: is told how it goes, a line at a time.
+        precision: Keras's dtype policy while training.
+        log: is given a line of progress at a time.
 
     Raises:
         OSError: a file is missing or cannot be written.
         ValueError: every photo shows faces, or none can be read.
     """
     work.mkdir(parents=True, exist_ok=True)
-    plan = plan or yolo.Plan()
-    known, unseen = parted(split, held_out)
-    seen = look_for_faces(photos, work / "faces.npz", say)
-    material = _material(known, seen, asked(teachers))
-    say(f"{len(material.faces)} faces, {len(material.peopled)} photos with faces and {len(material.empty)} without")
-    with computing_in(precision):
-        network = yolo.learner(plan)
+    model_config = model_config or yolo.ModelConfig()
+    known, validation = hold_out(split, held_out)
+    scanned = detect_faces(photos, work / "faces.npz", log)
+    dataset = _dataset(known, scanned, load_teachers(teachers))
+    with_faces, without = len(dataset.with_faces), len(dataset.without_faces)
+    log(f"{len(dataset.faces)} faces, {with_faces} photos with faces and {without} without")
+    with dtype_policy(precision):
+        model = yolo.training_model(model_config)
     if start:
-        yolo.take_over(network, load(start))
-    look = _Look(network, plan)
-    dealer = Dealer(material, course.size, _SCENE)
-    loss = partial(finding_loss, side=_SCENE)
-    learn(network, dealer, loss, course, work, say=say, figures=lambda: look.figures(unseen))
-    heat = look.temperature(unseen)
-    threshold = look.threshold({name: x for name, x in seen.items() if part(name) == "validation"}, say)
-    return _write(network, plan, output, heat, threshold)
+        yolo.transfer_weights(model, load(start))
+    predictor = _Predictor(model, model_config)
+    train(
+        model,
+        SceneSampler(dataset, config, _SCENE),
+        config,
+        work,
+        loss=partial(detector_loss, side=_SCENE),
+        log=log,
+        metrics=lambda: predictor.metrics(validation),
+    )
+    fitted = predictor.temperature(validation)
+    held_back = {name: photo for name, photo in scanned.items() if part(name) == "validation"}
+    card = detector_card(output, fitted, side=CANVAS, most=MOST, threshold=predictor.threshold(held_back, log))
+    final = yolo.export_model(model, model_config, side=CANVAS, most=MOST, temperature=fitted)
+    return save_model_folder(final, output, card)
 
 
-def _write(network: keras.Model, plan: yolo.Plan, output: Path, heat: float, threshold: float) -> ModelCard:
-    output.mkdir(parents=True, exist_ok=True)
-    final = yolo.stored(network, plan, side=CANVAS, most=MOST, temperature=heat)
-    write_small(final, output / WEIGHTS_FILE)
-    digest = hashlib.sha256((output / WEIGHTS_FILE).read_bytes()).hexdigest()
-    card = finder_card(output, final.count_params(), digest, heat, side=CANVAS, most=MOST, threshold=threshold)
-    write_card(output, card)
-    return card
+class _Predictor:
+    """Predicts with the model to serve, and the weights that the model in training has at the time."""
 
-
-class _Look:
-    """What a learner sees as it is at a time, by the network that is stored."""
-
-    def __init__(self, network: keras.Model, plan: yolo.Plan) -> None:
-        self._network = network
-        self._served = yolo.server(plan, CANVAS, MOST)
+    def __init__(self, model: keras.Model, model_config: yolo.ModelConfig) -> None:
+        self._model = model
+        self._served = yolo.inference_model(model_config, CANVAS, MOST)
         self._run = tf.function(lambda image: self._served({"image": image}), autograph=False)
-        self._card = finder_card(Path("finder/1"), 0, "", 1.0, side=CANVAS, most=MOST)
+        self._card = detector_card(Path("detector/1"), 1.0, side=CANVAS, most=MOST)
 
     def __call__(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
         return {name: x.numpy() for name, x in self._run(tf.constant(tensors["image"])).items()}
 
-    def figures(self, unseen: Split) -> str:
-        yolo.give(self._served, self._network)
-        some = unseen[np.arange(min(_LOOKED_AT, len(unseen.labels)))]
-        answers = predict_probabilities(some.faces, self._card, self)
-        found = answers.any(axis=1)
+    def metrics(self, validation: Split) -> str:
+        some = validation[np.arange(min(_MEASURED, len(validation.labels)))]
+        answers, found = self._probabilities(some)
         right = (answers.argmax(axis=1) == some.labels) & found
         return f"held out: {found.mean():.2%} of {len(some.labels)} faces found, {right.mean():.2%} right"
 
-    def temperature(self, unseen: Split) -> float:
-        yolo.give(self._served, self._network)
-        answers = predict_probabilities(unseen.faces, self._card, self)
-        found = answers.any(axis=1)
-        return temperature(np.log(answers[found].clip(1e-9))[None], unseen.labels[found])
+    def temperature(self, validation: Split) -> float:
+        answers, found = self._probabilities(validation)
+        return temperature(np.log(answers[found].clip(1e-9))[None], validation.labels[found])
 
-    def threshold(self, photos: Mapping[str, tuple[NDArray[np.uint8], Boxes]], say: Say) -> float:
-        """The lowest score from which on no more is found besides MTCNN's faces than is allowed.
+    def _probabilities(self, split: Split) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Of the emotions of each face, ``(n, 7)``, and whether it is found at all."""
+        yolo.sync_weights(self._served, self._model)
+        answers = predict_probabilities(split.faces, self._card, self)
+        return np.asarray(answers, np.float32), np.asarray(answers.any(axis=1))
 
-        That is by the photo: everyday photos show hardly any faces to take a share of.
+    def threshold(self, photos: Mapping[str, tuple[NDArray[np.uint8], Boxes]], log: Log) -> float:
+        """The lowest score above which there are few enough boxes besides MTCNN's.
+
+        They are counted by the photo: everyday photos hardly show enough faces for a share of these.
         """
-        found = find_all([np.stack([x] * 3, axis=-1) for x, _ in photos.values()], self._card, self)
+        detections = find_all([np.stack([x] * 3, axis=-1) for x, _ in photos.values()], self._card, self)
         wanted = [boxes for _, boxes in photos.values()]
-        tried = {float(least): agreement(wanted, found, least) for least in _THRESHOLDS}
-        dear = [least for least, one in tried.items() if one.extra > _BESIDES * one.photos]
-        best = min((least for least in tried if least > max(dear, default=0)), default=max(tried))
-        say(f"threshold {best:.2f}: {tried[best].figures()}")
+        tried = {float(score): agreement(wanted, detections, score) for score in _THRESHOLDS}
+        too_low = [score for score, each in tried.items() if each.extra > _MAX_FALSE_POSITIVES * each.photos]
+        best = min((score for score in tried if score > max(too_low, default=0)), default=max(tried))
+        log(f"threshold {best:.2f}: {tried[best].figures()}")
         return round(best, 2)
 
 
-def _material(known: Split, seen: Mapping[str, tuple[NDArray[np.uint8], Boxes]], ask: Teacher) -> Material:
-    emotions = targets(known.labels, _SMOOTHING, ask(known.faces), _BELIEVED)
+def _dataset(known: Split, scanned: Mapping[str, tuple[NDArray[np.uint8], Boxes]], teacher: Teacher) -> Dataset:
+    emotions = make_labels(known.labels, _TARGETS, teacher(known.faces))
     photos = [
-        Photo(pixels, boxes, ask(_crops(pixels, boxes)))
-        for name, (pixels, boxes) in seen.items()
+        Photo(pixels, boxes, teacher(_crop_faces(pixels, boxes)))
+        for name, (pixels, boxes) in scanned.items()
         if part(name) != "validation"
     ]
-    empty = [photo for photo in photos if not len(photo.boxes)]
-    if not empty:
-        raise ValueError("there is no photo without faces")
-    return Material(known.faces, emotions, [photo for photo in photos if len(photo.boxes)], empty)
+    without_faces = [photo for photo in photos if not len(photo.boxes)]
+    if not without_faces:
+        raise ValueError("every photo shows faces: some without are needed")
+    return Dataset(known.faces, emotions, [photo for photo in photos if len(photo.boxes)], without_faces)
 
 
-def _crops(pixels: NDArray[np.uint8], boxes: Boxes) -> Faces:
+def _crop_faces(pixels: NDArray[np.uint8], boxes: Boxes) -> Faces:
     """The faces of a photo as a classifier sees them: squares around the boxes."""
     photo = PIL.Image.fromarray(pixels)
     crops = np.zeros((len(boxes), SIDE, SIDE), np.uint8)
     for number, (left, top, right, bottom, _) in enumerate(boxes.tolist()):
-        half, across, down = max(right - left, bottom - top) / 2, (left + right) / 2, (top + bottom) / 2
-        square = photo.crop((round(across - half), round(down - half), round(across + half), round(down + half)))
+        half, x, y = max(right - left, bottom - top) / 2, (left + right) / 2, (top + bottom) / 2
+        square = photo.crop((round(x - half), round(y - half), round(x + half), round(y + half)))
         crops[number] = np.asarray(square.resize((SIDE, SIDE), PIL.Image.Resampling.BILINEAR))
     return crops

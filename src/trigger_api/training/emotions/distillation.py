@@ -1,8 +1,7 @@
-"""Teachers larger than what is served, and a pupil to whom they say what they think of every face just as it sees it.
+"""Knowledge distillation: teachers larger than what is served predict every face just as the student sees it.
 
-It is for machines with an accelerator, on whatever Keras computes with there. Source: L. Beyer, X. Zhai, A. Royer,
-L. Markeeva, R. Anil, A. Kolesnikov, "Knowledge distillation: A good teacher is patient and consistent",
-arXiv:2106.05237.
+It is meant for machines with an accelerator, on any backend of Keras. Source: L. Beyer, X. Zhai, A. Royer, L. Markeeva,
+R. Anil, A. Kolesnikov, "Knowledge distillation: A good teacher is patient and consistent", arXiv:2106.05237.
 """
 
 from __future__ import annotations
@@ -19,168 +18,176 @@ from keras import ops, random
 
 from trigger_api.datasets.fer2013 import LABELS, Split
 from trigger_api.model_card import ModelCard
+from trigger_api.training.dtype_policy import dtype_policy
 from trigger_api.training.emotions import inception_resnet
-from trigger_api.training.emotions.dataset import parted
-from trigger_api.training.emotions.export import finish
-from trigger_api.training.emotions.network import Plan, learner, take_over
-from trigger_api.training.emotions.predictions import figures, looks
-from trigger_api.training.emotions.targets import Teaching, loss, targets
-from trigger_api.training.loop import Course, Say, rated
-from trigger_api.training.precision import computing_in
+from trigger_api.training.emotions.dataset import hold_out
+from trigger_api.training.emotions.export import export_classifier
+from trigger_api.training.emotions.network import ModelConfig, training_model, transfer_weights
+from trigger_api.training.emotions.predictions import describe_accuracy, tta_logits
+from trigger_api.training.emotions.targets import TargetConfig, loss, make_labels
+from trigger_api.training.loop import BatchSampler, Log, TrainingConfig, shuffled_batches, train
 
-TEACHER = inception_resnet.Plan(blocks=(1, 3, 4), stem=(32, 64), widths=(48, 64, 96), inner=64, step=1)
-"""It sees a face twice as closely as what is served, for five times the work."""
+TEACHER = inception_resnet.ModelConfig(blocks=(1, 3, 4), stem=(32, 64), widths=(48, 64, 96), inner=64, step=1)
+"""It sees a face at twice the resolution of what is served, for five times the work."""
 VOTES = 0.2
-"""Share of people's votes in the answers. Of shares up to a half it met most labels of the faces held out; and without
-it, what follows the labels closely agrees less with people."""
+"""Share of people's votes in the answers. Of shares up to a half it matched most labels of the faces held out; and
+without it, a model that follows the labels closely agrees less with people."""
 _COUNT = len(LABELS)
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
-    """How long teachers and the pupil learn, and how they are taught."""
+class DistillationConfig:
+    """How many teachers there are, and how they and the student are trained."""
 
     teachers: int = 2
-    taught: Course = field(default_factory=partial(Course, size=256, epochs=90, rate=3e-3, decay=0.05))
-    learned: Course = field(default_factory=partial(Course, size=256, epochs=148, rate=3e-3, decay=0.05))
-    teaching: Teaching = field(default_factory=partial(Teaching, believed=0.8))
+    teacher: TrainingConfig = field(
+        default_factory=partial(TrainingConfig, batch_size=256, epochs=90, learning_rate=3e-3, weight_decay=0.05)
+    )
+    student: TrainingConfig = field(
+        default_factory=partial(TrainingConfig, batch_size=256, epochs=148, learning_rate=3e-3, weight_decay=0.05)
+    )
+    targets: TargetConfig = field(default_factory=partial(TargetConfig, distillation_weight=0.8))
 
 
-class Lesson(keras.Model):  # type: ignore[misc]
-    """One network that learns, beside those that teach it; every batch is disturbed in the graph."""
+class DistillationModel(keras.Model):  # type: ignore[misc]
+    """A network in training beside its teachers; every batch is augmented in the graph."""
 
-    def __init__(self, network: keras.Model, teachers: Sequence[keras.Model], teaching: Teaching, steps: int) -> None:
-        """It takes ``steps`` batches, the last ones calmly."""
+    def __init__(self, network: keras.Model, teachers: Sequence[keras.Model], config: TargetConfig, steps: int) -> None:
+        """It takes ``steps`` batches; the late phase of ``config`` is a share of these."""
         super().__init__(dtype="float32")
         self.network = network
         self.teachers = list(teachers)
         for teacher in self.teachers:
             teacher.trainable = False
-        self._teaching = teaching
-        self._bold = int(teaching.calm * steps)
-        self._chance = random.SeedGenerator(0)
-        self._taken = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False)
+        self._config = config
+        self._late_from = int(config.late_phase * steps)
+        self._seed = random.SeedGenerator(0)
+        self._step = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False)
         self.built = True  # its networks are
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Scores of ``faces (n, 48, 48)``, and what is ``wanted (n, 7 + votes)`` of them as they are seen."""
-        faces, wanted = self._lesson(inputs["faces"], inputs["wanted"])
+        """Scores of ``faces (n, 48, 48)``, and their targets, made of ``labels (n, 7 + votes)``."""
+        faces, labels = self._augment(inputs["faces"], inputs["labels"])
         scores = self.network({"faces": faces}, training=training)["scores"]
-        return {"scores": scores, "wanted": self._told(faces, wanted)}
-
-    def _lesson(self, faces: Any, wanted: Any) -> tuple[Any, Any]:
-        # Both are computed: for an accelerator that is little, and a branch may not draw by chance.
-        bold, calm = (self._teaching.lesson(faces, wanted, self._chance, calm=calm) for calm in (False, True))
-        still = self._taken >= self._bold
-        self._taken.assign_add(1)
-        return ops.where(still, calm[0], bold[0]), ops.where(still, calm[1], bold[1])
+        return {"scores": scores, "targets": self._mix_teacher_probs(faces, labels)}
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *_: Any, **__: Any) -> Any:
-        """The loss of what was answered; what was wanted is among it."""
+        """The loss of the scores against the targets, which are both in ``y_pred``."""
         del x, y
-        return loss(y_pred["scores"], y_pred["wanted"])
+        return loss(y_pred["targets"], y_pred["scores"])
 
-    def _told(self, faces: Any, wanted: Any) -> Any:
-        """What the teachers say, mixed into the labels."""
+    def _augment(self, faces: Any, labels: Any) -> tuple[Any, Any]:
+        # Both are computed: an accelerator hardly notices, and a branch must not draw random numbers.
+        early, late = (self._config.make_targets(faces, labels, self._seed, late=late) for late in (False, True))
+        is_late = self._step >= self._late_from
+        self._step.assign_add(1)
+        return ops.where(is_late, late[0], early[0]), ops.where(is_late, late[1], early[1])
+
+    def _mix_teacher_probs(self, faces: Any, labels: Any) -> Any:
         if not self.teachers:
-            return wanted
+            return labels
         scores = [teacher({"faces": faces}, training=False)["scores"][:, :_COUNT] for teacher in self.teachers]
-        said = ops.mean(ops.softmax(ops.stack(scores)), axis=0)
-        believed = self._teaching.believed
-        told = believed * said + (1 - believed) * wanted[:, :_COUNT]
-        return ops.concatenate([told, wanted[:, _COUNT:]], axis=1)
+        teacher_probs = ops.mean(ops.softmax(ops.stack(scores)), axis=0)
+        weight = self._config.distillation_weight
+        mixed = weight * teacher_probs + (1 - weight) * labels[:, :_COUNT]
+        return ops.concatenate([mixed, labels[:, _COUNT:]], axis=1)
 
 
-def train_at_school(
+class PlainFaceSampler(BatchSampler):
+    """Every face once an epoch, as it is: ``DistillationModel`` augments."""
+
+    def __init__(self, split: Split, config: TrainingConfig, target_config: TargetConfig, seed: int) -> None:
+        super().__init__(config.epochs)
+        self._faces = split.faces
+        self._labels = np.concatenate([make_labels(split.labels, target_config), split.votes], axis=1)
+        self._size = config.batch_size
+        self._seed = seed
+
+    def epoch(self, number: int) -> list[list[int]]:
+        """Row numbers in random batches."""
+        return shuffled_batches(len(self._faces), self._size, [number, 3, self._seed])
+
+    def batch(self, members: Sequence[int], step: int) -> tuple[dict[str, Any]]:
+        """Make one batch: ``faces (n, 48, 48)`` and ``labels (n, 7 + votes)``."""
+        del step
+        rows = list(members)
+        return ({"faces": self._faces[rows], "labels": self._labels[rows]},)
+
+
+def distill(
     split: Split,
     output: Path,
     work: Path,
     *,
-    plan: Plan,
-    term: Term | None = None,
-    teacher: Plan = TEACHER,
+    model_config: ModelConfig,
+    config: DistillationConfig | None = None,
+    teacher: ModelConfig = TEACHER,
     start: keras.Model | None = None,
     held_out: int = 1_000,
     precision: str = "mixed_bfloat16",
-    say: Say = lambda _: None,
+    log: Log = lambda _: None,
 ) -> ModelCard:
-    """Train teachers, then a model folder ``output``, ending in ``<name>/<version>``; it looks at mirror images, too.
+    """Train teachers, then a student as the model folder ``output``; it sees mirror images, too.
 
     Args:
-        split: cleaned faces, of which ``held_out`` are only measured on.
-        output: the model folder.
-        work: keeps the teachers, and what a broken-off training goes on from.
-        plan: of the pupil.
-        term: how long and how.
-        teacher: the plan of the teachers, which differ by chance alone.
-        start: stored model for the pupil to go on from.
+        split: clean faces, of which ``held_out`` are only measured on.
+        output: the model folder, ending in ``<name>/<version>``.
+        work: keeps the teachers, and what a stopped run resumes from.
+        model_config: of the student.
+        config: how long and how to train.
+        teacher: of the teachers, which differ by their seeds alone.
+        start: exported model from which the student starts.
         held_out: how many faces.
-        precision: the Keras dtype policy to learn in.
-        say: is told how it goes, a line at a time.
+        precision: Keras's dtype policy while training.
+        log: is given a line of progress at a time.
 
     Raises:
         OSError: a file cannot be written.
-        ValueError: the model to go on from is another network.
+        ValueError: the model to start from has another architecture.
     """
-    term = term or Term()
-    known, unseen = parted(split, held_out)
-    say(f"{len(known.labels)} faces to learn from, {len(unseen.labels)} held out")
+    config = config or DistillationConfig()
+    known, validation = hold_out(split, held_out)
+    log(f"{len(known.labels)} faces to train on, {len(validation.labels)} held out")
     work.mkdir(parents=True, exist_ok=True)
-    school = _School(known, unseen, term.teaching, work, precision, say)
-    pupil = school.enrolled(plan, term.teachers)
+    run = _Run(known, validation, config.targets, work, precision, log)
+    student = run.build(model_config, config.teachers)
     if start:
-        take_over(pupil, start)
-    teachers = [school.graduate(f"teacher-{n}", school.enrolled(teacher, n), term.taught) for n in range(term.teachers)]
-    school.graduate("pupil", pupil, term.learned, teachers)
-    return finish(pupil, plan, unseen, output, mirrored=True, say=say, votes=VOTES)
+        transfer_weights(student, start)
+    teachers = [
+        run.train_or_load(f"teacher-{n}", run.build(teacher, n), config.teacher, n) for n in range(config.teachers)
+    ]
+    run.train_or_load("student", student, config.student, config.teachers, teachers)
+    return export_classifier(student, model_config, validation, output, mirrored=True, log=log, votes=VOTES)
 
 
-class _School:
-    """Where networks learn one after the other; ``work`` keeps those that have."""
+@dataclass(frozen=True)
+class _Run:
+    """Trains networks one after the other; ``work`` keeps those that are done."""
 
-    def __init__(self, known: Split, unseen: Split, teaching: Teaching, work: Path, precision: str, say: Say) -> None:
-        self._known = known
-        self._unseen = unseen
-        self._teaching = teaching
-        self._work = work
-        self._precision = precision
-        self._say = say
+    known: Split
+    validation: Split
+    target_config: TargetConfig
+    work: Path
+    precision: str
+    log: Log
 
-    def enrolled(self, plan: Plan, seed: int) -> keras.Model:
-        """A network that knows nothing yet."""
+    def build(self, model_config: ModelConfig, seed: int) -> keras.Model:
+        """An untrained network."""
         keras.utils.set_random_seed(seed)
-        with computing_in(self._precision):
-            return learner(plan, votes=self._known.votes.shape[1])
+        with dtype_policy(self.precision):
+            return training_model(model_config, votes=self.known.votes.shape[1])
 
-    def graduate(
-        self, name: str, network: keras.Model, course: Course, teachers: Sequence[keras.Model] = ()
+    def train_or_load(
+        self, name: str, network: keras.Model, config: TrainingConfig, seed: int, teachers: Sequence[keras.Model] = ()
     ) -> keras.Model:
-        """Let a network learn, unless it has."""
-        kept = self._work / f"{name}.weights.h5"
-        if kept.exists():
-            network.load_weights(kept)
+        """Train a network, unless that is done."""
+        trained = self.work / f"{name}.weights.h5"
+        if trained.exists():
+            network.load_weights(trained)
             return network
-        material = self._material(course.size)
-        steps = len(material["faces"]) // course.size * course.epochs
-        lesson = Lesson(network, teachers, self._teaching, steps)
-        lesson.compile(rated(course, steps))
-        lesson.fit(
-            material, batch_size=course.size, epochs=course.epochs, verbose=0,
-            callbacks=[keras.callbacks.BackupAndRestore(str(self._work / name)), self._report(name)],
-        )  # fmt: skip
-        network.save_weights(kept)
-        self._say(f"{name}: {figures(looks(network, self._unseen.faces), self._unseen)}")
+        sampler = PlainFaceSampler(self.known, config, self.target_config, seed)
+        model = DistillationModel(network, teachers, self.target_config, len(sampler))
+        train(model, sampler, config, self.work / name, log=lambda line: self.log(f"{name}, {line}"))
+        network.save_weights(trained)
+        self.log(f"{name}: {describe_accuracy(tta_logits(network, self.validation.faces), self.validation)}")
         return network
-
-    def _material(self, size: int) -> dict[str, Any]:
-        """Whole batches: another size at the end would be compiled for by itself."""
-        known = self._known
-        wanted = np.concatenate([targets(known.labels, self._teaching.smoothing), known.votes], axis=1)
-        count = len(wanted) - len(wanted) % size
-        return {"faces": known.faces[:count], "wanted": wanted[:count]}
-
-    def _report(self, name: str) -> keras.callbacks.Callback:
-        def tell(epoch: int, logs: dict[str, float]) -> None:
-            self._say(f"{name}, epoch {epoch + 1}: loss {logs['loss']:.4f}")
-
-        return keras.callbacks.LambdaCallback(on_epoch_end=tell)

@@ -1,37 +1,47 @@
-"""A classifier that has learned becomes a model folder."""
+"""A trained classifier becomes a model folder."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import keras
 
 from trigger_api.datasets.fer2013 import Split
 from trigger_api.evaluation.emotions.calibration import temperature
-from trigger_api.model_card import WEIGHTS_FILE, ModelCard, write_card
-from trigger_api.training.compressed_save import write_small
+from trigger_api.model_card import ModelCard
+from trigger_api.training.compressed_save import save_model_folder
 from trigger_api.training.emotions.card import classifier_card
-from trigger_api.training.emotions.network import Plan, stored
-from trigger_api.training.emotions.predictions import figures, looks
-from trigger_api.training.loop import Say
+from trigger_api.training.emotions.network import ModelConfig, export_model
+from trigger_api.training.emotions.predictions import describe_accuracy, tta_logits
+from trigger_api.training.loop import Log
 
 
-def finish(
-    network: keras.Model, plan: Plan, unseen: Split, output: Path, *, mirrored: bool, say: Say, votes: float = 0.0
+def export_classifier(
+    model: keras.Model,
+    model_config: ModelConfig,
+    validation: Split,
+    output: Path,
+    *,
+    mirrored: bool,
+    log: Log,
+    votes: float = 0.0,
 ) -> ModelCard:
-    """Write the model folder ``output``; its temperature is that of the faces held out. For ``votes`` see ``answered``.
+    """Write the model folder ``output``, its temperature fitted to the validation faces.
+
+    Args:
+        model: as it was trained.
+        model_config: of it.
+        validation: faces that were held out.
+        output: the model folder, ending in ``<name>/<version>``.
+        mirrored: whether it will see mirror images, too.
+        log: is given the accuracy.
+        votes: see ``combined_logits``.
 
     Raises:
         OSError: it cannot be written.
     """
-    seen = looks(network, unseen.faces, votes)
-    say(f"in the end: {figures(seen, unseen)}")
-    heat = temperature(seen if mirrored else seen[:1], unseen.labels)
-    output.mkdir(parents=True, exist_ok=True)
-    final = stored(network, plan, temperature=heat, mirrored=mirrored, votes=votes)
-    write_small(final, output / WEIGHTS_FILE)
-    digest = hashlib.sha256((output / WEIGHTS_FILE).read_bytes()).hexdigest()
-    card = classifier_card(output, final.count_params(), digest, heat, mirrored=mirrored)
-    write_card(output, card)
-    return card
+    logits = tta_logits(model, validation.faces, votes)
+    log(f"in the end: {describe_accuracy(logits, validation)}")
+    fitted = temperature(logits if mirrored else logits[:1], validation.labels)
+    final = export_model(model, model_config, temperature=fitted, mirrored=mirrored, votes=votes)
+    return save_model_folder(final, output, classifier_card(output, fitted, mirrored=mirrored))

@@ -1,6 +1,6 @@
-"""Layers that learn faster on TensorFlow without an accelerator; they compute the same, and their weights are the same.
+"""Layers that train faster on TensorFlow without an accelerator. They compute the same, and have the same weights.
 
-They are for learning only: what is stored are Keras's own.
+They are for training only: exported models are made of Keras's own layers.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import tensorflow as tf
 from keras import layers
 
 
-class FusedNormalisation(layers.BatchNormalization):  # type: ignore[misc]
-    """Batch normalisation by one operation of TensorFlow's: a third of the time of Keras's own in bfloat16."""
+class FusedBatchNormalization(layers.BatchNormalization):  # type: ignore[misc]
+    """Batch normalisation as one operation of TensorFlow: a third of the time of Keras's layer in bfloat16."""
 
     def call(self, x: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """As Keras's layer."""
+        """Compute what Keras's layer computes."""
         fused = tf.compat.v1.nn.fused_batch_norm
         scales = {"scale": tf.cast(self.gamma, tf.float32), "offset": tf.cast(self.beta, tf.float32)}
         if not training or not self.trainable:
@@ -27,11 +27,11 @@ class FusedNormalisation(layers.BatchNormalization):  # type: ignore[misc]
         return y
 
 
-class QuickConv(layers.Conv2D):  # type: ignore[misc]
-    """A convolution that is a product of matrices if it is of 1 x 1: its gradient then takes half as long."""
+class FastConv2D(layers.Conv2D):  # type: ignore[misc]
+    """A convolution; of 1 x 1 it is a matrix product, whose gradient takes half as long."""
 
     def call(self, x: Any) -> Any:
-        """As Keras's layer."""
+        """Compute what Keras's layer computes."""
         if self.kernel_size != (1, 1) or self.strides != (1, 1):
             return super().call(x)
         flat = tf.reshape(x, [-1, x.shape[-1]])
@@ -40,50 +40,50 @@ class QuickConv(layers.Conv2D):  # type: ignore[misc]
         return y if self.bias is None else y + tf.cast(self.bias, x.dtype)
 
 
-class QuickDepthwise(layers.DepthwiseConv2D):  # type: ignore[misc]
-    """A depthwise convolution whose gradient towards its input is one as well: TensorFlow's own takes much longer.
+class FastDepthwiseConv2D(layers.DepthwiseConv2D):  # type: ignore[misc]
+    """A depthwise convolution whose input gradient is a depthwise convolution, too: TensorFlow's takes much longer.
 
-    It is for 3 x 3 kernels without a bias; what steps by two must be padded before.
+    For 3 x 3 kernels without a bias; with strides of 2 the input must be padded already.
     """
 
     def call(self, x: Any) -> Any:
-        """As Keras's layer."""
-        return quick_depthwise(self.strides[0], self.padding.upper())(x, tf.cast(self.kernel, x.dtype))
+        """Compute what Keras's layer computes."""
+        return fast_depthwise_conv2d(self.strides[0], self.padding.upper())(x, tf.cast(self.kernel, x.dtype))
 
 
-def quick_depthwise(step: int, padding: str) -> Any:
-    """The function of pictures ``(batch, height, width, channels)`` and kernels ``(3, 3, channels, 1)``."""
-    strides = [1, step, step, 1]
+def fast_depthwise_conv2d(stride: int, padding: str) -> Any:
+    """A function of images ``(batch, height, width, channels)`` and kernels ``(3, 3, channels, 1)``."""
+    strides = [1, stride, stride, 1]
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def convolved(x: Any, kernel: Any) -> Any:
-        return tf.nn.depthwise_conv2d(x, kernel, strides, padding), lambda slope: gradient(x, kernel, slope)
+    def convolve(x: Any, kernel: Any) -> Any:
+        return tf.nn.depthwise_conv2d(x, kernel, strides, padding), lambda upstream: gradients(x, kernel, upstream)
 
-    def gradient(x: Any, kernel: Any, slope: Any) -> tuple[Any, Any]:
-        placed = _placed(slope if step == 1 else _spread(slope), tf.shape(x), 1 if padding == "SAME" else 2)
-        towards = tf.nn.depthwise_conv2d(placed, tf.reverse(kernel, [0, 1]), [1, 1, 1, 1], "VALID")
+    def gradients(x: Any, kernel: Any, upstream: Any) -> tuple[Any, Any]:
+        dilated = _pad(upstream if stride == 1 else _dilate(upstream), tf.shape(x), 1 if padding == "SAME" else 2)
+        of_input = tf.nn.depthwise_conv2d(dilated, tf.reverse(kernel, [0, 1]), [1, 1, 1, 1], "VALID")
         native = tf.raw_ops.DepthwiseConv2dNativeBackpropFilter
-        sizes = {"input": x, "filter_sizes": tf.shape(kernel), "out_backprop": slope}
-        return tf.ensure_shape(towards, x.shape), native(**sizes, strides=strides, padding=padding)
+        sizes = {"input": x, "filter_sizes": tf.shape(kernel), "out_backprop": upstream}
+        return tf.ensure_shape(of_input, x.shape), native(**sizes, strides=strides, padding=padding)
 
-    return convolved
-
-
-def _spread(slope: Any) -> Any:
-    """Every other row and column is of zeros."""
-    apart = tf.pad(slope[:, :, None, :, None], [[0, 0], [0, 0], [0, 1], [0, 0], [0, 1], [0, 0]])
-    shape = tf.shape(slope)
-    return tf.reshape(apart, [shape[0], 2 * shape[1], 2 * shape[2], slope.shape[3]])
+    return convolve
 
 
-def _placed(slope: Any, wanted: Any, before: int) -> Any:
-    """Among zeros, so that a 3 x 3 kernel leaves the size wanted."""
-    after = wanted[1:3] + 2 - before - tf.shape(slope)[1:3]
-    return tf.pad(slope, [[0, 0], [before, after[0]], [before, after[1]], [0, 0]])
+def _dilate(upstream: Any) -> Any:
+    """Put zeros between rows and columns."""
+    spread = tf.pad(upstream[:, :, None, :, None], [[0, 0], [0, 0], [0, 1], [0, 0], [0, 1], [0, 0]])
+    shape = tf.shape(upstream)
+    return tf.reshape(spread, [shape[0], 2 * shape[1], 2 * shape[2], upstream.shape[3]])
 
 
-QUICK = {
-    layers.BatchNormalization: FusedNormalisation,
-    layers.Conv2D: QuickConv,
-    layers.DepthwiseConv2D: QuickDepthwise,
+def _pad(upstream: Any, wanted: Any, before: int) -> Any:
+    """Pad with zeros, so that a 3 x 3 kernel leaves the wanted size."""
+    after = wanted[1:3] + 2 - before - tf.shape(upstream)[1:3]
+    return tf.pad(upstream, [[0, 0], [before, after[0]], [before, after[1]], [0, 0]])
+
+
+FAST_LAYERS = {
+    layers.BatchNormalization: FusedBatchNormalization,
+    layers.Conv2D: FastConv2D,
+    layers.DepthwiseConv2D: FastDepthwiseConv2D,
 }

@@ -1,10 +1,10 @@
 """An Inception-ResNet for faces of 48 x 48 pixels.
 
 Source: C. Szegedy, S. Ioffe, V. Vanhoucke, A. Alemi, "Inception-v4, Inception-ResNet and the Impact of Residual
-Connections on Learning", arXiv:1602.07261: its residual blocks and reductions, narrower and fewer, behind a stem that
-keeps more of a small picture. Three things are cheaper here: the 1 x 1 convolutions that begin a block's branches are
-one, whose channels are shared out; nothing stands between the two halves of a factorised convolution; and where the
-paper scales what is added, its normalisation begins as zero.
+Connections on Learning", arXiv:1602.07261: its residual blocks and reductions, narrower and fewer, after a stem that
+keeps more of a small picture. Three things are cheaper here: the 1 x 1 convolutions at the beginning of a block's
+branches are one, whose channels are split; nothing stands between the two halves of a factorised convolution; and where
+the paper scales the residual, the scale of its normalisation starts at zero.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Size = int | tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How many blocks at 24, 12 and 6 pixels, and the channels of the stem and of a block's branches there.
+class ModelConfig:
+    """Blocks at 24, 12 and 6 pixels, and the channels of the stem and of the blocks' branches.
 
-    ``step`` is the stem's: with 1 a face is seen twice as closely throughout.
+    ``step`` is the stem's stride: with 1, all feature maps are twice as large.
     """
 
     blocks: tuple[int, int, int] = (1, 3, 6)
@@ -34,24 +34,24 @@ class Plan:
     step: int = 2
 
 
-def features(faces: Any, blocks: Blocks, plan: Plan) -> Any:
-    """Faces ``(batch, side, side, 1)`` to what is seen on them: at 6 x 6 places of 48 x 48, stepping by 2."""
-    x = blocks.conv(faces, plan.stem[0], 5, strides=plan.step)
-    x = blocks.conv(x, plan.stem[1])
-    fine, middle, coarse = plan.widths
-    for _ in range(plan.blocks[0]):
+def features(faces: Any, blocks: Blocks, model_config: ModelConfig) -> Any:
+    """Faces ``(batch, side, side, 1)`` to feature maps: 6 x 6 for faces of 48 x 48 and a stride of 2."""
+    x = blocks.conv(faces, model_config.stem[0], 5, strides=model_config.step)
+    x = blocks.conv(x, model_config.stem[1])
+    fine, middle, coarse = model_config.widths
+    for _ in range(model_config.blocks[0]):
         x = _block(x, blocks, fine, [3], [3, 3])
-    x = _first_reduced(x, blocks, plan.inner)
-    for _ in range(plan.blocks[1]):
+    x = _first_reduction(x, blocks, model_config.inner)
+    for _ in range(model_config.blocks[1]):
         x = _block(x, blocks, middle, [3], [3, 3])
-    x = _reduced(x, blocks, (2 * middle, middle), middle)
-    for _ in range(plan.blocks[2]):
+    x = _reduction(x, blocks, (2 * middle, middle), middle)
+    for _ in range(model_config.blocks[2]):
         x = _block(x, blocks, coarse, [(1, 5), (5, 1)])
     return x
 
 
-def _first_reduced(x: Any, blocks: Blocks, inner: int) -> Any:
-    """As ``_reduced``, without 1 x 1 convolutions: at this size they cost more than they spare."""
+def _first_reduction(x: Any, blocks: Blocks, inner: int) -> Any:
+    """As ``_reduction``, without 1 x 1 convolutions: at this size they cost more than they save."""
     width = x.shape[-1]
     short = blocks.conv(x, width, strides=2)
     long = blocks.conv(blocks.conv(x, inner), width, strides=2)
@@ -59,12 +59,12 @@ def _first_reduced(x: Any, blocks: Blocks, inner: int) -> Any:
 
 
 def _block(x: Any, blocks: Blocks, width: int, *branches: Sequence[Size]) -> Any:
-    """A branch of nothing but 1 x 1 and further ones see, each ``width`` channels; what they see is added."""
+    """A residual block: a branch of 1 x 1 and further branches, of ``width`` channels each."""
     count = 1 + len(branches)
     plain, *others = ops.split(blocks.conv(x, width * count, 1), count, axis=-1)
-    seen = [plain, *(_branch(begin, blocks, sizes) for begin, sizes in zip(others, branches, strict=True))]
-    added = blocks.conv(layers.Concatenate()(seen), x.shape[-1], 1, linear=True)
-    return layers.ReLU()(layers.Add()([x, added]))
+    outputs = [plain, *(_branch(first, blocks, sizes) for first, sizes in zip(others, branches, strict=True))]
+    residual = blocks.conv(layers.Concatenate()(outputs), x.shape[-1], 1, linear=True)
+    return layers.ReLU()(layers.Add()([x, residual]))
 
 
 def _branch(x: Any, blocks: Blocks, sizes: Sequence[Size]) -> Any:
@@ -74,8 +74,8 @@ def _branch(x: Any, blocks: Blocks, sizes: Sequence[Size]) -> Any:
     return x
 
 
-def _reduced(x: Any, blocks: Blocks, widths: tuple[int, int], inner: int) -> Any:
-    """Half as high and as wide: by one convolution, by two, and by maxima."""
+def _reduction(x: Any, blocks: Blocks, widths: tuple[int, int], inner: int) -> Any:
+    """Half the height and width: by one convolution, by two, and by maxima."""
     first, second = ops.split(blocks.conv(x, 2 * inner, 1), 2, axis=-1)
     short = blocks.conv(first, widths[0], strides=2)
     long = blocks.conv(blocks.conv(second, inner), widths[1], strides=2)

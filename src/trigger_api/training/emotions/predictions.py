@@ -1,4 +1,4 @@
-"""What a network that learns says of faces, and how often it is right."""
+"""What an emotion network predicts while it is trained, and how often it is right."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from numpy.typing import NDArray
 
 from trigger_api.datasets.fer2013 import Faces, Split
 from trigger_api.evaluation.emotions.calibration import softmax
-from trigger_api.training.emotions.network import answered
+from trigger_api.training.emotions.network import combined_logits
 
-_PART = 500  # faces asked about at a time
-
-
-def looks(network: keras.Model, faces: Faces, votes: float = 0.0) -> NDArray[np.float32]:
-    """Scores of the faces and of their mirror images, ``(2, n, 7)``; see ``answered``."""
-    return np.stack([_scores(network, faces, votes), _scores(network, faces[:, :, ::-1], votes)])
+_BATCH = 500
 
 
-def figures(seen: NDArray[np.float32], split: Split) -> str:
-    """How often ``looks`` are right."""
-    once, twice = softmax(seen[0]), softmax(seen).mean(axis=0)
-    right = [float((answer.argmax(axis=1) == split.labels).mean()) for answer in (once, twice)]
-    return f"held out: {right[0]:.2%} right, {right[1]:.2%} with the mirror image"
+def tta_logits(model: keras.Model, faces: Faces, votes: float = 0.0) -> NDArray[np.float32]:
+    """Logits of the faces and of their mirror images, ``(2, n, 7)``; for ``votes`` see ``combined_logits``."""
+    return np.stack([_logits(model, faces, votes), _logits(model, faces[:, :, ::-1], votes)])
 
 
-def _scores(network: keras.Model, faces: Faces, votes: float) -> NDArray[np.float32]:
+def describe_accuracy(logits: NDArray[np.float32], split: Split) -> str:
+    """The accuracy that ``tta_logits`` come to, without and with the mirror images."""
+    probabilities = softmax(logits[0]), softmax(logits).mean(axis=0)
+    accuracy = [float((each.argmax(axis=1) == split.labels).mean()) for each in probabilities]
+    return f"held out: {accuracy[0]:.2%} right, {accuracy[1]:.2%} with mirror images"
+
+
+def _logits(model: keras.Model, faces: Faces, votes: float) -> NDArray[np.float32]:
     grey = np.asarray(faces[..., None], np.float32)
-    scores: NDArray[np.float32] = network.predict({"faces": grey}, batch_size=_PART, verbose=0)["scores"]
-    return answered(scores, votes)
+    scores: NDArray[np.float32] = model.predict({"faces": grey}, batch_size=_BATCH, verbose=0)["scores"]
+    return combined_logits(scores, votes)

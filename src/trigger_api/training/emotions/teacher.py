@@ -1,4 +1,4 @@
-"""Classifiers that teach another: what they say of each face counts beside the face's label."""
+"""Trained classifiers as teachers: their probabilities for a face count beside its label."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from trigger_api.runtimes.keras_loader import load
 Teacher = Callable[[Faces], NDArray[np.float32]]
 """From faces to probabilities ``(n, 7)``."""
 
-_PART = 100  # faces asked about at a time
+_BATCH = 100
 
 
-def asked(folders: Sequence[Path]) -> Teacher:
-    """The word of the models in these folders, the mean of what they say.
+def load_teachers(folders: Sequence[Path]) -> Teacher:
+    """The mean prediction of the models in these folders.
 
     Raises:
         OSError: a file is missing.
     """
-    looks = [_look(load(folder)) for folder in folders]
+    models = [_compile(load(folder)) for folder in folders]
 
-    def ask(faces: Faces) -> NDArray[np.float32]:
-        parts = [tf.constant(faces[i : i + _PART, ..., None]) for i in range(0, len(faces), _PART)]
-        told = [np.mean([look(x).numpy() for look in looks], axis=0) for x in parts]
-        return np.concatenate([*told, np.zeros((0, len(LABELS)), np.float32)])
+    def predict(faces: Faces) -> NDArray[np.float32]:
+        batches = [tf.constant(faces[i : i + _BATCH, ..., None]) for i in range(0, len(faces), _BATCH)]
+        means = [np.mean([model(batch).numpy() for model in models], axis=0) for batch in batches]
+        return np.concatenate([*means, np.zeros((0, len(LABELS)), np.float32)])
 
-    return ask
+    return predict
 
 
-def _look(model: Any) -> Callable[[Any], Any]:
+def _compile(model: Any) -> Callable[[Any], Any]:
     faces = tf.TensorSpec((None, SIDE, SIDE, 1), tf.uint8)
     return tf.function(lambda x: model({"image": x})["probabilities"], input_signature=[faces], autograph=False)  # type: ignore[no-any-return]

@@ -1,1 +1,1 @@
-"""How named entities are trained: examples, encoder, course, card."""
+"""The recipe for named entities."""

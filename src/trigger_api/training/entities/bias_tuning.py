@@ -1,7 +1,8 @@
-"""How sure the network must be before it begins a name: chosen on dev, kept in the biases of its last layer.
+"""How confident the network must be to begin a name: chosen on dev, kept in the biases of its last layer.
 
-It learns words one by one, of which most are in no name, but names count whole: one that is begun and then lost or
-misplaced counts twice, as made up and as missed. So a little more than even odds should speak for a beginning.
+It is trained word by word, and most words are outside names, but names are scored whole: one that is begun and then
+lost or misplaced counts twice, as a false positive and as a miss. So beginning one should take a little more than even
+odds.
 """
 
 from __future__ import annotations
@@ -20,34 +21,34 @@ from trigger_api.tasks.entities.tagger import SCORES, Item, Outputs, Tagger
 if TYPE_CHECKING:
     import keras
 
-_COSTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4)
-# F1 hardly moves around its best, and a model should lean no more to one side than it gains by.
-_NEAR = 0.1
+_PENALTIES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4)
+# F1 hardly changes around its maximum, and a model should not be biased by more than it gains.
+_TOLERANCE = 0.1
 _BEGINS = np.asarray([label.startswith("B-") for label in LABELS], np.float32)
 
 
-def grow_cautious(network: keras.Model, tagger: Tagger, samples: Sequence[Sample]) -> float:
-    """Lower the biases of the labels that begin a name, by the least whose F1 on samples is near the best.
+def tune_begin_bias(model: keras.Model, tagger: Tagger, samples: Sequence[Sample]) -> float:
+    """Lower the biases of the labels that begin a name, by the smallest penalty whose F1 is near the best.
 
     Returns:
-        by how much.
+        The penalty, a logit.
     """
-    found = _figures(network, tagger, samples)
-    cost = next(cost for cost, figure in found.items() if figure >= max(found.values()) - _NEAR)
-    last = network.get_layer(SCORES)
+    scores = _f1_scores(model, tagger, samples)
+    penalty = next(penalty for penalty, f1 in scores.items() if f1 >= max(scores.values()) - _TOLERANCE)
+    last = model.get_layer(SCORES)
     kernel, bias = last.get_weights()
-    last.set_weights([kernel, bias - cost * _BEGINS])
-    return cost
+    last.set_weights([kernel, bias - penalty * _BEGINS])
+    return penalty
 
 
-def _figures(network: keras.Model, tagger: Tagger, samples: Sequence[Sample]) -> dict[float, float]:
-    """F1 by what a beginning costs."""
-    run = scorer(network)
-    known: list[Outputs] = []
+def _f1_scores(model: keras.Model, tagger: Tagger, samples: Sequence[Sample]) -> dict[float, float]:
+    """F1 by penalty; the network runs once."""
+    run = scorer(model)
+    outputs: list[Outputs] = []
 
-    def score(items: Sequence[Item], cost: float) -> list[Outputs]:
-        known.extend(run(items) if not known else ())
-        return [{SCORES: output[SCORES] - cost * _BEGINS} for output in known]
+    def score(items: Sequence[Item], penalty: float) -> list[Outputs]:
+        outputs.extend(run(items) if not outputs else ())
+        return [{SCORES: output[SCORES] - penalty * _BEGINS} for output in outputs]
 
-    answers = {cost: tag(samples, tagger, partial(score, cost=cost)) for cost in _COSTS}
-    return {cost: compare(samples, tags).overall.f1 for cost, tags in answers.items()}
+    tags = {penalty: tag(samples, tagger, partial(score, penalty=penalty)) for penalty in _PENALTIES}
+    return {penalty: compare(samples, each).overall.f1 for penalty, each in tags.items()}

@@ -1,8 +1,7 @@
-"""The card of a trained named-entity model: where it comes from, and what it measures on every set at hand."""
+"""The card of a trained named-entity model: its sources, and its metrics on every test set at hand."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +12,17 @@ from trigger_api.evaluation.entities.error_analysis import count, examples
 from trigger_api.evaluation.entities.latency import SENTENCE, time_entities
 from trigger_api.evaluation.entities.scores import SERVED_BATCH, Report, measure_entities, read_samples
 from trigger_api.evaluation.serving import ServedModel, serving
-from trigger_api.model_card import WEIGHTS_FILE, DataSource, read_card, write_card
+from trigger_api.model_card import DataSource, read_card, write_card
+from trigger_api.runtimes import digest
 from trigger_api.tasks.entities.bio import TYPES
-from trigger_api.training.loop import Say
+from trigger_api.training.loop import Log
 
 _THREE = ("PER", "ORG", "LOC")
 
 
 @dataclass(frozen=True, slots=True)
-class _Set:
-    """What is measured: a file, or a part of it, and how."""
+class _TestSet:
+    """A test set: a file, or a part of it, and how to evaluate on it."""
 
     file: str
     types: Collection[str] = TYPES
@@ -30,13 +30,13 @@ class _Set:
     lowercase: bool = False
     isolated: bool = False
 
-    def measure(self, served: ServedModel, data: Path) -> Report:
+    def evaluate(self, served: ServedModel, data: Path) -> Report:
         samples = read_samples(data / self.file, part=self.part, lowercase=self.lowercase)
         return measure_entities(samples, served, self.types, isolated=self.isolated)
 
     @property
     def command(self) -> str:
-        """What measures the same."""
+        """The command that repeats the measurement."""
         types = f" --types {','.join(self.types)}" if len(self.types) < len(TYPES) else ""
         part = f" --part {self.part}" if self.part else ""
         flags = " --lowercase" * self.lowercase + " --isolated" * self.isolated
@@ -45,19 +45,20 @@ class _Set:
 
 _DEV, _WIKIGOLD, _EWT = "dev.conll.xz", "wikigold.conll.xz", "uner_ewt_test.conll.xz"
 _SETS = {
-    "dev": _Set(_DEV),
-    "dev, EWT": _Set(_DEV, part=1),
-    "dev, CrossNER": _Set(_DEV, part=2),
-    "dev, GUM": _Set(_DEV, part=3),
-    "gmb_dev": _Set("gmb_dev.conll.xz"),
-    "wikigold": _Set(_WIKIGOLD),
-    "wikigold, sentences apart": _Set(_WIKIGOLD, isolated=True),
-    "wikigold, small letters": _Set(_WIKIGOLD, lowercase=True),
-    "uner_ewt_test": _Set(_EWT, _THREE),
-    "uner_ewt_test, sentences apart": _Set(_EWT, _THREE, isolated=True),
-    "uner_ewt_test, small letters": _Set(_EWT, _THREE, lowercase=True),
+    "dev": _TestSet(_DEV),
+    "dev, EWT": _TestSet(_DEV, part=1),
+    "dev, CrossNER": _TestSet(_DEV, part=2),
+    "dev, GUM": _TestSet(_DEV, part=3),
+    "gmb_dev": _TestSet("gmb_dev.conll.xz"),
+    "wikigold": _TestSet(_WIKIGOLD),
+    "wikigold, sentences apart": _TestSet(_WIKIGOLD, isolated=True),
+    "wikigold, small letters": _TestSet(_WIKIGOLD, lowercase=True),
+    "uner_ewt_test": _TestSet(_EWT, _THREE),
+    "uner_ewt_test, sentences apart": _TestSet(_EWT, _THREE, isolated=True),
+    "uner_ewt_test, small letters": _TestSet(_EWT, _THREE, lowercase=True),
 }
 _EXAMPLES = 8
+_COMMAND = "trigger-api train entities --data DATA/entities --published MINILM --out OUTPUT/minilm/1 --work WORK"
 
 _SOURCES = (
     DataSource(
@@ -92,29 +93,29 @@ _FAILURES = (
 )
 
 
-def describe(*, model: Path, data: Path, say: Say = lambda _: None) -> None:
-    """Measure a model folder on the entities folder ``data`` and write what was found into its card.
+def describe(*, model: Path, data: Path, log: Log = lambda _: None) -> None:
+    """Evaluate a model folder on the folder ``data`` and write the metrics into its card.
 
     Raises:
         OSError: a file cannot be read.
-        pydantic.ValidationError: the model's card is not one.
+        pydantic.ValidationError: the model's card is invalid.
     """
-    figures: dict[str, JsonValue] = {}
+    metrics: dict[str, JsonValue] = {}
     with serving(model, batch=SERVED_BATCH) as served:
         for name, each in _SETS.items():
-            report = each.measure(served, data)
-            figures[name] = {"command": each.command, **_plain(report)}
-            say(f"{name}: F1 {report.overall.f1:.2f}")
+            report = each.evaluate(served, data)
+            metrics[name] = {"command": each.command, **_plain(report)}
+            log(f"{name}: F1 {report.overall.f1:.2f}")
             if name == "dev":
-                figures["dev, mistakes"] = {**count(report), "examples": list(map(dict, examples(report, _EXAMPLES)))}
-    figures["speed"] = {"text": SENTENCE, **time_entities(model)}
+                metrics["dev, mistakes"] = {**count(report), "examples": list(map(dict, examples(report, _EXAMPLES)))}
+    metrics["speed"] = {"text": SENTENCE, **time_entities(model)}
     update = {
         "description": "Named entities in English text: people, organisations, places and other names, as BIO tags.",
-        "figures": figures,
+        "figures": metrics,
         "training_data": _SOURCES,
-        "training_command": "trigger-api train entities DATA/entities MINILM OUTPUT/minilm/1 --work WORK",
+        "training_command": _COMMAND,
         "known_failures": _FAILURES,
-        "sha256": hashlib.sha256((model / WEIGHTS_FILE).read_bytes()).hexdigest(),
+        "sha256": digest(model),
     }
     write_card(model, read_card(model).model_copy(update=update))
 

@@ -1,4 +1,4 @@
-"""Material for the named-entity recipe: tagged sentences, lists of names, and a vocabulary cut to one script."""
+"""What named entities are trained on: tagged sentences, lists of names, and a vocabulary of one script."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trigger_api.tasks.entities.gazetteers import normalise_tokens
 from trigger_api.tasks.entities.wordpiece import SPECIALS
 
 SILVER = 7
-# Of what a machine tagged, an epoch draws this share only.
+# An epoch draws only this share of the sentences that were tagged by a machine.
 _SILVER_SHARE = 0.25
 
 _LISTS = {
@@ -39,21 +39,21 @@ def read_lists(folder: Path) -> dict[str, str]:
     return {known: "".join(sorted(letters)) for known, letters in kinds.items()}
 
 
-def read_material(folder: Path) -> list[Sample]:
-    """Read the hand-made sentences (parts 1 to 6) and the machine-made ones, which become part ``SILVER``."""
+def read_corpus(folder: Path) -> list[Sample]:
+    """Read the sentences tagged by hand (parts 1 to 6) and by a machine; these become part ``SILVER``."""
     silver = [Sample(each.words, each.tags, SILVER) for each in read_conll(folder / "gmb_silver.conll.xz")]
     return [*read_conll(folder / "train.conll.xz"), *silver]
 
 
-def share(sample: Sample) -> float:
-    """The probability that an epoch draws this sentence."""
+def sampling_probability(sample: Sample) -> float:
+    """The probability of a sentence to be drawn in an epoch."""
     return _SILVER_SHARE if sample.part == SILVER else 1.0
 
 
-def kept_rows(vocabulary: Sequence[str]) -> list[int]:
-    """Choose the rows of a published vocabulary worth keeping: those whose letters are Latin.
+def select_vocabulary(vocabulary: Sequence[str]) -> list[int]:
+    """Choose the rows of a published vocabulary to keep: those whose letters are Latin.
 
-    The material need not hold them: as their embeddings don't learn, names that it lacks are still known by them. The
+    They need not occur in the corpora: their embeddings are frozen, so that names are known that the corpora lack. The
     special rows come first, in the order of ``SPECIALS``.
     """
     first = [vocabulary.index(piece) for piece in SPECIALS]

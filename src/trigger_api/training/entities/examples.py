@@ -12,17 +12,17 @@ from trigger_api.tasks.entities.bio import LABELS, OUTSIDE
 from trigger_api.tasks.entities.casing import recased_shapes
 from trigger_api.tasks.entities.gazetteers import Gazetteers
 from trigger_api.tasks.entities.wordpiece import BEGIN, END, SPECIALS, UNKNOWN, Wordpieces
-from trigger_api.training.entities.batches import Example
 from trigger_api.training.entities.network import STYLE
+from trigger_api.training.entities.sampler import Example
 
-# A word's first piece speaks for it when tags are read; what follows only helps to learn.
+# A word's tag is read at its first piece; the others only help in training.
 _REST = 0.3
 _UNKNOWN = SPECIALS.index(UNKNOWN)
 _SMALL, _CAPITALS = recased_shapes(upper=False), recased_shapes(upper=True)
 
 
 def examples(samples: Iterable[Sample], wordpieces: Wordpieces, gazetteers: Gazetteers, longest: int) -> list[Example]:
-    """Turn sentences into examples; what does not fit in ``longest`` pieces is cut off."""
+    """Turn sentences into examples, truncated to ``longest`` pieces."""
     return [_example(sample, wordpieces, gazetteers, longest - 2) for sample in samples]
 
 
@@ -43,26 +43,26 @@ def _example(sample: Sample, wordpieces: Wordpieces, gazetteers: Gazetteers, lon
 
 
 @dataclass(frozen=True, slots=True)
-class Disturbance:
-    """Shares of sentences in small letters, in capitals, without lists, with their corpus told; of pieces hidden."""
+class Augmentation:
+    """Shares of sentences in lower case, in upper case, without gazetteers, with their style; of masked pieces."""
 
     lower: float = 0.1
     upper: float = 0.03
-    listless: float = 0.15
+    without_gazetteers: float = 0.15
     styled: float = 0.3
-    hidden: float = 0.04
+    masked: float = 0.04
 
-    def __call__(self, example: Example, random: np.random.Generator) -> Example:
-        """Disturb one example of the encoder."""
-        case, lists, told = random.random(3)
+    def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        """Augment one example."""
+        case, gazetteers, style = rng.random(3)
         pieces, shapes, marks = (example.inputs[name] for name in ("pieces", "shapes", "gazetteers"))
-        hidden = random.random(len(pieces)) < self.hidden
-        hidden[[0, -1]] = False
-        pieces = np.where(hidden, _UNKNOWN, pieces)
+        masked = rng.random(len(pieces)) < self.masked
+        masked[[0, -1]] = False
+        pieces = np.where(masked, _UNKNOWN, pieces)
         if case < self.lower + self.upper:
             shapes = (_CAPITALS if case < self.upper else _SMALL)[shapes]
-        if told < self.styled:
+        if style < self.styled:
             shapes = np.concatenate([[STYLE + example.part], shapes[1:]]).astype(np.int32)
-        if lists < self.listless:
+        if gazetteers < self.without_gazetteers:
             marks = np.zeros_like(marks)
         return replace(example, inputs={"pieces": pieces, "shapes": shapes, "gazetteers": marks})

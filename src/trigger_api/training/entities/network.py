@@ -1,24 +1,23 @@
-"""The encoder network for named entities: a small BERT in built-in Keras layers, told of casing and known names."""
+"""The encoder for named entities: a small BERT in built-in Keras layers, with features of casing and known names."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import keras
+from keras import layers, ops
 
 from trigger_api.tasks.entities.casing import WORD_SHAPES
 from trigger_api.tasks.entities.gazetteers import FEATURES
 
-if TYPE_CHECKING:
-    import keras
-
-# After the shapes come the habits of the corpora. In training the first row's shape often tells the network whose to
-# follow, for they disagree on what a name is and it need not find a blend of them; in service it is told none.
+# After the word shapes come the styles of the corpora, which disagree on what a name is. In training the first row's
+# shape often tells the network which corpus to follow, so that it need not blend them; when it serves, it is told none.
 STYLE = WORD_SHAPES
 STYLES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ModelConfig:
     """Sizes of the encoder; the defaults are MiniLM's."""
 
     vocabulary: int
@@ -31,48 +30,43 @@ class Plan:
     dropout: float = 0.1
 
 
-def build(plan: Plan) -> keras.Model:
+def build(config: ModelConfig) -> keras.Model:
     """Build the network, untrained.
 
-    Inputs, all with a variable length: ``pieces`` and ``shapes`` int32, ``gazetteers`` float32 (length, FEATURES).
-    Output: ``scores`` float32 (length, labels), before any softmax.
+    Inputs, all of variable length: ``pieces`` and ``shapes`` int32, ``gazetteers`` float32 (length, FEATURES).
+    Output: ``scores`` float32 (length, labels), logits.
     """
-    import keras
-    from keras import layers, ops
-
     pieces = keras.Input((None,), dtype="int32", name="pieces")
     shapes = keras.Input((None,), dtype="int32", name="shapes")
     gazetteers = keras.Input((None, FEATURES), dtype="float32", name="gazetteers")
-    present = ops.not_equal(pieces, 0)
-    places = ops.cumsum(ops.ones_like(pieces), axis=1) - 1
-    x = layers.Add(name="embedded")(
-        [
-            layers.Embedding(plan.vocabulary, plan.width, trainable=False, name="piece_embedding")(pieces),
-            layers.Embedding(plan.positions, plan.width, name="position_embedding")(places),
-            layers.Embedding(WORD_SHAPES + STYLES, plan.width, embeddings_initializer="zeros", name="shape_embedding")(
-                shapes
-            ),
-            layers.Dense(plan.width, use_bias=False, kernel_initializer="zeros", name="gazetteer_embedding")(
-                gazetteers
-            ),
-        ]
-    )
+    x = _embed(config, pieces, shapes, gazetteers)
     x = layers.LayerNormalization(epsilon=1e-12, name="embedding_norm")(x)
-    x = layers.Dropout(plan.dropout)(x)
-    mask = ops.expand_dims(present, 1)
-    for index in range(plan.layers):
-        x = _layer(plan, x, mask, f"layer{index}")
-    scores = layers.Dense(plan.labels, dtype="float32", name="scores")(layers.Dropout(plan.dropout)(x))
+    x = layers.Dropout(config.dropout)(x)
+    mask = ops.expand_dims(ops.not_equal(pieces, 0), 1)
+    for index in range(config.layers):
+        x = _layer(config, x, mask, f"layer{index}")
+    scores = layers.Dense(config.labels, dtype="float32", name="scores")(layers.Dropout(config.dropout)(x))
     inputs = {"pieces": pieces, "shapes": shapes, "gazetteers": gazetteers}
     return keras.Model(inputs, {"scores": scores}, name="entities")
 
 
-def _layer(plan: Plan, x: keras.KerasTensor, mask: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    from keras import layers
+def _embed(
+    config: ModelConfig, pieces: keras.KerasTensor, shapes: keras.KerasTensor, gazetteers: keras.KerasTensor
+) -> keras.KerasTensor:
+    width = config.width
+    positions = ops.cumsum(ops.ones_like(pieces), axis=1) - 1
+    of_pieces = layers.Embedding(config.vocabulary, width, trainable=False, name="piece_embedding")
+    of_positions = layers.Embedding(config.positions, width, name="position_embedding")
+    of_shapes = layers.Embedding(WORD_SHAPES + STYLES, width, embeddings_initializer="zeros", name="shape_embedding")
+    of_gazetteers = layers.Dense(width, use_bias=False, kernel_initializer="zeros", name="gazetteer_embedding")
+    embeddings = [of_pieces(pieces), of_positions(positions), of_shapes(shapes), of_gazetteers(gazetteers)]
+    return layers.Add(name="embedded")(embeddings)
 
-    attention = layers.MultiHeadAttention(plan.heads, plan.width // plan.heads, name=f"{name}_attention")
-    seen = layers.Add()([x, attention(x, x, attention_mask=mask)])
-    x = layers.LayerNormalization(epsilon=1e-12, name=f"{name}_attention_norm")(seen)
-    inner = layers.Dense(plan.inner, activation="silu", name=f"{name}_inner")(x)
-    outer = layers.Add()([x, layers.Dense(plan.width, name=f"{name}_outer")(inner)])
+
+def _layer(config: ModelConfig, x: keras.KerasTensor, mask: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    attention = layers.MultiHeadAttention(config.heads, config.width // config.heads, name=f"{name}_attention")
+    x = layers.Add()([x, attention(x, x, attention_mask=mask)])
+    x = layers.LayerNormalization(epsilon=1e-12, name=f"{name}_attention_norm")(x)
+    inner = layers.Dense(config.inner, activation="silu", name=f"{name}_inner")(x)
+    outer = layers.Add()([x, layers.Dense(config.width, name=f"{name}_outer")(inner)])
     return layers.LayerNormalization(epsilon=1e-12, name=f"{name}_norm")(outer)

@@ -1,41 +1,39 @@
-"""The named-entity recipe: a published MiniLM, cut to Latin script, taught to tag by hand-made and silver data.
+"""The recipe for named entities: a published MiniLM, cut to Latin script, trained on hand-made and silver data.
 
-A training that was broken off goes on from what it kept in ``work``.
+A run that was stopped resumes from what it kept in ``work``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from trigger_api.datasets.conll import read_conll
+import keras
+
+from trigger_api.datasets.conll import Sample, read_conll
 from trigger_api.evaluation.entities.scores import compare, scorer, tag
-from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, write_card
+from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec
 from trigger_api.tasks.entities.bio import LABELS
 from trigger_api.tasks.entities.casing import WORD_SHAPES
 from trigger_api.tasks.entities.gazetteers import FEATURES, write_gazetteers
 from trigger_api.tasks.entities.tagger import GAZETTEERS_FILE, SCORES, VOCABULARY_FILE, Tagger
-from trigger_api.training.compressed_save import write_small
-from trigger_api.training.entities.batches import Dealer
-from trigger_api.training.entities.bias_tuning import grow_cautious
-from trigger_api.training.entities.corpus import kept_rows, read_lists, read_material, share
-from trigger_api.training.entities.examples import Disturbance, examples
-from trigger_api.training.entities.network import STYLES, Plan, build
-from trigger_api.training.entities.weights import Published, adopt, read_published
-from trigger_api.training.loop import Course, Say, learn
-from trigger_api.training.precision import computing_in
-
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
+from trigger_api.training.compressed_save import save_model_folder
+from trigger_api.training.dtype_policy import dtype_policy
+from trigger_api.training.entities.bias_tuning import tune_begin_bias
+from trigger_api.training.entities.corpus import read_corpus, read_lists, sampling_probability, select_vocabulary
+from trigger_api.training.entities.examples import Augmentation, examples
+from trigger_api.training.entities.network import STYLES, ModelConfig, build
+from trigger_api.training.entities.sampler import SentenceSampler
+from trigger_api.training.entities.weights import Published, load_pretrained, read_published
+from trigger_api.training.loop import Log, TrainingConfig, train
 
 LENGTHS = (16, 32, 48, 64, 96, 128)
-# Weights are kept to a multiple of 2^-8: an error of 2 % of their spread, which costs nothing measurable.
+CONFIG = TrainingConfig(batch_size=4096, epochs=4, learning_rate=3e-4)
+# Weights are rounded to multiples of 2^-8: an error of 2 % of their spread, without a measurable effect.
 _STEP = 2.0**-8
-# Learning pads to finer lengths than serving: a graph more costs nothing there, and padding is a third of the work.
+# Training pads to finer lengths than serving, where each length costs a compiled function: padding is a third of the
+# work.
 _BUCKETS = (12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 112, 128)
-# Of the sentences, those that are shown without their neighbours: most requests are one sentence.
+# Share of sentences without their neighbours: most requests are one sentence.
 _ALONE = 0.4
 
 
@@ -46,59 +44,63 @@ def train_entities(
     output: Path,
     work: Path,
     start: Path | None = None,
-    course: Course | None = None,
+    config: TrainingConfig = CONFIG,
     precision: str = "mixed_bfloat16",
-    say: Say = lambda _: None,
+    log: Log = lambda _: None,
 ) -> None:
-    """Train a model folder ``output`` from ``data`` (the entities folder) and a ``published`` MiniLM's folder.
+    """Train a model folder.
 
-    ``output`` must end in ``<name>/<version>``; ``work`` keeps what a broken-off training resumes from. ``start`` is
-    the folder of a model trained before on the same material, to go on from; ``precision`` is the Keras dtype policy to
-    learn in. ``say`` is told how it goes, a line at a time.
+    Args:
+        data: the folder of the corpora and gazetteers.
+        published: folder of a published MiniLM.
+        output: the model folder, ending in ``<name>/<version>``.
+        work: keeps what a stopped run resumes from.
+        start: folder of a model that was trained on the same data, to start from.
+        config: how long and how fast to train.
+        precision: Keras's dtype policy while training.
+        log: is given a line of progress at a time.
 
     Raises:
         OSError: a file is missing or cannot be written.
-        ValueError: a word of the material has no tag, or an unknown one.
+        ValueError: a word of the corpora has no tag, or an unknown one.
     """
-    import keras
-
     output.mkdir(parents=True, exist_ok=True)
-    teacher, rows, card = _assets(data, published, output)
+    pretrained, rows, card = _assets(data, published, output)
     tagger = Tagger.load(output, card.labels, card.sequence_lengths)
-    say(f"{len(rows)} pieces kept; reading the material")
-    samples = read_material(data)
-    material = examples(samples, tagger.wordpieces, tagger.gazetteers, LENGTHS[-1])
-    course = course or Course()
-    dealer = Dealer(material, [share(sample) for sample in samples], _BUCKETS, Disturbance(), course.size, _ALONE)
-    with computing_in(precision):
-        network = _network(teacher, rows)
+    log(f"{len(rows)} word pieces kept; reading the corpora")
+    corpus, dev = read_corpus(data), read_conll(data / "dev.conll.xz")
+    with dtype_policy(precision):
+        model = _build(pretrained, rows)
     if start:
-        network.set_weights(keras.models.load_model(start / WEIGHTS_FILE, compile=False).get_weights())
-    learn(network, dealer, cross_entropy, course, work, say=say, figures=_figures(network, tagger, data))
-    final = _network(teacher, rows)
-    final.set_weights(network.get_weights())
-    cost = grow_cautious(final, tagger, read_conll(data / "dev.conll.xz"))
-    say(f"beginning a name costs {cost}")
-    write_small(final, output / WEIGHTS_FILE, _STEP)
-    write_card(output, card.model_copy(update={"parameters": final.count_params()}))
+        model.set_weights(keras.models.load_model(start / WEIGHTS_FILE, compile=False).get_weights())
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
+    score = scorer(model)
+
+    def metrics() -> str:
+        report = compare(dev, tag(dev, tagger, score))
+        types = (f"{kind} {each.f1:.1f}" for kind, each in report.types.items())
+        return f"dev F1 {report.overall.f1:.2f} ({', '.join(types)})"
+
+    train(model, _sampler(corpus, tagger, config), config, work, loss=loss, log=log, metrics=metrics)
+    final = _build(pretrained, rows)
+    final.set_weights(model.get_weights())
+    log(f"beginning a name is penalised by {tune_begin_bias(final, tagger, dev)}")
+    save_model_folder(final, output, card, _STEP)
 
 
-def cross_entropy(scores: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """The weighted mean of the labels' cross-entropy."""
-    import tensorflow as tf
-    from keras import losses
-
-    each = losses.sparse_categorical_crossentropy(labels, scores, from_logits=True)
-    return tf.reduce_sum(each * weights) / tf.reduce_sum(weights)
+def _sampler(corpus: list[Sample], tagger: Tagger, config: TrainingConfig) -> SentenceSampler:
+    prepared = examples(corpus, tagger.wordpieces, tagger.gazetteers, LENGTHS[-1])
+    probs = [sampling_probability(sample) for sample in corpus]
+    return SentenceSampler(prepared, probs, _BUCKETS, Augmentation(), config, _ALONE)
 
 
 def _assets(data: Path, published: Path, output: Path) -> tuple[Published, list[int], ModelCard]:
-    teacher = read_published(published)
-    rows = kept_rows(teacher.vocabulary)
-    kept = [teacher.vocabulary[row] for row in rows]
+    pretrained = read_published(published)
+    rows = select_vocabulary(pretrained.vocabulary)
+    kept = [pretrained.vocabulary[row] for row in rows]
     (output / VOCABULARY_FILE).write_text("\n".join(kept) + "\n", encoding="utf-8")
     write_gazetteers(output / GAZETTEERS_FILE, read_lists(data / "gazetteers"))
-    return teacher, rows, _card(output, len(rows))
+    return pretrained, rows, _card(output, len(rows))
 
 
 def _card(output: Path, vocabulary: int) -> ModelCard:
@@ -114,25 +116,13 @@ def _card(output: Path, vocabulary: int) -> ModelCard:
         ),
         outputs=(TensorSpec(name=SCORES, shape=(-1, len(LABELS))),),
         sequence_lengths=LENGTHS,
-        limits=Limits(batch_sizes=(1, 2, 4, 8), queue=256),  # the longest text alone is about eighty pieces of work
+        limits=Limits(batch_sizes=(1, 2, 4, 8), queue=256),  # the longest text alone is about eighty items
     )
 
 
-def _network(teacher: Published, rows: list[int]) -> keras.Model:
-    width, inner = teacher.arrays["encoder.layer.0.output.dense.weight"].shape
-    plan = Plan(len(rows), len(LABELS), teacher.layers, width, teacher.heads, inner, positions=LENGTHS[-1])
-    network = build(plan)
-    adopt(network, teacher.arrays, rows)
-    return network
-
-
-def _figures(network: keras.Model, tagger: Tagger, data: Path) -> Callable[[], str]:
-    samples = read_conll(data / "dev.conll.xz")
-    score = scorer(network)
-
-    def figures() -> str:
-        report = compare(samples, tag(samples, tagger, score))
-        types = (f"{kind} {each.f1:.1f}" for kind, each in report.types.items())
-        return f"dev F1 {report.overall.f1:.2f} ({', '.join(types)})"
-
-    return figures
+def _build(pretrained: Published, rows: list[int]) -> keras.Model:
+    width, inner = pretrained.arrays["encoder.layer.0.output.dense.weight"].shape
+    sizes = {"layers": pretrained.layers, "width": width, "heads": pretrained.heads, "inner": inner}
+    model = build(ModelConfig(len(rows), len(LABELS), positions=LENGTHS[-1], **sizes))
+    load_pretrained(model, pretrained.arrays, rows)
+    return model

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
-# BERT's activation x * Phi(x) is within 0.02 of x * sigmoid(1.702 x), which takes a third of the time to learn through.
+# BERT's activation x * Phi(x) is within 0.02 of x * sigmoid(1.702 x), whose gradient takes a third of the time.
 _SIGMOID = 1.702
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A published BERT: its arrays by their PyTorch names, its vocabulary, and what its configuration says."""
+    """A published BERT: its arrays by their PyTorch names, its vocabulary, and its sizes."""
 
     arrays: Arrays
     vocabulary: list[str]
@@ -31,7 +31,7 @@ class Published:
 
 
 def read_published(folder: Path) -> Published:
-    """Read a published BERT's folder (``model.safetensors``, ``vocab.txt``, ``config.json``).
+    """Read the folder of a published BERT: ``model.safetensors``, ``vocab.txt``, ``config.json``.
 
     Raises:
         OSError: one of the files cannot be read.
@@ -44,22 +44,22 @@ def read_published(folder: Path) -> Published:
     return Published(arrays, vocabulary, config["num_hidden_layers"], config["num_attention_heads"])
 
 
-def adopt(network: keras.Model, arrays: Arrays, rows: Sequence[int]) -> None:
-    """Set the encoder's weights from a published BERT, whose vocabulary ``rows`` are kept in that order."""
+def load_pretrained(network: keras.Model, arrays: Arrays, rows: Sequence[int]) -> None:
+    """Set the encoder's weights from a published BERT, whose vocabulary is cut to ``rows``."""
     table = arrays["embeddings.word_embeddings.weight"]
     network.get_layer("piece_embedding").set_weights([table[list(rows)]])
-    places = network.get_layer("position_embedding")
-    # The network knows one kind of sentence only, so that kind's embedding goes into the places'.
-    table = arrays["embeddings.position_embeddings.weight"][: places.input_dim]
-    places.set_weights([table + arrays["embeddings.token_type_embeddings.weight"][0]])
+    positions = network.get_layer("position_embedding")
+    # There is one type of sentence only: its embedding is added to those of the positions.
+    table = arrays["embeddings.position_embeddings.weight"][: positions.input_dim]
+    positions.set_weights([table + arrays["embeddings.token_type_embeddings.weight"][0]])
     _set(network, "embedding_norm", arrays, "embeddings.LayerNorm")
     index = 0
     while f"layer{index}_norm" in {layer.name for layer in network.layers}:
-        _adopt_layer(network, arrays, f"layer{index}", f"encoder.layer.{index}")
+        _load_layer(network, arrays, f"layer{index}", f"encoder.layer.{index}")
         index += 1
 
 
-def _adopt_layer(network: keras.Model, arrays: Arrays, ours: str, theirs: str) -> None:
+def _load_layer(network: keras.Model, arrays: Arrays, ours: str, theirs: str) -> None:
     attention = network.get_layer(f"{ours}_attention")
     shapes = [weight.shape for weight in attention.weights]
     names = [f"{theirs}.attention.{part}" for part in ("self.query", "self.key", "self.value", "output.dense")]

@@ -1,1 +1,1 @@
-"""The face detector: its published weights, put into networks of our own."""
+"""The face detector, converted from published weights."""

@@ -1,10 +1,10 @@
-"""The three networks of MTCNN (Zhang et al., 2016) in plain Keras, for weights that were published for them.
+"""The three networks of MTCNN (Zhang et al., 2016) in plain Keras, for their published weights.
 
 They compute what was published, in fewer operations. Pixels come as 0..255, and the first kernels scale them. PReLU is
 the larger of a value and its product with the slope. In the first and widest layers it comes after pooling, on a
-quarter of the values: the largest of some values decides what PReLU makes of them, or, where the slope is negative, the
-smallest as well, so that such channels are computed with both signs. How likely a face is, is one number: the softmax
-of two is the sigmoid of their difference.
+quarter of the values: the maximum over some values decides what PReLU makes of them; where the slope is negative, the
+minimum does so as well, so that such channels are computed with both signs. The score of a face is one number: the
+softmax of two is the sigmoid of their difference.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ Weights = Sequence[Array]
 """A network's arrays in the order of its layers: kernels, biases and slopes of PReLU."""
 
 
-_VECTOR = 16  # channels that processors compute at once: pooling in between stays in that order
+_VECTOR = 16  # channels that processors compute at once, to whose multiples channels are padded
 
 
-def proposer(weights: Weights) -> keras.Model:
-    """P-Net: looks at every 12 x 12 pixels, two pixels apart.
+def build_pnet(weights: Weights) -> keras.Model:
+    """Build P-Net, which scores every 12 x 12 pixels, two pixels apart.
 
-    Takes ``canvas (batch, 4, side, side)``, whose last plane is 255 beyond a picture whose sides are odd: where the
-    first layer sees that, pooling does not look. Gives ``scores (batch, cells, cells)`` and ``offsets (batch, 4,
-    cells, cells)``, the box's left, top, right and bottom as shares of the 12 pixels, from theirs.
+    Input: ``canvas (batch, 4, side, side)``, whose last plane is 255 beyond a picture whose sides are odd: pooling
+    ignores what the first layer sees there. Outputs: ``scores (batch, cells, cells)`` and ``offsets (batch, 4, cells,
+    cells)`` of the box's left, top, right and bottom edges as shares of the 12 pixels.
     """
     from keras import Model, layers, ops
 
@@ -41,16 +41,16 @@ def proposer(weights: Weights) -> keras.Model:
     x, slope = _layer(_convolved(x, arrays), *arrays.layer()), arrays.slope()[:, None]
     kernels, biases = zip(arrays.layer(), arrays.difference(), strict=True)
     kernel, bias = np.concatenate(kernels, axis=3), np.concatenate(biases)
-    # What follows PReLU is linear: it takes the values and what of them is above 0, each with a share of its kernel.
+    # What follows PReLU is linear: it takes the values and their positive parts, each with a share of its kernel.
     found = _layer(x, kernel * slope, bias) + _layer(ops.relu(x), kernel * (1 - slope), 0 * bias)
     found = ops.transpose(found, (0, 3, 1, 2))
     return Model(canvas, {"scores": ops.sigmoid(found[:, 4]), "offsets": found[:, :4]})
 
 
-def refiner(weights: Weights, many: int) -> keras.Model:
-    """R-Net: looks at ``many`` crops of 24 x 24 pixels at once, ``crops (batch, many, 3, 24, 24)``.
+def build_rnet(weights: Weights, many: int) -> keras.Model:
+    """Build R-Net, which scores ``many`` crops of 24 x 24 pixels at once, ``crops (batch, many, 3, 24, 24)``.
 
-    Gives ``scores (batch, many)`` and ``offsets (batch, many, 4)`` in shares of the crop's sides.
+    Outputs: ``scores (batch, many)`` and ``offsets (batch, many, 4)`` as shares of the crop's sides.
     """
     from keras import layers
 
@@ -58,13 +58,13 @@ def refiner(weights: Weights, many: int) -> keras.Model:
     crops, x = _crops(24, many)
     x = _convolved(_pooled(x, arrays, 3), arrays)
     x = _convolved(layers.MaxPooling2D(3, 2)(x), arrays)
-    return _read(crops, _connected(x, arrays), arrays, many, ("offsets",))
+    return _outputs(crops, _connected(x, arrays), arrays, many, ("offsets",))
 
 
-def examiner(weights: Weights, many: int) -> keras.Model:
-    """O-Net: as ``refiner``, on crops of 48 x 48 pixels; gives ``landmarks (batch, many, 10)`` too.
+def build_onet(weights: Weights, many: int) -> keras.Model:
+    """Build O-Net: like ``build_rnet``, for crops of 48 x 48 pixels, and with ``landmarks (batch, many, 10)``.
 
-    They are the x, then the y of eyes, nose and corners of the mouth, in shares of the crop's sides.
+    These are the x, then the y of eyes, nose and corners of the mouth, as shares of the crop's sides.
     """
     from keras import layers
 
@@ -73,11 +73,11 @@ def examiner(weights: Weights, many: int) -> keras.Model:
     x = _convolved(_pooled(x, arrays, 3), arrays)
     x = _convolved(layers.MaxPooling2D(3, 2)(x), arrays)
     x = _convolved(layers.MaxPooling2D(2, 2, padding="same")(x), arrays)
-    return _read(crops, _connected(x, arrays), arrays, many, ("offsets", "landmarks"))
+    return _outputs(crops, _connected(x, arrays), arrays, many, ("offsets", "landmarks"))
 
 
 class _Arrays:
-    """The weights, one layer after the other, changed as what comes before each layer wants it."""
+    """The weights, one layer after the other, adapted to the order and signs of the channels before."""
 
     def __init__(self, weights: Weights) -> None:
         kernel, bias = weights[:2]
@@ -87,7 +87,7 @@ class _Arrays:
         self.signs: Array | float = 1.0
 
     def layer(self) -> tuple[Array, Array]:
-        """Kernel and bias; a convolution's for channels in the order and with the signs that they have come to."""
+        """Kernel and bias; a convolution's adapted to its input channels."""
         kernel, bias = next(self._rest), next(self._rest)
         if kernel.ndim == 4:
             kernel = (kernel * np.reshape(self.signs, (-1, 1)))[:, :, self.order]
@@ -95,12 +95,12 @@ class _Arrays:
         return kernel, bias
 
     def slope(self) -> Array:
-        """PReLU's, a number a channel."""
+        """PReLU's slope of each channel."""
         slope: Array = next(self._rest).reshape(-1)
         return slope
 
     def difference(self) -> tuple[Array, Array]:
-        """A layer's second output less its first."""
+        """The layer that computes a layer's second output minus its first."""
         kernel, bias = self.layer()
         return kernel[..., 1:] - kernel[..., :1], bias[1:] - bias[:1]
 
@@ -113,7 +113,7 @@ def _crops(side: int, many: int) -> tuple[Any, Any]:
 
 
 def _pooled(x: Any, arrays: _Arrays, pool: int, *, marked: bool = False) -> Any:
-    """Convolution, pooling, PReLU. ``marked``: where x has a last channel that is not 0, nothing is seen."""
+    """Convolution, pooling, PReLU. With ``marked``, pixels whose last channel is not 0 are ignored."""
     from keras import layers, ops
 
     (kernel, bias), slope = arrays.layer(), arrays.slope()
@@ -123,7 +123,7 @@ def _pooled(x: Any, arrays: _Arrays, pool: int, *, marked: bool = False) -> Any:
     bias = np.pad(np.concatenate([bias[order], -bias[negative]]), (0, spare))
     if marked:
         kernel = np.pad(kernel, ((0, 0), (0, 0), (0, 1), (0, 0)))
-        kernel[:, :, -1] = -abs(kernel).sum(axis=(0, 1, 2))  # three such pixels outdo any colours
+        kernel[:, :, -1] = -abs(kernel).sum(axis=(0, 1, 2))  # three such pixels outweigh any colours
     x = layers.MaxPooling2D(pool, 2, padding="same")(_layer(x, kernel, bias))
     count, turned = len(slope), int(negative.sum())
     values = x[..., :count]
@@ -139,20 +139,20 @@ def _pooled(x: Any, arrays: _Arrays, pool: int, *, marked: bool = False) -> Any:
 def _convolved(x: Any, arrays: _Arrays) -> Any:
     """Convolution and PReLU."""
     (kernel, bias), slope = arrays.layer(), arrays.slope()
-    return _bent(_layer(x, kernel, bias), slope)
+    return _prelu(_layer(x, kernel, bias), slope)
 
 
 def _connected(x: Any, arrays: _Arrays) -> Any:
-    """A dense layer and PReLU. The published one reads columns first; here its weights are turned instead."""
+    """A dense layer and PReLU. The published one reads columns first; here its weights are transposed instead."""
     from keras import layers
 
     (kernel, bias), slope = arrays.layer(), arrays.slope()
     high, wide, deep = x.shape[1:]
     turned = kernel.reshape(wide, high, deep, -1).transpose(1, 0, 2, 3).reshape(kernel.shape)
-    return _bent(_layer(layers.Flatten()(x), turned, bias), slope)
+    return _prelu(_layer(layers.Flatten()(x), turned, bias), slope)
 
 
-def _read(crops: Any, x: Any, arrays: _Arrays, many: int, names: Sequence[str]) -> keras.Model:
+def _outputs(crops: Any, x: Any, arrays: _Arrays, many: int, names: Sequence[str]) -> keras.Model:
     from keras import Model, ops
 
     outputs = {name: _layer(x, *arrays.layer()) for name in names}
@@ -161,16 +161,16 @@ def _read(crops: Any, x: Any, arrays: _Arrays, many: int, names: Sequence[str]) 
     return Model(crops, {"scores": ops.reshape(score, (-1, many)), **apart})
 
 
-def _bent(x: Any, slope: Array) -> Any:
+def _prelu(x: Any, slope: Array) -> Any:
     from keras import ops
 
     if (slope > 1).any():
-        raise ValueError("a slope above 1 is computed before pooling alone")
+        raise ValueError("a slope above 1 is supported before pooling only")
     return ops.maximum(x, x * slope)
 
 
 def _layer(x: Any, kernel: Array, bias: Array) -> Any:
-    """A convolution or dense layer of these weights."""
+    """A convolution or dense layer with these weights."""
     from keras import layers
 
     layer = layers.Conv2D(kernel.shape[3], kernel.shape[:2]) if kernel.ndim == 4 else layers.Dense(kernel.shape[1])

@@ -1,9 +1,8 @@
-"""The published face detector as model folders: converted once, nothing is trained."""
+"""The published face detector as model folders. It is converted; nothing is trained."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,14 +21,15 @@ from trigger_api.model_card import (
 )
 from trigger_api.runtimes import digest
 from trigger_api.tasks.faces.task import ONET, PNET, RNET, Faces
-from trigger_api.training.faces.network import Weights, examiner, proposer, refiner
+from trigger_api.training.faces.network import Weights, build_onet, build_pnet, build_rnet
+from trigger_api.training.loop import Log
 
 if TYPE_CHECKING:
     import keras
 
 SIDES = (*range(48, 640, 16), *range(640, 769, 32))
-"""Of the canvases that a photo's pyramid is laid on, pixels."""
-_REFINED, _EXAMINED = 32, 4  # crops in a block, which is computed in the processor's cache
+"""Of the canvases that hold a photo's pyramid, pixels."""
+_REFINED, _EXAMINED = 32, 4  # crops in a block, which fits the processor's cache
 _VERSION = "1"
 
 _SOURCES = (
@@ -45,42 +45,40 @@ _MEASURED: dict[str, JsonValue] = {
     "test set": "nine photos of PASCAL VOC, boxes drawn by people for dlib's examples; all three networks together",
 }
 _FAILURES = (
-    "Faces smaller than 20 pixels of a photo of at most 1 280 are not looked for.",
+    "Faces smaller than 20 pixels in a photo of at most 1 280 are not searched for.",
     "Faces in profile, upside down, covered or in the dark are often missed; now and then a pattern is taken for one.",
-    "It was taught mostly with photos of the press and of celebrities: faces that are rare there are found less often.",
+    "It was trained mostly on photos of the press and of celebrities: faces that are rare there are found less often.",
 )
 
-Say = Callable[[str], None]
 
-
-def train_faces(*, output: Path, photos: Path | None, boxes: Path | None, say: Say) -> None:
+def train_faces(*, output: Path, photos: Path | None, boxes: Path | None, log: Log) -> None:
     """Write the detector's three model folders, ``NAME/VERSION`` each, with conversions for ONNX Runtime.
 
     Args:
         output: where to.
-        photos: what to measure on; see ``evaluate_faces``.
-        boxes: the faces on them.
-        say: is told what happens.
+        photos: what to evaluate on; see ``evaluate_faces``.
+        boxes: the faces in them.
+        log: is given a line of progress at a time.
 
     Raises:
         ImportError: the package that publishes the weights is not installed.
         OSError: the folder cannot be written, or a photo not read.
-        ServiceError: a photo cannot be taken.
+        ServiceError: a photo cannot be read.
     """
     for (name, card), network in zip(_cards().items(), _networks(), strict=True):
         folder = output / name / _VERSION
-        say(f"{folder}: {_write(folder, network, card).parameters} parameters")
+        log(f"{folder}: {_write(folder, network, card).parameters} parameters")
     if photos and boxes:
-        figures = evaluate_faces(photos, boxes, output).figures()
-        say(str(figures))
+        metrics = evaluate_faces(photos, boxes, output).figures()
+        log(str(metrics))
         for name in _cards():
             folder = output / name / _VERSION
-            write_card(folder, read_card(folder).model_copy(update={"figures": {"photos": {**_MEASURED, **figures}}}))
+            write_card(folder, read_card(folder).model_copy(update={"figures": {"photos": {**_MEASURED, **metrics}}}))
 
 
 def _networks() -> tuple[keras.Model, ...]:
     first, second, third = _published()
-    return proposer(first), refiner(second, _REFINED), examiner(third, _EXAMINED)
+    return build_pnet(first), build_rnet(second, _REFINED), build_onet(third, _EXAMINED)
 
 
 def _published() -> list[Weights]:
@@ -96,10 +94,10 @@ def _cards() -> Mapping[str, ModelCard]:
     }
     canvas = TensorSpec(name="canvas", shape=(4, -1, -1), value_range=(0, 255))
     return {
-        PNET: _card(PNET, "proposes places on the photo's pyramid", canvas, _cells(), 0.6).model_copy(
+        PNET: _card(PNET, "proposes boxes on the photo's pyramid", canvas, _cells(), 0.6).model_copy(
             update={"sequence_lengths": SIDES, "limits": Limits(batch_sizes=(1,), queue=128, concurrency=8)}
         ),
-        RNET: _card(RNET, "refines what was proposed", crops[24], _outputs(_REFINED), 0.7),
+        RNET: _card(RNET, "refines the proposals", crops[24], _outputs(_REFINED), 0.7),
         ONET: _card(ONET, "decides, and finds five landmarks", crops[48], _outputs(_EXAMINED, 10), 0.8),
     }
 
@@ -137,8 +135,8 @@ def _write(folder: Path, network: keras.Model, card: ModelCard) -> ModelCard:
 
     folder.mkdir(parents=True, exist_ok=True)
     network.save(folder / WEIGHTS_FILE)
-    sha256 = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
+    sha256 = digest(folder)
     card = card.model_copy(update={"parameters": network.count_params(), "sha256": sha256})
     write_card(folder, card)
-    onnx_export.convert(folder, card, digest(folder), folder)
+    onnx_export.convert(folder, card, sha256, folder)
     return card

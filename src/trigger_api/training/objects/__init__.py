@@ -1,1 +1,1 @@
-"""Objects: a detector taught further from published weights."""
+"""The recipe for objects: a published detector, fine-tuned."""

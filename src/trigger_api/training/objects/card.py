@@ -1,4 +1,4 @@
-"""The card of a trained object model: where it comes from, and what it measures on photos held out."""
+"""The card of a trained object model: its sources, and its metrics on held-out photos."""
 
 from __future__ import annotations
 
@@ -46,42 +46,44 @@ _MEASURE = (
 
 
 @dataclass(frozen=True)
-class Settled:
-    """Where training ended: what validation measured on the way, and which share of it was gone.
+class WeightInterpolation:
+    """Which weights between the published and the fine-tuned ones are kept (WiSE-FT, arXiv:2109.01903).
 
     Attributes:
-        tried: AP by share of the way from the published weights to the taught ones.
-        kept: the share whose weights stayed.
+        tried: AP on validation photos, by share of the fine-tuned weights.
+        kept: the share that is kept.
     """
 
     tried: Mapping[float, float]
     kept: float
 
 
-def describe(*, model: Path, start: Precision, settled: Settled, photos: Path, labels: Path) -> Precision:
-    """Measure a model folder on the photos held out, and write its card, beside what the published weights measure."""
-    found = evaluate_objects(photos, labels, model, ["held-out"])
-    figures: dict[str, JsonValue] = {
+def describe(
+    *, model: Path, start: Precision, interpolation: WeightInterpolation, photos: Path, labels: Path
+) -> Precision:
+    """Evaluate a model folder on held-out photos, and write its card, beside the metrics of the published weights."""
+    precision = evaluate_objects(photos, labels, model, ["held-out"])
+    metrics: dict[str, JsonValue] = {
         "held-out": {
             "command": _MEASURE,
             "test set": "the photos of DATA/objects whose names' sha256 says so: a third, never trained on here",
-            **found.figures(),
+            **precision.figures(),
             "published weights, in the same run": {"AP": round(start.ap, 2), "AP50": round(start.ap50, 2)},
         },
         "validation": {
             "AP by share of the way from the published weights to the taught ones": {
-                f"{share:.0%}": round(ap, 2) for share, ap in settled.tried.items()
+                f"{share:.0%}": round(ap, 2) for share, ap in interpolation.tried.items()
             },
-            "kept": f"{settled.kept:.0%}",
+            "kept": f"{interpolation.kept:.0%}",
         },
     }
     update = {
         "description": "Eighty classes of everyday things (COCO's), with boxes."
-        + ("" if settled.kept else " The published weights: training on measured no better and was not kept."),
-        "figures": figures,
+        + ("" if interpolation.kept else " The published weights: training on measured no better and was not kept."),
+        "figures": metrics,
         "training_data": _SOURCES,
         "training_command": _COMMAND,
         "known_failures": _FAILURES,
     }
     write_card(model, read_card(model).model_copy(update=update))
-    return found
+    return precision

@@ -1,4 +1,4 @@
-"""What is learned from: photos with boxes, and how they are disturbed before each look."""
+"""What objects are trained on: photos with boxes, and their augmentation."""
 
 from __future__ import annotations
 
@@ -13,70 +13,71 @@ from trigger_api.datasets.coco_json import Photo
 from trigger_api.media.image import Pixels
 from trigger_api.media.letterbox import GREY
 from trigger_api.runtimes.coco_labels import COCO
+from trigger_api.training.loop import BatchSampler, TrainingConfig, shuffled_batches
 from trigger_api.training.objects.network import SIDE
 from trigger_api.training.objects.teacher import Boxes
 
 MOST = 48
-"""Objects of a picture that are learned from, the largest."""
-_SURE, _UNSURE = 0.45, 0.15  # scores of a teacher: from the first it is believed, from the second nothing is said
+"""Objects of a picture in its targets, the largest."""
+_CERTAIN, _UNCERTAIN = 0.45, 0.15  # scores of a teacher: labels from the first on, ignored from the second on
 _ZOOM = (0.6, 1.5)
-_HIDDEN = 0.3  # share of an object left in the picture, below which nothing is said of it
+_VISIBLE = 0.3  # share of an object within the picture, below which it is ignored
 
-Targets = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Boxes and classes ``(MOST, 5)`` in pixels, and how much each counts ``(MOST,)``; see ``detection_loss``."""
+Targets = NDArray[np.float32]
+"""Boxes in pixels, classes and weights ``(MOST, 6)``; see ``detection_loss``."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """A photo; ``boxes (n, 4)`` are in its pixels, and ``weights`` say how sure they are, -1 for not at all."""
+    """A photo; ``boxes (n, 4)`` in its pixels, ``classes`` and ``weights (n,)``, -1 for uncertain boxes."""
 
     pixels: Pixels
     boxes: NDArray[np.float32]
-    kinds: NDArray[np.float32]
+    classes: NDArray[np.float32]
     weights: NDArray[np.float32]
 
 
 def labelled(pixels: Pixels, photo: Photo) -> Example:
-    """An example of people's labels."""
+    """An example labelled by people."""
     corners = [(x, y, x + width, y + height) for x, y, width, height in (thing.box for thing in photo.objects)]
-    kinds = [COCO.index(thing.label) for thing in photo.objects]
+    classes = [COCO.index(thing.label) for thing in photo.objects]
     weights = [-1.0 if thing.iscrowd else 1.0 for thing in photo.objects]
-    return Example(pixels, _array(corners).reshape(-1, 4), _array(kinds), _array(weights))
+    return Example(pixels, _array(corners).reshape(-1, 4), _array(classes), _array(weights))
 
 
-def taught(pixels: Pixels, seen: Boxes) -> Example:
-    """An example of a teacher's labels."""
-    seen = seen[seen[:, 5] >= _UNSURE]
+def pseudo_labelled(pixels: Pixels, predicted: Boxes) -> Example:
+    """An example labelled by a teacher."""
+    predicted = predicted[predicted[:, 5] >= _UNCERTAIN]
     height, width = pixels.shape[:2]
-    weights = np.where(seen[:, 5] >= _SURE, np.sqrt(seen[:, 5]), -1)
-    return Example(pixels, seen[:, :4] * _array([width, height] * 2), seen[:, 4], _array(weights))
+    weights = np.where(predicted[:, 5] >= _CERTAIN, np.sqrt(predicted[:, 5]), -1)
+    return Example(pixels, predicted[:, :4] * _array([width, height] * 2), predicted[:, 4], _array(weights))
 
 
 def _array(values: object) -> NDArray[np.float32]:
     return np.asarray(values, np.float32)
 
 
-def disturbed(example: Example, rng: np.random.Generator) -> tuple[NDArray[np.float32], Targets]:
-    """A picture ``(SIDE, SIDE, 3)``: mirrored or not, nearer or farther, moved, in another light."""
+def augment(example: Example, rng: np.random.Generator) -> tuple[NDArray[np.float32], Targets]:
+    """A picture ``(SIDE, SIDE, 3)``: mirrored or not, scaled, shifted, in another light."""
     height, width = example.pixels.shape[:2]
     scale = SIDE / max(height, width) * np.exp(rng.uniform(*np.log(_ZOOM)))
     room = SIDE - scale * np.array([width, height])
     shift = rng.uniform(np.minimum(room, 0), np.maximum(room, 0))
-    picture = _placed(example.pixels, scale, shift)
+    picture = _transform(example.pixels, scale, shift)
     boxes = example.boxes * scale + np.tile(shift, 2)
     if rng.random() < 0.5:
         picture = picture[:, ::-1]
         boxes = np.stack([SIDE - boxes[:, 2], boxes[:, 1], SIDE - boxes[:, 0], boxes[:, 3]], axis=1)
-    return _lit(picture, rng), _targets(boxes, example)
+    return _light(picture, rng), _targets(boxes, example)
 
 
 def plain(example: Example) -> tuple[NDArray[np.float32], Targets]:
-    """The picture as it is served: in the top left corner, as large as it fits."""
+    """The picture as the served model sees it: in the top left corner, as large as it fits."""
     scale = SIDE / max(example.pixels.shape[:2])
-    return _placed(example.pixels, scale, np.zeros(2)), _targets(example.boxes * scale, example)
+    return _transform(example.pixels, scale, np.zeros(2)), _targets(example.boxes * scale, example)
 
 
-def _placed(pixels: Pixels, scale: float, shift: NDArray[np.float64]) -> NDArray[np.float32]:
+def _transform(pixels: Pixels, scale: float, shift: NDArray[np.float64]) -> NDArray[np.float32]:
     inverse = (1 / scale, 0, -shift[0] / scale, 0, 1 / scale, -shift[1] / scale)
     picture = PIL.Image.fromarray(pixels).transform(
         (SIDE, SIDE),
@@ -88,8 +89,8 @@ def _placed(pixels: Pixels, scale: float, shift: NDArray[np.float64]) -> NDArray
     return np.asarray(picture, np.float32)
 
 
-def _lit(picture: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Brightness, contrast, colour and white balance, a little each."""
+def _light(picture: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Brightness, contrast, saturation and white balance, a little each."""
     grey = picture.mean(axis=2, keepdims=True)
     coloured = grey + (picture - grey) * rng.uniform(0.6, 1.4)
     balanced = coloured * rng.uniform(0.94, 1.06, 3) * rng.uniform(0.7, 1.3)
@@ -97,37 +98,34 @@ def _lit(picture: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.f
 
 
 def _targets(boxes: NDArray[np.float32], example: Example) -> Targets:
-    """The boxes within the picture; of one that is mostly out of it, nothing is said."""
-    whole = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    """The boxes within the picture; one that is mostly outside is ignored."""
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     inside = boxes.clip(0, SIDE)
-    left = (inside[:, 2:] - inside[:, :2]).prod(axis=1)
-    weights = np.where(left < _HIDDEN * whole, -1, example.weights)
-    kept = np.argsort(-left)[: min(MOST, np.count_nonzero(left > 4))]
-    objects, sure = np.zeros((MOST, 5), np.float32), np.zeros(MOST, np.float32)
-    objects[: len(kept), :4], objects[: len(kept), 4] = inside[kept], example.kinds[kept]
-    sure[: len(kept)] = weights[kept]
-    return objects, sure
+    visible = (inside[:, 2:] - inside[:, :2]).prod(axis=1)
+    weights = np.where(visible < _VISIBLE * areas, -1, example.weights)
+    kept = np.argsort(-visible)[: min(MOST, np.count_nonzero(visible > 4))]
+    targets = np.zeros((MOST, 6), np.float32)
+    targets[: len(kept)] = np.column_stack([inside[kept], example.classes[kept], weights[kept]])
+    return targets
 
 
-class Dealer:
-    """Deals the examples in batches, a new disturbance each time; each labelled one is dealt ``often`` an epoch."""
+class PhotoSampler(BatchSampler):
+    """Photos, augmented anew in every epoch; each labelled one is drawn ``repeats`` times an epoch."""
 
-    def __init__(self, labelled: Sequence[Example], taught: Sequence[Example], size: int, often: int) -> None:
-        self._examples = [*labelled, *taught]
-        self._numbers = [*np.repeat(np.arange(len(labelled)), often), *range(len(labelled), len(self._examples))]
-        self._size = size
+    def __init__(
+        self, labelled: Sequence[Example], pseudo_labelled: Sequence[Example], config: TrainingConfig, repeats: int
+    ) -> None:
+        super().__init__(config.epochs)
+        self._examples = [*labelled, *pseudo_labelled]
+        self._numbers = [*np.repeat(np.arange(len(labelled)), repeats), *range(len(labelled), len(self._examples))]
+        self._size = config.batch_size
 
     def epoch(self, number: int) -> list[list[int]]:
-        """The numbers of each batch's examples, shuffled by the epoch's own chance; what is left over is left out."""
-        order = np.random.default_rng([1, number]).permutation(self._numbers).tolist()
-        return [order[start : start + self._size] for start in range(0, len(order) - self._size + 1, self._size)]
+        """The numbers of the examples in random batches."""
+        return shuffled_batches(self._numbers, self._size, [1, number])
 
-    def batch(
-        self, members: Sequence[int], step: int
-    ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32], NDArray[np.float32]]:
-        """Pictures, their objects and how much each counts."""
+    def batch(self, members: Sequence[int], step: int) -> tuple[dict[str, NDArray[np.float32]], Targets]:
+        """Make one batch: ``pictures (n, SIDE, SIDE, 3)`` and their objects ``(n, MOST, 6)``."""
         rng = np.random.default_rng([2, step])
-        made = [disturbed(self._examples[member], rng) for member in members]
-        objects = np.stack([targets[0] for _, targets in made])
-        weights = np.stack([targets[1] for _, targets in made])
-        return {"pictures": np.stack([picture for picture, _ in made])}, objects, weights
+        pictures, targets = zip(*(augment(self._examples[member], rng) for member in members), strict=True)
+        return {"pictures": np.stack(pictures)}, np.stack(targets)

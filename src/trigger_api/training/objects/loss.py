@@ -1,7 +1,7 @@
-"""What a detector is taught by: YOLOX's losses, with each object's cells chosen anew by how well they do.
+"""YOLOX's loss, with dynamic label assignment.
 
-Source: the assignment is SimOTA, of the YOLOX report (arXiv:2107.08430, section 2.1): an object is given about as many
-cells as its ten best overlaps sum up to, those of the least cost, which is that of the class and of the box together.
+Source: the assignment is SimOTA, of the YOLOX report (arXiv:2107.08430, section 2.1): an object gets about as many
+cells as its ten best overlaps sum up to, those of the lowest cost, which is that of class and box together.
 """
 
 from __future__ import annotations
@@ -12,57 +12,53 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trigger_api.training.objects.detector import grid
+from trigger_api.training.box_overlap import area, intersection, iou
+from trigger_api.training.grid import grid
+from trigger_api.training.objects.detector import decode_boxes
 
-_REACH = 1.5  # strides from an object's middle within which cells are asked first
-_MOST = 10  # cells an object
+_CENTRE_RADIUS = 1.5  # strides from an object's centre within which cells are preferred
+_MAX_CELLS = 10  # an object
 _FAR, _NEVER = 1e5, 1e9
-_BOX = 5.0  # how much boxes count
-_IGNORED = 0.5  # of a cell's box within an object that nobody is sure of: then it is told nothing
+_BOX = 5.0  # weight of the boxes' loss
+_IGNORED = 0.5  # share of a cell's box within an uncertain object, above which the cell is ignored
 _TINY = 1e-8
 
 
 @dataclass(frozen=True)
 class _Targets:
-    """For every cell: its object's box, class scores, weight; and whether it is told anything at all."""
+    """For every cell: its object's box, class scores and weight; and 0 if it is ignored, otherwise 1."""
 
     boxes: Any
     classes: Any
     weights: Any
-    told: Any
+    counted: Any
 
 
-def detection_loss(cells: Any, objects: Any, weights: Any, *, side: int) -> Any:
-    """One number: how wrong cells ``(batch, cells, 5 + classes)`` are.
+def detection_loss(objects: Any, cells: Any, *, side: int) -> Any:
+    """The loss of a batch, one number.
 
     Args:
-        cells: what the network says; see ``build_network``.
-        objects: ``(batch, n, 5)``: left, top, right, bottom in pixels, and the class.
-        weights: ``(batch, n)``: how sure an object is, 0..1; 0 for none; -1 for what may be one, or a crowd.
+        objects: ``(batch, n, 6)``: left, top, right, bottom in pixels, the class, and the weight: 0..1, 0 for padding,
+            -1 for an uncertain object or a crowd.
+        cells: ``(batch, cells, 5 + classes)``; see ``build_network``.
         side: of the pictures, pixels.
     """
-    boxes = _boxes(cells, side)
-    targets = _assigned(tf.stop_gradient(boxes), tf.stop_gradient(cells), objects, weights, side)
+    weights, objects = objects[..., 5], objects[..., :5]
+    boxes = decode_boxes(cells, side)
+    targets = _assign(tf.stop_gradient(boxes), tf.stop_gradient(cells), objects, weights, side)
     count = tf.maximum(tf.reduce_sum(targets.weights), 1.0)
-    overlap = _paired_overlaps(boxes, targets.boxes)
+    overlap = iou(boxes, targets.boxes)
     box = tf.reduce_sum((1 - overlap**2) * targets.weights)
     classes = tf.nn.sigmoid_cross_entropy_with_logits(targets.classes, cells[..., 5:])
-    there = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(targets.weights > 0, tf.float32), cells[..., 4])
-    sure = tf.where(targets.weights > 0, targets.weights, targets.told)
+    objectness = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(targets.weights > 0, tf.float32), cells[..., 4])
+    sure = tf.where(targets.weights > 0, targets.weights, targets.counted)
     kinds = tf.reduce_sum(tf.reduce_sum(classes, axis=-1) * targets.weights)
-    return (_BOX * box + tf.reduce_sum(there * sure) + kinds) / count
+    return (_BOX * box + tf.reduce_sum(objectness * sure) + kinds) / count
 
 
-def _boxes(cells: Any, side: int) -> Any:
-    places, strides = grid(side)
-    centre = (cells[..., :2] + places) * strides
-    half = tf.exp(cells[..., 2:4]) * strides / 2
-    return tf.concat([centre - half, centre + half], axis=-1)
-
-
-def _assigned(boxes: Any, cells: Any, objects: Any, weights: Any, side: int) -> _Targets:
+def _assign(boxes: Any, cells: Any, objects: Any, weights: Any, side: int) -> _Targets:
     wanted, kinds = objects[..., :4], tf.one_hot(tf.cast(objects[..., 4], tf.int32), cells.shape[-1] - 5)
-    overlaps = _overlaps(wanted, boxes)
+    overlaps = iou(wanted[:, :, None], boxes[:, None])
     near, nearest = _near(wanted, side)
     cost = _class_cost(cells, kinds) - 3 * tf.math.log(overlaps + _TINY) + _FAR * tf.cast(~nearest, tf.float32)
     possible = near & (weights > 0)[..., None]
@@ -70,7 +66,7 @@ def _assigned(boxes: Any, cells: Any, objects: Any, weights: Any, side: int) -> 
     chosen = tf.cast(_cheapest(cost, tf.where(possible, overlaps, 0.0)), tf.float32)
     scores = tf.matmul(chosen * overlaps, kinds, transpose_a=True)
     mine = tf.matmul(chosen, tf.concat([wanted, weights[..., None]], axis=-1), transpose_a=True)
-    return _Targets(mine[..., :4], scores, mine[..., 4], _told(wanted, boxes, weights))
+    return _Targets(mine[..., :4], scores, mine[..., 4], _count_cells(wanted, boxes, weights))
 
 
 def _class_cost(cells: Any, kinds: Any) -> Any:
@@ -81,48 +77,28 @@ def _class_cost(cells: Any, kinds: Any) -> Any:
 
 
 def _near(wanted: Any, side: int) -> tuple[Any, Any]:
-    """The cells in an object or near its middle, and those that are both."""
-    places, strides = grid(side)
-    cells = (places[0] + 0.5) * strides[0]
+    """The cells in an object or near its centre, and those that are both."""
+    corners, strides = grid(side)
+    cells = (corners[0] + 0.5) * strides[0]
     inside = tf.reduce_all((wanted[:, :, None, :2] < cells) & (cells < wanted[:, :, None, 2:]), axis=-1)
-    middle = (wanted[..., :2] + wanted[..., 2:]) / 2
-    close = tf.reduce_all(tf.abs(middle[:, :, None] - cells) < _REACH * strides[0], axis=-1)
+    centre = (wanted[..., :2] + wanted[..., 2:]) / 2
+    close = tf.reduce_all(tf.abs(centre[:, :, None] - cells) < _CENTRE_RADIUS * strides[0], axis=-1)
     return inside | close, inside & close
 
 
 def _cheapest(cost: Any, overlaps: Any) -> Any:
-    """Which cells go to which object: the cheapest, as many as it may have; a cell goes to one object only."""
-    best, _ = tf.math.top_k(overlaps, _MOST)
+    """Which cells are assigned to which object: as many as it may have, the cheapest; each to one object only."""
+    best, _ = tf.math.top_k(overlaps, _MAX_CELLS)
     count = tf.maximum(tf.cast(tf.reduce_sum(best, axis=-1), tf.int32), 1)
-    least = -tf.math.top_k(-cost, _MOST)[0]
+    least = -tf.math.top_k(-cost, _MAX_CELLS)[0]
     limit = tf.gather(least, count - 1, batch_dims=2)[..., None]
     chosen = (cost <= limit) & (cost < _NEVER)
     return chosen & (cost <= tf.reduce_min(tf.where(chosen, cost, np.inf), axis=1, keepdims=True))
 
 
-def _told(wanted: Any, boxes: Any, weights: Any) -> Any:
-    """1 for cells that may be told that nothing is there, 0 for those on what nobody is sure of."""
-    common = _common(wanted[:, :, None], boxes[:, None])
-    share = common / (_area(boxes)[:, None] + _TINY)
+def _count_cells(wanted: Any, boxes: Any, weights: Any) -> Any:
+    """0 for cells on uncertain objects, which are ignored; 1 for all others."""
+    common = intersection(wanted[:, :, None], boxes[:, None])
+    share = common / (area(boxes)[:, None] + _TINY)
     unsure = (share > _IGNORED) & (weights < 0)[..., None]
     return tf.cast(~tf.reduce_any(unsure, axis=1), tf.float32)
-
-
-def _overlaps(first: Any, second: Any) -> Any:
-    """Intersection over union of all pairs, ``(batch, n, m)``."""
-    common = _common(first[:, :, None], second[:, None])
-    return common / (_area(first)[:, :, None] + _area(second)[:, None] - common + _TINY)
-
-
-def _paired_overlaps(first: Any, second: Any) -> Any:
-    common = _common(first, second)
-    return common / (_area(first) + _area(second) - common + _TINY)
-
-
-def _common(first: Any, second: Any) -> Any:
-    sides = tf.minimum(first[..., 2:], second[..., 2:]) - tf.maximum(first[..., :2], second[..., :2])
-    return tf.reduce_prod(tf.maximum(sides, 0.0), axis=-1)
-
-
-def _area(boxes: Any) -> Any:
-    return tf.reduce_prod(boxes[..., 2:] - boxes[..., :2], axis=-1)

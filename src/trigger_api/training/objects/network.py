@@ -8,33 +8,32 @@ normalisation is folded into the convolutions; "focus" and its first convolution
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import keras
+import keras
+from keras import layers
+
+from trigger_api.training.grid import STRIDES
 
 SIDE = 416
 CLASSES = 80
-STRIDES = (8, 16, 32)
 _WIDTHS = (32, 64, 128, 256)  # of the stages dark2 to dark5
 _HEAD_WIDTH = 64
 
 
 def build_network(classes: int = CLASSES) -> keras.Model:
-    """RGB pictures ``(batch, side, side, 3)``, 0-255, side a multiple of 32, to ``(batch, cells, 5 + classes)``.
+    """From RGB pictures ``(batch, side, side, 3)``, 0-255, side a multiple of 32, to ``(batch, cells, 5 + classes)``.
 
     A cell's numbers are the box's centre against the cell's corner and the logarithm of its size, both in strides, the
     logit of there being an object, and a logit for each class. Cells go by stride, then row by row.
     """
-    from keras import Model, layers
-
     pictures = layers.Input((None, None, 3), name="pictures")
     cells = _Network(classes).cells(pictures)
-    return Model(pictures, layers.Concatenate(axis=1, name="cells")(cells), name="yolox_nano")
+    return keras.Model(pictures, layers.Concatenate(axis=1, name="cells")(cells), name="yolox_nano")
 
 
 class _Network:
-    """Builds layers, and numbers the convolutions in the order that the published network runs them in."""
+    """Builds layers; convolutions are numbered in the order of the published network."""
 
     def __init__(self, classes: int) -> None:
         self._classes = classes
@@ -56,14 +55,12 @@ class _Network:
         return stages[1:]
 
     def _pyramid(self, fine: Any, middle: Any, coarse: Any) -> list[Any]:
-        """Down from the coarse features to the fine, and up again."""
-        from keras import layers
-
-        join, grow = layers.Concatenate, layers.UpSampling2D
+        """From coarse features down to fine ones, and up again."""
+        join, upsample = layers.Concatenate, layers.UpSampling2D
         lateral = self._conv(coarse, 128, place="down")
-        x = self._partial(join()([grow()(lateral), middle]), 128, place="down")
+        x = self._partial(join()([upsample()(lateral), middle]), 128, place="down")
         reduced = self._conv(x, 64, place="down")
-        first = self._partial(join()([grow()(reduced), fine]), 64, place="down")
+        first = self._partial(join()([upsample()(reduced), fine]), 64, place="down")
         x = self._depthwise(first, 64, strides=2, place="up")
         second = self._partial(join()([x, reduced]), 128, place="up")
         x = self._depthwise(second, 128, strides=2, place="up")
@@ -71,8 +68,6 @@ class _Network:
         return [first, second, third]
 
     def _head(self, features: Any, stride: int) -> Any:
-        from keras import layers
-
         place = f"head{stride}"
         stem = self._conv(features, _HEAD_WIDTH, place=place)
         x = self._twice(stem, place)
@@ -88,18 +83,14 @@ class _Network:
         return x
 
     def _spatial_pyramid(self, x: Any, width: int) -> Any:
-        """Maxima over 5, 9 and 13 pixels: each is the one before, seen through 5 more."""
-        from keras import layers
-
+        """Maxima over 5, 9 and 13 pixels: each pools the one before over 5 pixels."""
         pooled = [self._conv(x, width // 2, place="dark5")]
         for _ in range(3):
             pooled.append(layers.MaxPooling2D(5, strides=1, padding="same")(pooled[-1]))
         return self._conv(layers.Concatenate()(pooled), width, place="dark5")
 
     def _partial(self, x: Any, width: int, depth: int = 1, *, residual: bool = False, place: str) -> Any:
-        """A cross-stage partial block: half of the channels pass through bottlenecks, half pass by."""
-        from keras import layers
-
+        """A cross-stage partial block: half of the channels pass through bottlenecks, half bypass them."""
         main, aside = self._conv(x, width // 2, place=place), self._conv(x, width // 2, place=place)
         for _ in range(depth):
             inner = self._depthwise(self._conv(main, width // 2, place=place), width // 2, place=place)
@@ -107,23 +98,17 @@ class _Network:
         return self._conv(layers.Concatenate()([main, aside]), width, place=place)
 
     def _depthwise(self, x: Any, width: int, *, strides: int = 1, place: str) -> Any:
-        from keras import layers
-
-        if strides > 1:  # pixels at the top and the left are padded, where Keras alone would take the other sides
+        if strides > 1:  # padded at the top and the left, where Keras itself would pad the other sides
             x = layers.ZeroPadding2D(((1, 0), (1, 0)))(x)
         padding = "same" if strides == 1 else "valid"
         options = {"strides": strides, "padding": padding, "activation": "silu", "name": self._name(place)}
         return self._conv(layers.DepthwiseConv2D(3, **options)(x), width, place=place)
 
     def _conv(self, x: Any, width: int, size: int = 1, *, strides: int = 1, place: str) -> Any:
-        from keras import layers
-
         options = {"strides": strides, "padding": "same", "activation": "silu", "name": self._name(place)}
         return layers.Conv2D(width, size, **options)(x)
 
     def _prediction(self, x: Any, width: int, place: str) -> Any:
-        from keras import layers
-
         return layers.Conv2D(width, 1, name=self._name(place))(x)
 
     def _name(self, place: str) -> str:
@@ -132,5 +117,5 @@ class _Network:
 
 
 def convolutions(network: keras.Model) -> list[keras.layers.Layer]:
-    """The layers with weights, in the order that the published network runs them in."""
+    """The layers with weights, in the order of the published network."""
     return sorted((layer for layer in network.layers if layer.name.startswith("conv")), key=lambda layer: layer.name)

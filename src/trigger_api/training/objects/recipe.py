@@ -1,46 +1,43 @@
-"""The recipe for objects: a published network taught further, on people's labels and on its own from several looks.
+"""The recipe for objects: a published network fine-tuned on people's labels and on pseudo-labels of its own.
 
-A training that was broken off goes on from what it kept in ``work``.
+A run that was stopped resumes from what it kept in ``work``.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from trigger_api.datasets.coco_json import Photo, read_labels, read_pixels, select
 from trigger_api.errors import ServiceError
 from trigger_api.evaluation.objects import BATCH, Precision, average_precision, evaluate_objects, find_all
-from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, read_card, write_card
+from trigger_api.model_card import Limits, ModelCard, TensorSpec, read_card
 from trigger_api.runtimes import keras_tensorflow as runtime
 from trigger_api.runtimes.coco_labels import COCO
 from trigger_api.runtimes.detection_ops import CANVAS, MAX_DETECTIONS
 from trigger_api.tasks.objects.task import BOXES, CLASSES, LIMITS, PHOTO, SCORES, SIZE
-from trigger_api.training.compressed_save import write_small
-from trigger_api.training.loop import Course, Say, learn
-from trigger_api.training.objects.card import Settled, describe
+from trigger_api.training.compressed_save import save_model_folder
+from trigger_api.training.loop import Log, TrainingConfig, train
+from trigger_api.training.objects.card import WeightInterpolation, describe
 from trigger_api.training.objects.detector import build_detector
-from trigger_api.training.objects.examples import Dealer, Example, labelled, taught
+from trigger_api.training.objects.examples import Example, PhotoSampler, labelled, pseudo_labelled
+from trigger_api.training.objects.loss import detection_loss
 from trigger_api.training.objects.network import SIDE, build_network, convolutions
-from trigger_api.training.objects.published import adopt
+from trigger_api.training.objects.published import load_pretrained
 from trigger_api.training.objects.teacher import Boxes, Teacher
-
-if TYPE_CHECKING:
-    import keras
 
 Weights = Sequence[NDArray[np.float32]]
 
-COURSE = Course(epochs=6, rate=4e-5, warm_up=0.1, decay=0.0, average=0.995, save_every=70, say_every=35)
-_OFTEN = 2  # a labelled photo, for each time of an unlabelled one
-_KEPT = ("stem", "dark2", "dark3")  # edges and textures, which this little material would only blur
-_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from the published weights to the taught ones
+CONFIG = TrainingConfig(batch_size=BATCH, epochs=6, learning_rate=4e-5, warm_up=0.1, weight_decay=0.0, ema=0.995)
+_REPEATS = 2  # of a labelled photo in an epoch
+_FROZEN = ("stem", "dark2", "dark3")  # edges and textures, which so few photos would only spoil
+_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the fine-tuned weights against the published ones
 
 
 def train_objects(
@@ -51,77 +48,72 @@ def train_objects(
     published: Path,
     output: Path,
     work: Path,
-    course: Course = COURSE,
-    say: Say = lambda _: None,
+    config: TrainingConfig = CONFIG,
+    log: Log = lambda _: None,
 ) -> ModelCard:
     """Train a model folder.
 
     Args:
-        photos: folder of photos, of which those for training are learned from and those for validation choose.
-        labels: what is on them; see ``read_labels``.
+        photos: folder of photos; names decide which are for training, for validation, and held out.
+        labels: the objects in them; see ``read_labels``.
         unlabelled: folder of further photos.
         published: YOLOX-Nano as an ONNX file.
-        output: the model folder; it must end in ``<name>/<version>``.
-        work: keeps what a broken-off training goes on from.
-        course: how long and how boldly to learn.
-        say: is told how it goes, a line at a time.
+        output: the model folder, ending in ``<name>/<version>``.
+        work: keeps what a stopped run resumes from.
+        config: how long and how fast to train.
+        log: is given a line of progress at a time.
 
     Raises:
         OSError: a file is missing or cannot be written.
-        ValueError: the labels or the published network are of another form.
+        ValueError: the labels or the published network have another format.
     """
     work.mkdir(parents=True, exist_ok=True)
     network = build_network()
-    adopt(network, published)
+    load_pretrained(network, published)
     start = network.get_weights()
     known = read_labels(labels)
     validate = _validation(network, photos, select(known, ["validation"]))
-    say(f"published weights on validation: {_line(validate())}")
+    log(f"published weights on validation: {_line(validate())}")
     people = [labelled(read_pixels(photos / name), photo) for name, photo in select(known, ["train"]).items()]
-    dealer = Dealer(people, _teach(network, unlabelled, work / "taught.npz", say), BATCH, _OFTEN)
-    _learn(network, dealer, course, work, say, lambda: _line(validate()))
-    settled = settle(network, start, lambda: validate().ap, say)
-    return finish(network, start, settled, photos=photos, labels=labels, output=output, work=work, say=say)
+    others = _pseudo_label(network, unlabelled, work / "pseudo_labels.npz", log)
+    _fine_tune(network, PhotoSampler(people, others, config, _REPEATS), config, work, log, lambda: _line(validate()))
+    interpolation = interpolate_weights(network, start, lambda: validate().ap, log)
+    return export_better(network, start, interpolation, photos=photos, labels=labels, output=output, work=work, log=log)
 
 
-def finish(
+def export_better(
     network: keras.Model,
     start: Weights,
-    settled: Settled,
+    interpolation: WeightInterpolation,
     *,
     photos: Path,
     labels: Path,
     output: Path,
     work: Path,
-    say: Say = lambda _: None,
+    log: Log = lambda _: None,
 ) -> ModelCard:
-    """Write the network as a model folder, or its ``start`` if that measures better on the photos held out.
+    """Write the network as a model folder, or its ``start`` if that measures better on held-out photos.
 
-    The other arguments are ``train_objects``'s.
+    The other arguments are those of ``train_objects``.
     """
     write_model(network, output)
     network.set_weights(start)
     write_model(network, published := work / "published" / output.parent.name / output.name)
     before = evaluate_objects(photos, labels, published, ["held-out"])
-    say(f"published weights on photos held out: {_line(before)}")
-    after = describe(model=output, start=before, settled=settled, photos=photos, labels=labels)
-    say(f"taught weights on photos held out: {_line(after)}")
+    log(f"published weights on held-out photos: {_line(before)}")
+    after = describe(model=output, start=before, interpolation=interpolation, photos=photos, labels=labels)
+    log(f"fine-tuned weights on held-out photos: {_line(after)}")
     if after.ap < before.ap:
         write_model(network, output)
-        describe(model=output, start=before, settled=replace(settled, kept=0.0), photos=photos, labels=labels)
-        say("the published weights stay")
+        none = replace(interpolation, kept=0.0)
+        describe(model=output, start=before, interpolation=none, photos=photos, labels=labels)
+        log("the published weights are kept")
     return read_card(output)
 
 
 def write_model(network: keras.Model, output: Path) -> ModelCard:
-    """Write a network as a model folder, which must end in ``<name>/<version>``: whole, and in half precision."""
-    output.mkdir(parents=True, exist_ok=True)
-    write_small(build_detector(network), output / WEIGHTS_FILE)
-    digest = hashlib.sha256((output / WEIGHTS_FILE).read_bytes()).hexdigest()
-    update = {"parameters": network.count_params(), "sha256": digest}
-    card = _card(output.parent.name, output.name).model_copy(update=update)
-    write_card(output, card)
-    return card
+    """Write a network with its pre- and postprocessing as a model folder, ending in ``<name>/<version>``."""
+    return save_model_folder(build_detector(network), output, _card(output.parent.name, output.name))
 
 
 def _card(name: str, version: str) -> ModelCard:
@@ -144,63 +136,66 @@ def _card(name: str, version: str) -> ModelCard:
     )
 
 
-def _learn(
-    network: keras.Model, dealer: Dealer, course: Course, work: Path, say: Say, figures: Callable[[], str]
+def _fine_tune(
+    network: keras.Model,
+    sampler: PhotoSampler,
+    config: TrainingConfig,
+    work: Path,
+    log: Log,
+    metrics: Callable[[], str],
 ) -> None:
-    from keras import Model
-
-    from trigger_api.training.objects.loss import detection_loss
-
     for layer in convolutions(network):
-        layer.trainable = layer.name.split("_")[1] not in _KEPT
-    scoring = Model({"pictures": network.input}, {"scores": network.output})
-    learn(scoring, dealer, partial(detection_loss, side=SIDE), course, work, say=say, figures=figures)
+        layer.trainable = layer.name.split("_")[1] not in _FROZEN
+    model = keras.Model({"pictures": network.input}, network.output)
+    train(model, sampler, config, work, loss=partial(detection_loss, side=SIDE), log=log, metrics=metrics)
 
 
-def settle(network: keras.Model, start: Weights, precision: Callable[[], float], say: Say) -> Settled:
-    """Stop where validation says, on the straight line between the published weights and the taught ones."""
+def interpolate_weights(
+    network: keras.Model, start: Weights, precision: Callable[[], float], log: Log
+) -> WeightInterpolation:
+    """Set the weights that validate best on the straight line from ``start`` to the network's."""
     end = network.get_weights()
-    tried = {share: _at(network, start, end, share, precision) for share in _SHARES}
+
+    def interpolate(share: float) -> None:
+        network.set_weights([first + share * (last - first) for first, last in zip(start, end, strict=True)])
+
+    tried = {}
+    for share in _SHARES:
+        interpolate(share)
+        tried[share] = precision()
     best = max(_SHARES, key=tried.__getitem__)
-    say("; ".join(f"{share:.0%} of the way: AP {ap:.2f}" for share, ap in tried.items()) + f"; {best:.0%} stays")
-    _at(network, start, end, best)
-    return Settled(tried, best)
+    log(", ".join(f"{share:.0%} fine-tuned: AP {ap:.2f}" for share, ap in tried.items()) + f"; {best:.0%} is kept")
+    interpolate(best)
+    return WeightInterpolation(tried, best)
 
 
-def _at(
-    network: keras.Model, start: Weights, end: Weights, share: float, precision: Callable[[], float] = float
-) -> float:
-    network.set_weights([first + share * (last - first) for first, last in zip(start, end, strict=True)])
-    return precision()
-
-
-def _teach(network: keras.Model, folder: Path, kept: Path, say: Say) -> list[Example]:
-    """The photos of a folder, with what the network sees on each from several looks."""
-    seen = dict(np.load(kept)) if kept.exists() else _see(Teacher(network), folder, say)
-    np.savez_compressed(kept, **seen)
-    examples = [taught(read_pixels(folder / name), boxes) for name, boxes in sorted(seen.items())]
+def _pseudo_label(network: keras.Model, folder: Path, cache: Path, log: Log) -> list[Example]:
+    """The photos of a folder, with what the network sees in each."""
+    predicted = dict(np.load(cache)) if cache.exists() else _predict(Teacher(network), folder, log)
+    np.savez_compressed(cache, **predicted)
+    examples = [pseudo_labelled(read_pixels(folder / name), boxes) for name, boxes in sorted(predicted.items())]
     return [example for example in examples if (example.weights > 0).any()]
 
 
-def _see(teacher: Teacher, folder: Path, say: Say) -> dict[str, Boxes]:
-    seen: dict[str, Boxes] = {}
+def _predict(teacher: Teacher, folder: Path, log: Log) -> dict[str, Boxes]:
+    predicted: dict[str, Boxes] = {}
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
         try:
-            seen[path.name] = teacher.see(read_pixels(path))
+            predicted[path.name] = teacher.predict(read_pixels(path))
         except ServiceError as error:
-            say(f"{path.name}: {error}")
-    say(f"{len(seen)} unlabelled photos looked at")
-    return seen
+            log(f"{path.name}: {error}")
+    log(f"{len(predicted)} photos labelled by the published network")
+    return predicted
 
 
 def _validation(network: keras.Model, photos: Path, known: Mapping[str, Photo]) -> Callable[[], Precision]:
-    """Measures the network as its weights are at that time."""
+    """A function that evaluates the network with the weights that it has at the time."""
     card = _card("network", "1")
-    runner = runtime.KerasModel(build_detector(network), card).compile(card.inputs, BATCH)
+    run = runtime.KerasModel(build_detector(network), card).compile(card.inputs, BATCH)
 
     def measure() -> Precision:
-        seen = find_all((read_pixels(photos / name) for name in known), runner, card)
-        return average_precision(known, dict(zip(known, seen, strict=True)), card.labels)
+        found = find_all((read_pixels(photos / name) for name in known), run, card)
+        return average_precision(known, dict(zip(known, found, strict=True)), card.labels)
 
     return measure
 
