@@ -173,7 +173,8 @@ def test_lists_are_merged(data: Path) -> None:
 def test_the_whole_recipe_learns_a_few_sentences_resumes_and_describes_itself(
     data: Path, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recipe, "_BUCKETS", (16, 128))  # every length is a graph of its own to trace
+    monkeypatch.setattr(recipe, "_BUCKETS", (16, 128))
+    monkeypatch.setattr(recipe, "LENGTHS", (16, 128))  # each is a function to compile
     output, work = tmp_path / "tiny" / "1", tmp_path / "work"
     lines: list[str] = []
     train = partial(train_entities, data=data, published=published, output=output)
