@@ -20,22 +20,22 @@ from trigger_api.training.digits.network import ModelConfig
 from trigger_api.training.digits.recipe import NONE, train_digits
 from trigger_api.training.loop import TrainingConfig
 
-KINDS = np.stack([np.asarray(255 * normalise(digit(text)), np.uint8) for text in "0123456789"])
+TEMPLATES = np.stack([np.asarray(255 * normalise(digit(text)), np.uint8) for text in "0123456789"])
 
 
 @pytest.fixture
 def material(tmp_path: Path) -> dict[str, Path]:
-    """Two hundred printed digits, a little distorted."""
+    """Two hundred printed digits, augmented."""
     labels = np.arange(200) % 10
-    pictures = Augmentation(noisy=0)(np.asarray(KINDS[labels] / 255, np.float32), np.random.default_rng(0))
+    pictures = Augmentation(noisy=0)(np.asarray(TEMPLATES[labels] / 255, np.float32), np.random.default_rng(0))
     np.savez(tmp_path / "x.npz", x=np.asarray(255 * pictures, np.uint8))
     np.savez(tmp_path / "y.npz", y=labels)
     return {"images": tmp_path / "x.npz", "labels": tmp_path / "y.npz"}
 
 
-def test_impostors_are_drawn_again_by_their_seed_and_are_no_ones() -> None:
-    made = make_negatives(80, KINDS, np.arange(10), seed=1)
-    assert (made == make_negatives(80, KINDS, np.arange(10), seed=1)).all()
+def test_the_same_seed_draws_the_same_negatives_none_of_them_a_one() -> None:
+    made = make_negatives(80, TEMPLATES, np.arange(10), seed=1)
+    assert (made == make_negatives(80, TEMPLATES, np.arange(10), seed=1)).all()
     assert made.shape == (80, 28, 28)
     assert ((made.max(axis=1) > 100).sum(axis=1) >= 8).all()
 
@@ -65,8 +65,8 @@ def test_the_whole_recipe_learns_resumes_and_is_measured(material: dict[str, Pat
     assert figures["pictures"] == 200
     assert figures["accuracy"] > 80
     assert set(figures["digits"]) == set("0123456789")
-    told = CliRunner().invoke(app, ["evaluate", "digits", *options(material), "--model", str(output), "--json"])
-    assert json.loads(told.stdout) == figures
+    result = CliRunner().invoke(app, ["evaluate", "digits", *options(material), "--model", str(output), "--json"])
+    assert json.loads(result.stdout) == figures
     assert (
         "accuracy" in CliRunner().invoke(app, ["evaluate", "digits", *options(material), "--model", str(output)]).stdout
     )
@@ -83,17 +83,17 @@ def options(material: dict[str, Path]) -> list[str]:
     return ["--images", str(material["images"]), "--labels", str(material["labels"])]
 
 
-def test_the_command_says_what_is_wrong(material: dict[str, Path], tmp_path: Path) -> None:
+def test_the_command_reports_what_is_wrong(material: dict[str, Path], tmp_path: Path) -> None:
     swapped = {"images": material["labels"], "labels": material["images"]}
-    told = CliRunner().invoke(
+    result = CliRunner().invoke(
         app, ["train", "digits", *options(swapped), "--out", str(tmp_path), "--work", str(tmp_path)]
     )
-    assert told.exit_code == 2
-    assert "no array named x" in told.output
+    assert result.exit_code == 2
+    assert "no array named x" in result.output
     assert CliRunner().invoke(app, ["evaluate", "digits", *options(swapped), "--model", str(tmp_path)]).exit_code == 2
 
 
-def test_other_pictures_are_refused(material: dict[str, Path], tmp_path: Path) -> None:
+def test_images_of_another_size_are_refused(material: dict[str, Path], tmp_path: Path) -> None:
     np.savez(tmp_path / "odd.npz", x=np.zeros((200, 8, 8), np.uint8))
     with pytest.raises(ValueError, match="28 x 28"):
         train_digits(images=tmp_path / "odd.npz", labels=material["labels"], output=tmp_path, work=tmp_path)

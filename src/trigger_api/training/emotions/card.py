@@ -8,25 +8,25 @@ from trigger_api.datasets.fer2013 import LABELS, SIDE
 from trigger_api.model_card import DataSource, Decision, Limits, ModelCard, TensorSpec
 
 MARGIN = 0.96
-"""Side of FER2013's pictures in longer sides of MTCNN's box on them: the median of 178 of its faces."""
+"""Side of FER2013's pictures, in longer sides of MTCNN's boxes in them: the median of 178 faces."""
 
 _FACES = DataSource(
     name="FER2013, training faces (Pierre-Luc Carrier, Aaron Courville)",
     licence="no clear licence",
-    note="learned from, not republished; without the faces of the test set, copies and blanks; 1 000 were held out",
+    note="trained on, not republished; without the faces of the test set, copies and blanks; 1 000 were held out",
 )
 _VOTES = DataSource(
     name="FER+ votes (Microsoft)",
     licence="MIT",
-    note="learned beside the labels; what is answered are FER2013's labels, and in inception-resnet, a fifth, these",
+    note="trained on beside the labels; answers follow FER2013's labels, and by a fifth, in inception-resnet, these",
 )
-_IMAGENET = DataSource(name="MobileNetV2, ImageNet (Google)", licence="Apache-2.0", note="the first weights")
+_IMAGENET = DataSource(name="MobileNetV2, ImageNet (Google)", licence="Apache-2.0", note="the initial weights")
 _PHOTOS = DataSource(
     name="Caltech 101, 816 photos, and COCO train2017, 297 photos",
     licence="research data set; Flickr licences",
-    note="what faces lie on, not republished; where they show faces themselves, MTCNN said where",
+    note="backgrounds, not republished; MTCNN labelled the faces in them",
 )
-_MTCNN = DataSource(name="MTCNN (package mtcnn)", licence="MIT", note="the teacher of where faces are")
+_MTCNN = DataSource(name="MTCNN (package mtcnn)", licence="MIT", note="the teacher for the boxes of faces")
 _SOURCES = {
     "inception-resnet": (_FACES, _VOTES),
     "mobilenetv2": (_FACES, _VOTES, _IMAGENET),
@@ -34,8 +34,8 @@ _SOURCES = {
 }
 _ABOUT = {
     "inception-resnet": "Emotions of a face, by an Inception-ResNet for small grey pictures.",
-    "mobilenetv2": "Emotions of a face, by a MobileNetV2 that knew ImageNet.",
-    "yolo3": "Finds faces on a whole photo and tells their emotions in one pass, in the style of YOLOv3.",
+    "mobilenetv2": "Emotions of a face, by a MobileNetV2 pretrained on ImageNet.",
+    "yolo3": "Faces in a whole photo and their emotions in one pass, in the style of YOLOv3.",
 }
 _COMMAND = (
     "trigger-api train emotions --model {} --sheet DATA/emotions/fer2013_train.png"
@@ -66,16 +66,16 @@ _AGAIN = {
     )
 }
 _FAILURES = (
-    "FER2013's labels come from one search engine's words and few people: asked again, most people agree with two of"
-    " three. No model that follows them can be right more often by far, and this one repeats their habits.",
-    "Disgust is 1.5 % of the faces learned from: it is seldom answered. Fear is taken for sad, surprised and angry, sad"
-    " for neutral.",
-    "Acted and exaggerated faces are told better than those of everyday life; a face at rest with a stern or smiling"
-    " shape is often called angry, sad or happy.",
-    "Nobody has measured it by age, sex or skin colour: the labels do not say. Children, old people, and everyone whom"
-    " searches of 2013 show seldom are few among the faces learned from.",
+    "FER2013's labels come from search terms and few annotators: most people agree with two of three. No model that"
+    " follows them can be right much more often, and this one shares their bias.",
+    "Disgust is 1.5 % of the training faces: it is rarely predicted. Fear is confused with sad, surprised and angry,"
+    " and sad with neutral.",
+    "Acted and exaggerated expressions are recognised better than everyday ones; a stern or smiling face at rest is"
+    " often classified as angry, sad or happy.",
+    "It has not been evaluated by age, sex or skin colour, which the labels do not contain. Children, old people, and"
+    " others whom image searches of 2013 rarely showed are rare among the training faces.",
     "A picture shows an expression, not what someone feels. Do not judge people by it.",
-    "Faces turned away by more than about 45 degrees, covered, or below about 24 pixels are told badly.",
+    "Faces that are turned by more than about 45 degrees, covered, or smaller than about 24 pixels are often wrong.",
 )
 
 

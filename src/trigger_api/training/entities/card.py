@@ -62,7 +62,7 @@ _COMMAND = "trigger-api train entities --data DATA/entities --published MINILM -
 
 _SOURCES = (
     DataSource(
-        name="all-MiniLM-L6-v2 (sentence-transformers)", licence="Apache-2.0", note="the encoder's first weights"
+        name="all-MiniLM-L6-v2 (sentence-transformers)", licence="Apache-2.0", note="the encoder's initial weights"
     ),
     DataSource(name="Universal NER, English EWT", licence="CC BY-SA 4.0"),
     DataSource(name="Universal NER, English PUD", licence="CC BY-SA 3.0"),
@@ -86,10 +86,10 @@ _SOURCES = (
 )
 
 _FAILURES = (
-    "Titles of songs, books and films, and the names of events, are the hardest: MISC is what corpora agree on least.",
-    "Bands, teams and places that share a name (a city and its club) are told apart by their surroundings only.",
-    "English text only; names in other languages are found where an English sentence holds them.",
-    "Without capitals fewer names are found, rare surnames and companies above all.",
+    "Titles of songs, books and films, and names of events, are the hardest: corpora agree least on MISC.",
+    "Bands, teams and places that share a name (a city and its club) are distinguished by their context only.",
+    "English text only; names from other languages are found within English sentences.",
+    "Without capitals fewer names are found, above all rare surnames and companies.",
 )
 
 

@@ -1,4 +1,4 @@
-"""Sentences as the encoder's training examples, and how they are disturbed so that it learns no habit of the corpus."""
+"""Sentences as training examples of the encoder, and their augmentation against overfitting to a corpus."""
 
 from __future__ import annotations
 

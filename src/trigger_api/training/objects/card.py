@@ -15,7 +15,7 @@ _SOURCES = (
     DataSource(
         name="YOLOX-Nano (Megvii)",
         licence="Apache-2.0",
-        note="the first weights and the teacher; they were trained on COCO train2017",
+        note="the initial weights and the teacher; they were trained on COCO train2017",
     ),
     DataSource(
         name="COCO train2017, 154 photos",
@@ -30,10 +30,10 @@ _SOURCES = (
 )
 
 _FAILURES = (
-    "Small things: on a photo made smaller to 416 pixels, less than about 16 pixels is mostly missed.",
-    "Crowds: of people or things that hide each other, some are missed.",
-    "It knows eighty classes of everyday things; other things are left out, or taken for the nearest class.",
-    "The published weights have seen the held-out photos in their own training: other photos will measure lower.",
+    "Small objects: in a photo reduced to 416 pixels, those below about 16 pixels are mostly missed.",
+    "Crowds: some people or objects that hide each other are missed.",
+    "It knows eighty classes of everyday objects; others are missed, or assigned to the most similar class.",
+    "The published weights were trained on the held-out photos, too: the figures on other photos are lower.",
 )
 _COMMAND = (
     "trigger-api train objects --photos DATA/objects/photos --labels DATA/objects/labels.json"
@@ -78,8 +78,8 @@ def describe(
         },
     }
     update = {
-        "description": "Eighty classes of everyday things (COCO's), with boxes."
-        + ("" if interpolation.kept else " The published weights: training on measured no better and was not kept."),
+        "description": "Eighty classes of everyday objects (COCO's), with boxes."
+        + ("" if interpolation.kept else " The published weights: fine-tuning measured no better and was not kept."),
         "figures": metrics,
         "training_data": _SOURCES,
         "training_command": _COMMAND,

@@ -59,8 +59,8 @@ def detection_loss(objects: Any, cells: Any, *, side: int) -> Any:
 def _assign(boxes: Any, cells: Any, objects: Any, weights: Any, side: int) -> _Targets:
     wanted, kinds = objects[..., :4], tf.one_hot(tf.cast(objects[..., 4], tf.int32), cells.shape[-1] - 5)
     overlaps = iou(wanted[:, :, None], boxes[:, None])
-    near, nearest = _near(wanted, side)
-    cost = _class_cost(cells, kinds) - 3 * tf.math.log(overlaps + _TINY) + _FAR * tf.cast(~nearest, tf.float32)
+    near, central = _near(wanted, side)
+    cost = _class_cost(cells, kinds) - 3 * tf.math.log(overlaps + _TINY) + _FAR * tf.cast(~central, tf.float32)
     possible = near & (weights > 0)[..., None]
     cost = tf.where(possible, cost, _NEVER)
     chosen = tf.cast(_cheapest(cost, tf.where(possible, overlaps, 0.0)), tf.float32)

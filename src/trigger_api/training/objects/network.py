@@ -2,7 +2,7 @@
 
 Source: Z. Ge, S. Liu, F. Wang, Z. Li, J. Sun, "YOLOX: Exceeding YOLO Series in 2021", arXiv:2107.08430. A backbone of
 cross-stage partial blocks gives features at strides of 8, 16 and 32 pixels, a path aggregation network mixes them, and
-a decoupled head says for each cell of each where a box is, whether it holds an object, and of which class. Batch
+a decoupled head predicts for each cell of each a box, its objectness, and its class. Batch
 normalisation is folded into the convolutions; "focus" and its first convolution are one of 6 x 6 pixels with stride 2.
 """
 
