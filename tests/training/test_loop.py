@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trigger_api.training.loop import BatchSampler, TrainingConfig, lr_schedule, shuffled_batches, train
+from trigger_api.training.loop import BatchSampler, TrainingConfig, lr_schedule, train
 
 CONFIG = TrainingConfig(batch_size=4, epochs=4, learning_rate=0.1, ema=0.9)
 
@@ -17,9 +17,6 @@ class LineSampler(BatchSampler):
     """Points of a line, whose number differs from batch to batch."""
 
     varying = True
-
-    def epoch(self, number: int) -> list[list[int]]:
-        return shuffled_batches(12, 4, [number])
 
     def batch(self, members: Sequence[int], step: int) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]:
         length = 2 + step % 3
@@ -42,7 +39,7 @@ def run(network: keras.Model, work: Path, config: TrainingConfig = CONFIG, *, st
             raise KeyboardInterrupt
         return "measured"
 
-    train(network, LineSampler(config.epochs), config, work, loss="mse", log=lines.append, metrics=metrics)
+    train(network, LineSampler(config, 12), config, work, loss="mse", log=lines.append, metrics=metrics)
     return lines
 
 
@@ -81,9 +78,5 @@ def test_the_learning_rate_rises_and_falls() -> None:
 
 
 def test_less_data_than_a_batch_is_refused(tmp_path: Path) -> None:
-    class Empty(LineSampler):
-        def epoch(self, number: int) -> list[list[int]]:
-            return shuffled_batches(3, 4, [number])
-
     with pytest.raises(ValueError, match="fewer examples than a batch"):
-        train(model(), Empty(1), CONFIG, tmp_path, loss="mse")
+        train(model(), LineSampler(CONFIG, 3), CONFIG, tmp_path, loss="mse")

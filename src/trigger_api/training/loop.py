@@ -54,14 +54,19 @@ class BatchSampler(keras.utils.PyDataset):  # type: ignore[misc]
 
     varying = False
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, config: TrainingConfig, rows: Any = 0, *, size: int = 0, seed: Sequence[int] = ()) -> None:
+        """``rows`` are row numbers, or how many there are; ``size`` is that of a batch, if not the configured one."""
         super().__init__()
         self.first_step = 0
-        self._epochs = epochs
+        self._epochs = config.epochs
+        self._rows = rows
+        self._size = size or config.batch_size
+        self._seed = seed
 
-    @abstractmethod
     def epoch(self, number: int) -> Sequence[Sequence[Any]]:
-        """Shuffle one epoch into batches: the members of each."""
+        """Shuffle the rows into batches of one size; the few left over wait for another epoch."""
+        order = np.random.default_rng([number, *self._seed]).permutation(self._rows).tolist()
+        return [order[start : start + self._size] for start in range(0, len(order) - self._size + 1, self._size)]
 
     @abstractmethod
     def batch(self, members: Sequence[Any], step: int) -> Batch:
@@ -78,12 +83,6 @@ class BatchSampler(keras.utils.PyDataset):  # type: ignore[misc]
     def __getitem__(self, index: int) -> Batch:
         step = self.first_step + index
         return self.batch(self.steps[step], step)
-
-
-def shuffled_batches(rows: Any, size: int, seed: Sequence[int]) -> list[list[int]]:
-    """Split ``rows``, or that many row numbers, into random batches of one size; a rest waits for another epoch."""
-    order = np.random.default_rng(seed).permutation(rows).tolist()
-    return [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
 
 
 def train(

@@ -22,7 +22,7 @@ from trigger_api.training.digits.augmentation import Augmentation
 from trigger_api.training.digits.negatives import make_negatives, synthetic_printed_digits
 from trigger_api.training.digits.network import ModelConfig, build
 from trigger_api.training.dtype_policy import dtype_policy
-from trigger_api.training.loop import BatchSampler, Log, TrainingConfig, shuffled_batches, train
+from trigger_api.training.loop import BatchSampler, Log, TrainingConfig, train
 
 LABELS = (*"0123456789", "none")
 NONE = LABELS.index("none")
@@ -58,14 +58,9 @@ class DigitSampler(BatchSampler):
     """Every handwritten digit once an epoch, and in each batch some of the other images."""
 
     def __init__(self, dataset: Dataset, config: TrainingConfig) -> None:
-        super().__init__(config.epochs)
+        super().__init__(config, len(dataset.labels))
         self._dataset = dataset
-        self._size = config.batch_size
         self._augment = Augmentation()
-
-    def epoch(self, number: int) -> list[list[int]]:
-        """Row numbers in random batches."""
-        return shuffled_batches(len(self._dataset.labels), self._size, [number])
 
     def batch(self, members: Sequence[int], step: int) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]:
         """Make one batch: ``digits (n, 28, 28, 1)`` and one-hot labels ``(n, 11)``."""

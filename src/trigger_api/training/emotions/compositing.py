@@ -18,7 +18,7 @@ from trigger_api.datasets.fer2013 import SIDE, Faces
 from trigger_api.evaluation.emotions.detection_agreement import MIN_CONFIDENCE, Boxes
 from trigger_api.media.letterbox import GREY
 from trigger_api.training.emotions.detector_loss import TARGET
-from trigger_api.training.loop import BatchSampler, TrainingConfig, shuffled_batches
+from trigger_api.training.loop import BatchSampler, TrainingConfig
 
 MOST = 20
 """Faces of a scene in its targets."""
@@ -72,23 +72,18 @@ class SceneSampler(BatchSampler):
         mosaic: float = 0.4,
     ) -> None:
         """``pasted`` faces are tried on a scene; ``background_only`` and ``mosaic`` are shares of the scenes."""
-        super().__init__(config.epochs)
+        super().__init__(config, len(dataset.faces), size=config.batch_size * pasted, seed=(5,))
         self._dataset = dataset
-        self._size = config.batch_size
         self._side = side
         self._pasted = pasted
         self._background_only = background_only
         self._mosaic = mosaic
         self._probs = _balanced_probs(dataset.emotions.argmax(axis=1))
 
-    def epoch(self, number: int) -> list[list[int]]:
-        """The faces of each batch."""
-        return shuffled_batches(len(self._dataset.faces), self._size * self._pasted, [number, 5])
-
     def batch(self, members: Sequence[int], step: int) -> tuple[dict[str, Grey], NDArray[np.float32]]:
         """Make one batch: scenes ``(n, side, side, 1)`` and their faces ``(n, MOST, TARGET)``."""
         rng = np.random.default_rng((step, 6))
-        parts = np.array(members).reshape(self._size, self._pasted)
+        parts = np.array(members).reshape(-1, self._pasted)
         scenes, targets = zip(*(self._scene(part, rng) for part in parts), strict=True)
         return {"faces": np.stack(scenes)[..., None]}, np.stack(targets)
 

@@ -25,7 +25,7 @@ from trigger_api.training.emotions.export import export_classifier
 from trigger_api.training.emotions.network import ModelConfig, training_model, transfer_weights
 from trigger_api.training.emotions.predictions import describe_accuracy, tta_logits
 from trigger_api.training.emotions.targets import TargetConfig, loss, make_labels
-from trigger_api.training.loop import BatchSampler, Log, TrainingConfig, shuffled_batches, train
+from trigger_api.training.loop import BatchSampler, Log, TrainingConfig, train
 
 TEACHER = inception_resnet.ModelConfig(blocks=(1, 3, 4), stem=(32, 64), widths=(48, 64, 96), inner=64, step=1)
 """It sees a face at twice the resolution of what is served, for five times the work."""
@@ -97,15 +97,9 @@ class PlainFaceSampler(BatchSampler):
     """Every face once an epoch, as it is: ``DistillationModel`` augments."""
 
     def __init__(self, split: Split, config: TrainingConfig, target_config: TargetConfig, seed: int) -> None:
-        super().__init__(config.epochs)
+        super().__init__(config, len(split.faces), seed=(3, seed))
         self._faces = split.faces
         self._labels = np.concatenate([make_labels(split.labels, target_config), split.votes], axis=1)
-        self._size = config.batch_size
-        self._seed = seed
-
-    def epoch(self, number: int) -> list[list[int]]:
-        """Row numbers in random batches."""
-        return shuffled_batches(len(self._faces), self._size, [number, 3, self._seed])
 
     def batch(self, members: Sequence[int], step: int) -> tuple[dict[str, Any]]:
         """Make one batch: ``faces (n, 48, 48)`` and ``labels (n, 7 + votes)``."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trigger_api.datasets.fer2013 import Split
 from trigger_api.training.emotions.targets import TargetConfig, make_labels
-from trigger_api.training.loop import BatchSampler, TrainingConfig, shuffled_batches
+from trigger_api.training.loop import BatchSampler, TrainingConfig
 
 
 class FaceSampler(BatchSampler):
@@ -29,19 +29,14 @@ class FaceSampler(BatchSampler):
         teacher_probs: NDArray[np.float32] | None = None,
     ) -> None:
         """``teacher_probs (n, 7)`` are what teachers predict for each face."""
-        super().__init__(config.epochs)
+        super().__init__(config, len(split.labels), seed=(2,))
         self._split = split
-        self._size = config.batch_size
         self._target_config = target_config
         labels = make_labels(split.labels, target_config, teacher_probs)
         self._labels = np.concatenate([labels, split.votes], axis=1)
-        self._seed = random.SeedGenerator(0)
+        self._seed_generator = random.SeedGenerator(0)
         self._lock = Lock()  # Keras reads ahead in a thread of its own
         self._augment = tf.function(self._make_targets, autograph=False)
-
-    def epoch(self, number: int) -> list[list[int]]:
-        """Row numbers in random batches."""
-        return shuffled_batches(len(self._split.labels), self._size, [number, 2])
 
     def batch(self, members: Sequence[int], step: int) -> tuple[dict[str, Any], Any]:
         """Make one batch: ``faces (n, side, side, 1)``, and targets ``(n, 7 + votes)``."""
@@ -49,10 +44,10 @@ class FaceSampler(BatchSampler):
         config = self._target_config
         side = next(side for until, side in config.sides if progress < until or until == 1)
         with self._lock:
-            self._seed.state.assign([step, 0])
+            self._seed_generator.state.assign([step, 0])
             late = progress >= config.late_phase
             faces, targets = self._augment(self._split.faces[rows], self._labels[rows], side, late)
         return {"faces": faces}, targets
 
     def _make_targets(self, faces: Any, labels: Any, side: int, late: bool) -> tuple[Any, Any]:
-        return self._target_config.make_targets(faces, labels, self._seed, side=side, late=late)
+        return self._target_config.make_targets(faces, labels, self._seed_generator, side=side, late=late)

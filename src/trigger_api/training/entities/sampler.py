@@ -53,11 +53,10 @@ class SentenceSampler(BatchSampler):
         alone: float = 1.0,
     ) -> None:
         """``probs`` are sampling probabilities, ``lengths`` the buckets, ``alone`` is the share without neighbours."""
-        super().__init__(config.epochs)
+        super().__init__(config)
         self._examples = examples
         self._lengths = np.asarray(lengths)
         self._augment = augment
-        self._tokens = config.batch_size
         self._alone = alone
         self._probs = np.asarray(probs)
 
@@ -69,7 +68,7 @@ class SentenceSampler(BatchSampler):
         batches: list[list[Group]] = []
         for bucket, length in enumerate(self._lengths):
             members = rng.permutation(np.flatnonzero(buckets == bucket))
-            size = self._tokens // int(length)
+            size = self._size // int(length)
             # The few that are left over wait for another epoch.
             starts = range(0, len(members) - size + 1, size)
             batches += [[groups[member] for member in members[start : start + size]] for start in starts]

@@ -13,7 +13,7 @@ from trigger_api.datasets.coco_json import Photo
 from trigger_api.media.image import Pixels
 from trigger_api.media.letterbox import GREY
 from trigger_api.runtimes.coco_labels import COCO
-from trigger_api.training.loop import BatchSampler, TrainingConfig, shuffled_batches
+from trigger_api.training.loop import BatchSampler, TrainingConfig
 from trigger_api.training.objects.network import SIDE
 from trigger_api.training.objects.teacher import Boxes
 
@@ -115,14 +115,9 @@ class PhotoSampler(BatchSampler):
     def __init__(
         self, labelled: Sequence[Example], pseudo_labelled: Sequence[Example], config: TrainingConfig, repeats: int
     ) -> None:
-        super().__init__(config.epochs)
         self._examples = [*labelled, *pseudo_labelled]
-        self._numbers = [*np.repeat(np.arange(len(labelled)), repeats), *range(len(labelled), len(self._examples))]
-        self._size = config.batch_size
-
-    def epoch(self, number: int) -> list[list[int]]:
-        """The numbers of the examples in random batches."""
-        return shuffled_batches(self._numbers, self._size, [1, number])
+        rows = [*np.repeat(np.arange(len(labelled)), repeats), *range(len(labelled), len(self._examples))]
+        super().__init__(config, rows, seed=(1,))
 
     def batch(self, members: Sequence[int], step: int) -> tuple[dict[str, NDArray[np.float32]], Targets]:
         """Make one batch: ``pictures (n, SIDE, SIDE, 3)`` and their objects ``(n, MOST, 6)``."""

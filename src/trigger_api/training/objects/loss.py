@@ -51,37 +51,37 @@ def detection_loss(objects: Any, cells: Any, *, side: int) -> Any:
     box = tf.reduce_sum((1 - overlap**2) * targets.weights)
     classes = tf.nn.sigmoid_cross_entropy_with_logits(targets.classes, cells[..., 5:])
     objectness = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(targets.weights > 0, tf.float32), cells[..., 4])
-    sure = tf.where(targets.weights > 0, targets.weights, targets.counted)
-    kinds = tf.reduce_sum(tf.reduce_sum(classes, axis=-1) * targets.weights)
-    return (_BOX * box + tf.reduce_sum(objectness * sure) + kinds) / count
+    counted = tf.where(targets.weights > 0, targets.weights, targets.counted)
+    class_loss = tf.reduce_sum(tf.reduce_sum(classes, axis=-1) * targets.weights)
+    return (_BOX * box + tf.reduce_sum(objectness * counted) + class_loss) / count
 
 
 def _assign(boxes: Any, cells: Any, objects: Any, weights: Any, side: int) -> _Targets:
-    wanted, kinds = objects[..., :4], tf.one_hot(tf.cast(objects[..., 4], tf.int32), cells.shape[-1] - 5)
-    overlaps = iou(wanted[:, :, None], boxes[:, None])
-    near, central = _near(wanted, side)
-    cost = _class_cost(cells, kinds) - 3 * tf.math.log(overlaps + _TINY) + _FAR * tf.cast(~central, tf.float32)
+    truth, classes = objects[..., :4], tf.one_hot(tf.cast(objects[..., 4], tf.int32), cells.shape[-1] - 5)
+    overlaps = iou(truth[:, :, None], boxes[:, None])
+    near, central = _near(truth, side)
+    cost = _class_cost(cells, classes) - 3 * tf.math.log(overlaps + _TINY) + _FAR * tf.cast(~central, tf.float32)
     possible = near & (weights > 0)[..., None]
     cost = tf.where(possible, cost, _NEVER)
     chosen = tf.cast(_cheapest(cost, tf.where(possible, overlaps, 0.0)), tf.float32)
-    scores = tf.matmul(chosen * overlaps, kinds, transpose_a=True)
-    mine = tf.matmul(chosen, tf.concat([wanted, weights[..., None]], axis=-1), transpose_a=True)
-    return _Targets(mine[..., :4], scores, mine[..., 4], _count_cells(wanted, boxes, weights))
+    scores = tf.matmul(chosen * overlaps, classes, transpose_a=True)
+    mine = tf.matmul(chosen, tf.concat([truth, weights[..., None]], axis=-1), transpose_a=True)
+    return _Targets(mine[..., :4], scores, mine[..., 4], _count_cells(truth, boxes, weights))
 
 
-def _class_cost(cells: Any, kinds: Any) -> Any:
+def _class_cost(cells: Any, classes: Any) -> Any:
     """Cross-entropy of each cell's class scores with each object's class, ``(batch, objects, cells)``."""
     scores = tf.sqrt(tf.sigmoid(cells[..., 5:]) * tf.sigmoid(cells[..., 4:5]))
     no, yes = -tf.math.log(1 - scores + 1e-6), -tf.math.log(scores + 1e-6)
-    return tf.reduce_sum(no, axis=-1)[:, None] + tf.matmul(kinds, yes - no, transpose_b=True)
+    return tf.reduce_sum(no, axis=-1)[:, None] + tf.matmul(classes, yes - no, transpose_b=True)
 
 
-def _near(wanted: Any, side: int) -> tuple[Any, Any]:
+def _near(truth: Any, side: int) -> tuple[Any, Any]:
     """The cells in an object or near its centre, and those that are both."""
     corners, strides = grid(side)
     cells = (corners[0] + 0.5) * strides[0]
-    inside = tf.reduce_all((wanted[:, :, None, :2] < cells) & (cells < wanted[:, :, None, 2:]), axis=-1)
-    centre = (wanted[..., :2] + wanted[..., 2:]) / 2
+    inside = tf.reduce_all((truth[:, :, None, :2] < cells) & (cells < truth[:, :, None, 2:]), axis=-1)
+    centre = (truth[..., :2] + truth[..., 2:]) / 2
     close = tf.reduce_all(tf.abs(centre[:, :, None] - cells) < _CENTRE_RADIUS * strides[0], axis=-1)
     return inside | close, inside & close
 
@@ -96,9 +96,9 @@ def _cheapest(cost: Any, overlaps: Any) -> Any:
     return chosen & (cost <= tf.reduce_min(tf.where(chosen, cost, np.inf), axis=1, keepdims=True))
 
 
-def _count_cells(wanted: Any, boxes: Any, weights: Any) -> Any:
+def _count_cells(truth: Any, boxes: Any, weights: Any) -> Any:
     """0 for cells on uncertain objects, which are ignored; 1 for all others."""
-    common = intersection(wanted[:, :, None], boxes[:, None])
+    common = intersection(truth[:, :, None], boxes[:, None])
     share = common / (area(boxes)[:, None] + _TINY)
-    unsure = (share > _IGNORED) & (weights < 0)[..., None]
-    return tf.cast(~tf.reduce_any(unsure, axis=1), tf.float32)
+    uncertain = (share > _IGNORED) & (weights < 0)[..., None]
+    return tf.cast(~tf.reduce_any(uncertain, axis=1), tf.float32)
