@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from helpers.beep import add_model, plain_card
+from helpers.beep import BeepModel, add_model, plain_card, trigger_card
 from helpers.threads import note_threads
 from trigger_api.errors import BadRequest
 from trigger_api.inference import Engine
@@ -77,3 +77,30 @@ async def test_large_tensors_are_checked_and_stacked_off_the_event_loop(
     result = await raw.predict({"numbers": np.ones((rows, 2), np.int32)}, model="table")
     assert result.outputs["values"].shape == (rows, 2)
     assert threads == [[thread], [thread]]
+
+
+@pytest.fixture
+async def beep(tmp_path: Path) -> AsyncIterator[Raw]:
+    add_model(tmp_path, trigger_card())  # and its backbone
+    engine = Engine(inference_threads=1, preprocess_threads=1, preprocess_queue=4)
+    registry = Registry(discover(tmp_path), lambda path, card: BeepModel(), engine.scheduler, Metrics())
+    registry.load_all()
+    yield Raw(Context(engine, registry))
+    await engine.close(5)
+
+
+@pytest.mark.parametrize("length", [3, 4, 7, 9, 10])
+async def test_a_sequence_of_any_length_is_padded_and_cut_again(beep: Raw, length: int) -> None:
+    embeddings = np.random.default_rng(0).uniform(0, 1, (2, length, 2)).astype(np.float32)
+    scores = (await beep.predict({"embeddings": embeddings}, model="beep")).outputs["scores"]
+    windows = [embeddings[:, start : start + 3] for start in range(length - 2)]
+    each = [(await beep.predict({"embeddings": window}, model="beep")).outputs["scores"] for window in windows]
+    np.testing.assert_array_equal(scores, np.concatenate(each, axis=1))
+
+
+async def test_a_sequence_that_is_too_long_or_has_a_state_is_rejected(beep: Raw) -> None:
+    with pytest.raises(BadRequest, match="beep takes sequences of length 3, 10"):
+        await beep.predict({"embeddings": np.zeros((1, 11, 2), np.float32)}, model="beep")
+    mel, state = np.zeros((1, 16, 32), np.float32), np.zeros((1, 1), np.float32)
+    with pytest.raises(BadRequest, match="takes sequences of length 8, 64"):
+        await beep.predict({"mel": mel, "state": state}, model="beep-embedding")
