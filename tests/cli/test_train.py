@@ -9,8 +9,8 @@ from trigger_api.cli.main import app
 from trigger_api.datasets import confusables
 
 
-def cli_errors(tmp_path: Path, word: str) -> str:
-    """What is said before a training that ends at once: nobody speaks in the recordings."""
+def messages_of(tmp_path: Path, word: str) -> str:
+    """The messages of a run that fails at once, since the recordings are silent."""
     recordings = tmp_path / "of [red] me"
     recordings.mkdir()
     soundfile.write(recordings / "[bold]silent.wav", np.zeros(16_000), 16_000)
@@ -21,15 +21,15 @@ def cli_errors(tmp_path: Path, word: str) -> str:
 
 
 @pytest.mark.slow
-def test_names_of_files_are_said_as_they_are(tmp_path: Path) -> None:
-    assert "[bold]silent.wav: no speech; left out" in cli_errors(tmp_path, "activate")
+def test_file_names_are_printed_as_they_are(tmp_path: Path) -> None:
+    assert "[bold]silent.wav: no speech; left out" in messages_of(tmp_path, "activate")
 
 
-def test_a_word_without_confusables_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_word_without_confusables_gets_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confusables, "confusables", lambda _: [])
-    assert "no words that sound like 'zorblat' are known" in cli_errors(tmp_path, "zorblat")
+    assert "no words that sound like 'zorblat' are known" in messages_of(tmp_path, "zorblat")
 
 
-def test_a_word_that_is_known_needs_no_telling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_word_with_confusables_gets_no_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confusables, "confusables", lambda _: ["captivate"])
-    assert "no words that sound like" not in cli_errors(tmp_path, "activate")
+    assert "no words that sound like" not in messages_of(tmp_path, "activate")

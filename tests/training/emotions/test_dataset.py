@@ -11,7 +11,7 @@ def split(count: int) -> Split:
     return Split(faces, np.arange(count) % 7, np.zeros((count, 0), np.float32))
 
 
-def test_tests_copies_contradictions_and_blanks_are_left_out() -> None:
+def test_test_faces_copies_contradictions_and_blanks_are_left_out() -> None:
     whole = split(8)
     whole.faces[1] = whole.faces[0]  # the same face under two labels
     whole.faces[3] = whole.faces[2]
@@ -21,8 +21,8 @@ def test_tests_copies_contradictions_and_blanks_are_left_out() -> None:
     assert kept.labels.tolist() == whole.labels[[2, 5, 6]].tolist()
 
 
-def test_what_is_held_out_is_not_learned() -> None:
-    known, unseen = hold_out(split(20), 5)
-    assert (len(known.labels), len(unseen.labels)) == (15, 5)
-    assert not {face.tobytes() for face in known.faces} & {face.tobytes() for face in unseen.faces}
-    assert (hold_out(split(20), 5)[1].faces == unseen.faces).all()
+def test_faces_that_are_held_out_are_not_trained_on() -> None:
+    known, validation = hold_out(split(20), 5)
+    assert (len(known.labels), len(validation.labels)) == (15, 5)
+    assert not {face.tobytes() for face in known.faces} & {face.tobytes() for face in validation.faces}
+    assert (hold_out(split(20), 5)[1].faces == validation.faces).all()

@@ -65,12 +65,12 @@ def test_rare_emotions_are_drawn_more_often() -> None:
 
 def test_a_deeper_network_starts_from_the_weights_of_another() -> None:
     deeper = yolo.ModelConfig(widths=MODEL_CONFIG.widths, blocks=(0, 1, 2, 0, 1))
-    given = yolo.training_model(MODEL_CONFIG)
-    model = yolo.export_model(given, MODEL_CONFIG, side=64, most=5, temperature=1.0)
+    shallow = yolo.training_model(MODEL_CONFIG)
+    model = yolo.export_model(shallow, MODEL_CONFIG, side=64, most=5, temperature=1.0)
     network = yolo.training_model(deeper)
     yolo.transfer_weights(network, model)
     scenes = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 1)).astype(np.float32)
-    first, second = (np.asarray(each({"faces": scenes}, training=False)["scores"]) for each in (given, network))
+    first, second = (np.asarray(each({"faces": scenes}, training=False)["scores"]) for each in (shallow, network))
     assert np.allclose(first, second, atol=1e-5)
     with pytest.raises(ValueError, match="another architecture"):
         yolo.transfer_weights(yolo.training_model(yolo.ModelConfig(widths=(8,) * 5, blocks=MODEL_CONFIG.blocks)), model)

@@ -25,7 +25,7 @@ PICTURES = tf.constant(np.random.default_rng(0).normal(size=(4, 9, 9, 3)).astype
         (FastDepthwiseConv2D, layers.DepthwiseConv2D, {"kernel_size": 3, "strides": 2, "use_bias": False}),
     ],
 )
-def test_what_is_fast_to_learn_with_computes_the_same(quick: Any, slow: Any, settings: dict[str, Any]) -> None:
+def test_fast_layers_compute_what_keras_s_layers_do(quick: Any, slow: Any, settings: dict[str, Any]) -> None:
     first, second = quick(**settings), slow(**settings)
     first.build(PICTURES.shape)
     second.build(PICTURES.shape)
@@ -37,7 +37,7 @@ def test_what_is_fast_to_learn_with_computes_the_same(quick: Any, slow: Any, set
 
 
 def _answers(layer: keras.Layer, training: bool) -> list[Any]:
-    """What it computes, its gradients, and its weights after that."""
+    """Its outputs, its gradients, and its weights afterwards."""
     with tf.GradientTape() as tape:
         tape.watch(PICTURES)
         y = layer(PICTURES, training=training)
@@ -46,7 +46,7 @@ def _answers(layer: keras.Layer, training: bool) -> list[Any]:
     return [y.numpy(), *(slope.numpy() for slope in slopes), *layer.get_weights()]
 
 
-def test_elsewhere_keras_s_own_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_backends_train_keras_s_own_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fast_layer(layers.Conv2D) is FastConv2D
     assert fast_layer(layers.ReLU) is layers.ReLU
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")

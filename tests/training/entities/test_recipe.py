@@ -55,7 +55,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
-    """A BERT of one small layer, as others publish theirs."""
+    """A BERT of one small layer, in the published format."""
     numpy = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
     random = np.random.default_rng(0)
     width, inner = 8, 16
@@ -165,7 +165,7 @@ def test_a_vocabulary_keeps_latin_script_and_marks() -> None:
     assert [whole[row] for row in select_vocabulary(whole)] == [*SPECIALS, "paris", "##é", "“", "7"]
 
 
-def test_lists_are_merged(data: Path) -> None:
+def test_gazetteers_are_merged(data: Path) -> None:
     assert read_lists(data / "gazetteers") == {"paris": "cfgnoy", "new york": "cfgnoy", "bob": "prs"}
 
 

@@ -1,4 +1,4 @@
-"""Our networks beside the package's, with its weights and with others."""
+"""Our networks compared with the package's."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_proposals_are_the_published_ones(stages: list[Any], size: tuple[int, in
     )
 
 
-def test_crops_are_read_as_published(stages: list[Any]) -> None:
+def test_crops_are_scored_as_published(stages: list[Any]) -> None:
     for stage, build, side in ((stages[1], build_rnet, 24), (stages[2], build_onet, 48)):
         crops = pixels(6, 3, side, side)
         offsets, *landmarks, scores = stage.model((crops.transpose(0, 2, 3, 1) - 127.5) / 128)
@@ -50,7 +50,7 @@ def test_crops_are_read_as_published(stages: list[Any]) -> None:
             assert found["landmarks"].numpy().reshape(-1, 10) == pytest.approx(points.numpy(), abs=1e-5)
 
 
-def test_slopes_above_one_are_for_first_layers_alone(stages: list[Any]) -> None:
+def test_slopes_above_one_are_refused_after_the_first_layer(stages: list[Any]) -> None:
     weights = stages[0].model.get_weights()
     weights[5] = weights[5] + 2
     with pytest.raises(ValueError, match="slope"):

@@ -33,7 +33,7 @@ def kernels(network: Any) -> list[tuple[Any, Any]]:
 
 
 def write(path: Path, arrays: list[tuple[Any, Any]]) -> None:
-    """A graph of convolutions; of a published one nothing else is looked at."""
+    """A graph of convolutions, which is all that is read of a published one."""
     nodes, constants = [], []
     for number, (kernel, bias) in enumerate(arrays):
         names = [f"kernel{number}", f"bias{number}"]
