@@ -1,4 +1,5 @@
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from trigger_api.experiments.entities_bilstm_crf import LENGTHS, augment, build,
 from trigger_api.tasks.entities.bio import LABELS
 from trigger_api.tasks.entities.casing import word_shape
 from trigger_api.tasks.entities.gazetteers import Gazetteers
-from trigger_api.training.entities.sampler import Example
+from trigger_api.training.entities.sampler import Example, SentenceSampler
+from trigger_api.training.loop import TrainingConfig, train
 
 pytestmark = pytest.mark.slow
 
@@ -49,3 +51,12 @@ def test_augmentation_lowercases_some_sentences() -> None:
 def test_the_network_scores_every_transition() -> None:
     inputs = {name: array[None] for name, array in example().inputs.items()}
     assert build(3)(inputs)["scores"].shape == (1, 2, COUNT * COUNT)
+
+
+def test_it_can_be_trained(tmp_path: Path) -> None:
+    config = TrainingConfig(batch_size=256, epochs=3, learning_rate=0.01)
+    sampler = SentenceSampler([example(3)] * 24 + [example(20)] * 12, [1] * 36, LENGTHS, augment, config)
+    lines: list[str] = []
+    train(build(3), sampler, config, tmp_path, log=lines.append)
+    losses = [float(line.rpartition(" ")[2]) for line in lines]
+    assert losses[-1] < 0.5 * losses[0]

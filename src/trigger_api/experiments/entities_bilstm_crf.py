@@ -47,10 +47,10 @@ def measure_bilstm(*, data: Path, work: Path, config: TrainingConfig, log: Log =
     probs = [sampling_probability(sample) for sample in corpus]
     sampler = SentenceSampler(examples(corpus, rows, gazetteers), probs, LENGTHS, augment, config)
     dev = read_conll(data / "dev.conll.xz")
-    wanted = examples(dev, rows, gazetteers)
+    dev_examples = examples(dev, rows, gazetteers)
 
     def report() -> Report:
-        return compare(dev, _tag(model, wanted, dev))
+        return compare(dev, _tag(model, dev_examples, dev))
 
     train(model, sampler, config, work, log=log, metrics=lambda: f"dev F1 {report().overall.f1:.2f}")
     return report()
@@ -95,9 +95,10 @@ def build(vocabulary: int) -> keras.Model:
     letters = keras.Input((None, _WORD), dtype="int32", name="letters")
     shapes = keras.Input((None,), dtype="int32", name="shapes")
     gazetteers = keras.Input((None, FEATURES), name="gazetteers")
-    spelt = layers.Conv2D(48, (1, 3), padding="same", activation="relu")(layers.Embedding(_LETTERS, 24)(letters))
-    seen = [layers.Embedding(vocabulary, 100)(words), ops.max(spelt, axis=2), layers.Embedding(WORD_SHAPES, 16)(shapes)]
-    x = layers.Dropout(0.4)(layers.Concatenate()([*seen, gazetteers]))
+    spelling = layers.Conv2D(48, (1, 3), padding="same", activation="relu")(layers.Embedding(_LETTERS, 24)(letters))
+    features = [layers.Embedding(vocabulary, 100)(words), ops.max(spelling, axis=2)]
+    features += [layers.Embedding(WORD_SHAPES, 16)(shapes), gazetteers]
+    x = layers.Dropout(0.4)(layers.Concatenate()(features))
     x = layers.Bidirectional(layers.LSTM(200, return_sequences=True))(x)
     scores = layers.Dense(len(LABELS) ** 2, name="scores")(layers.Dropout(0.4)(x))
     inputs = {"words": words, "letters": letters, "shapes": shapes, "gazetteers": gazetteers}
@@ -105,7 +106,7 @@ def build(vocabulary: int) -> keras.Model:
 
 
 class CrfModel(keras.Model):  # type: ignore[misc]
-    """Trained by ``crf_loss``."""
+    """A model that is trained with ``crf_loss``."""
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
@@ -121,26 +122,25 @@ def crf_loss(scores: tf.Tensor, labels: tf.Tensor, present: tf.Tensor) -> tf.Ten
     steps = tf.reshape(scores, (*tf.unstack(tf.shape(labels)), count, count))
     before = tf.pad(labels, [[0, 0], [1, 0]])[:, :-1]
     gold = tf.gather(scores, before * count + labels, batch_dims=2)
-    total = steps[:, 0, 0]
 
     def extend(total: tf.Tensor, word: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        step, there = word
-        longer = tf.reduce_logsumexp(total[:, :, None] + step, axis=1)
+        scores, there = word
+        longer = tf.reduce_logsumexp(total[:, :, None] + scores, axis=1)
         return tf.where(there[:, None] > 0, longer, total)
 
     words = tf.transpose(steps, (1, 0, 2, 3))[1:], tf.transpose(present)[1:]
-    total = tf.foldl(extend, words, total)
+    total = tf.foldl(extend, words, steps[:, 0, 0])
     each = tf.reduce_logsumexp(total, axis=1) - tf.reduce_sum(gold * present, axis=1)
     return tf.reduce_sum(each) / tf.reduce_sum(present)
 
 
-def _tag(model: keras.Model, wanted: Sequence[Example], dev: Sequence[Sample]) -> list[list[str]]:
-    lengths = [next(length for length in LENGTHS if length >= len(example.labels)) for example in wanted]
-    pairs = zip(wanted, lengths, strict=True)
+def _tag(model: keras.Model, prepared: Sequence[Example], dev: Sequence[Sample]) -> list[list[str]]:
+    lengths = [next(length for length in LENGTHS if length >= len(example.labels)) for example in prepared]
+    pairs = zip(prepared, lengths, strict=True)
     items = [{name: pad(array, size) for name, array in each.inputs.items()} for each, size in pairs]
-    answers = []
+    predicted = []
     for sample, output in zip(dev, scorer(model)(items), strict=True):
         steps = output["scores"].reshape(-1, len(LABELS), len(LABELS))[: len(sample.words)] + transition_scores(LABELS)
         tags = [LABELS[label] for label in best_path(steps)]
-        answers.append([*tags, *["O"] * (len(sample.words) - len(tags))])
-    return answers
+        predicted.append([*tags, *["O"] * (len(sample.words) - len(tags))])
+    return predicted
