@@ -48,9 +48,6 @@ def save_compressed(model: keras.Model, path: Path, step: float = 0.0, *, exact:
     whole.unlink()
 
 
-write_small = save_compressed
-
-
 def _compress(content: bytes, step: float, exact: bool) -> bytes:
     import h5py
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from trigger_api.model_card import WEIGHTS_FILE, DataSource, Limits, MelFrontEnd, ModelCard, TensorSpec, write_card
 from trigger_api.runtimes import speech_embedding
-from trigger_api.training.compressed_save import write_small
+from trigger_api.training.compressed_save import save_compressed
 
 
 def convert(path: Path, out: Path) -> ModelCard:
@@ -22,7 +22,7 @@ def convert(path: Path, out: Path) -> ModelCard:
     """
     model = speech_embedding.build(speech_embedding.read_layers(path))
     out.mkdir(parents=True, exist_ok=True)
-    write_small(model, out / WEIGHTS_FILE, exact=True)
+    save_compressed(model, out / WEIGHTS_FILE, exact=True)
     state = TensorSpec(name="state", shape=model.input["state"].shape[1:])
     card = ModelCard(
         task="embedding",

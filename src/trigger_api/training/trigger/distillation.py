@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from trigger_api.datasets.tts import say
 from trigger_api.evaluation.trigger.embedder import FOLDER
 from trigger_api.model_card import WEIGHTS_FILE, DataSource, Limits, ModelCard, TensorSpec, read_card, write_card
-from trigger_api.training.compressed_save import write_small
+from trigger_api.training.compressed_save import save_compressed
 from trigger_api.training.trigger import examples
 from trigger_api.training.trigger.collect import Sources, people, pools, read_noise
 from trigger_api.training.trigger.examples import Examples
@@ -193,7 +193,7 @@ def _pools(sources: Sources, cache: Path, seed: int) -> tuple[Pools, Pools]:
 
 def write(network: Any, out: Path, figures: dict[str, Any]) -> ModelCard:
     """Write a student as a model folder: ``model.keras`` and ``card.json``."""
-    write_small(network, out / WEIGHTS_FILE)
+    save_compressed(network, out / WEIGHTS_FILE)
     teacher = read_card(FOLDER)
     mel, state = teacher.inputs
     own = TensorSpec(name=state.name, shape=network.input[state.name].shape[1:])

@@ -20,7 +20,7 @@ from trigger_api.datasets.speech import RATE, Samples
 from trigger_api.evaluation.trigger.embedder import STEP_SECONDS, Embedder, Embeddings
 from trigger_api.model_card import WEIGHTS_FILE, Decision, ModelCard, TensorSpec, write_card
 from trigger_api.runtimes.speech_embedding import EMBEDDING
-from trigger_api.training.compressed_save import write_small
+from trigger_api.training.compressed_save import save_compressed
 from trigger_api.training.trigger import calibration, plots, scenes
 from trigger_api.training.trigger.collect import Material, Sources, collect
 from trigger_api.training.trigger.fit import Schedule, fit, windows
@@ -179,7 +179,7 @@ def _scores(network: Any, embeddings: Embeddings) -> Embeddings:
 
 
 def _write(out: Path, word: str, network: Any, shape: Shape, decision: Decision) -> ModelCard:
-    write_small(network, out / WEIGHTS_FILE)
+    save_compressed(network, out / WEIGHTS_FILE)
     card = ModelCard(
         task="trigger",
         name=phrases.file_name(word),
