@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,10 +15,10 @@ import structlog
 from numpy.typing import NDArray
 
 from trigger_api.errors import NotReady, UnknownModel
-from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec, weights
+from trigger_api.model_card import Limits, ModelCard, TensorSpec, weights
 from trigger_api.observability import memory
 from trigger_api.observability.metrics import Metrics
-from trigger_api.runtimes import LoadedModel
+from trigger_api.runtimes import LoadedModel, digest
 from trigger_api.runtimes.speech_embedding import SILENT
 from trigger_api.scheduler import BatchQueue, CompiledFunction, Scheduler
 
@@ -344,10 +343,7 @@ def _not_ready(entry: ModelVersion) -> NotReady:
 
 def _check_weights(entry: ModelVersion) -> None:
     """Reject weights that the card was not written for."""
-    if not entry.card.sha256:
-        return
-    digest = hashlib.sha256((entry.path / WEIGHTS_FILE).read_bytes()).hexdigest()
-    if digest != entry.card.sha256:
+    if entry.card.sha256 and digest(entry.path) != entry.card.sha256:
         raise ValueError("the weights file does not match the card (its SHA-256 differs)")
 
 
