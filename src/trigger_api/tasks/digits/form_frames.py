@@ -37,20 +37,17 @@ def remove_frames(foreground: Foreground) -> Foreground:
     cleared = ink.copy()
     for number, place in enumerate(places, 1):
         own = labels[place] == number
-        if max(own.shape) < _MIN_SIDE or not _may_be_frame(own):
+        if max(own.shape) < _MIN_SIDE:
             continue
+        filled = _filled(own)
+        if own.shape[1] < _COMB * own.shape[0] and filled.mean() < _ENCLOSED:
+            continue  # neither wide, nor around anything: most digits are not, and cost no more
         rest = _without_lines(ink[place] * own, own)
         if rest is not None:
             cleared[place][own] = rest[own]
-        elif _surrounds(number, labels, places):
+        elif _is_around_a_digit(own, np.unique(labels[place][filled & ~own]), places):
             cleared[place][own] = 0
     return Foreground(cleared, foreground.traces)
-
-
-def _may_be_frame(own: Mask) -> bool:
-    """Whether a component is wide, or encloses most of its bounding box: most digits do neither, and cost no more."""
-    height, width = own.shape
-    return width >= _COMB * height or bool(_filled(own).mean() >= _ENCLOSED)
 
 
 def _filled(own: Mask) -> Mask:
@@ -59,11 +56,8 @@ def _filled(own: Mask) -> Mask:
     return np.asarray((background != background[0, 0])[1:-1, 1:-1])
 
 
-def _surrounds(number: int, labels: Labels, places: Sequence[tuple[slice, ...]]) -> bool:
-    """Whether a component is a ring around another that is large enough to be what was written: a box drawn by hand."""
-    place = places[number - 1]
-    own = labels[place] == number
-    inside = np.unique(labels[place][_filled(own) & ~own])
+def _is_around_a_digit(own: Mask, inside: Labels, places: Sequence[tuple[slice, ...]]) -> bool:
+    """Whether one of the components inside is large enough to be what was written: then it is a box drawn by hand."""
     heights = [places[other - 1][0].stop - places[other - 1][0].start for other in inside if other]
     return bool(max(heights, default=0) >= _CONTENT * own.shape[0])
 

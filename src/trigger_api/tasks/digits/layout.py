@@ -25,18 +25,20 @@ def find_lines(boxes: Sequence[BoundingBox]) -> list[list[int]]:
     The page is taken as upright unless its digits make fewer and longer lines at another slope.
     """
     upright = _lines(boxes, 0.0)
-    turned = [_lines(boxes, slope) for slope in _slopes(boxes)]
-    best = min(turned, key=len, default=upright)
+    if len(upright) < 2:
+        return upright
+    best = min((_lines(boxes, slope) for slope in _slopes(boxes)), key=len, default=upright)
     return best if len(best) < len(upright) and len(boxes) >= _MIN_LINE * len(best) else upright
 
 
 def _slopes(boxes: Sequence[BoundingBox]) -> list[float]:
     """How a page may be turned: the slopes from boxes to the nearest ones on their right, the most frequent first."""
-    rows, columns = np.array([box.center for box in boxes]).reshape(-1, 2).T
-    steps = np.where(np.subtract.outer(columns, columns).T > 0, np.subtract.outer(columns, columns).T, np.inf)
-    falls = np.subtract.outer(rows, rows).T / steps
+    rows, columns = np.array([box.center for box in boxes]).T
+    steps = columns - columns[:, None]
+    steps[steps <= 0] = np.inf
+    falls = (rows - rows[:, None]) / steps
     steps[np.abs(falls) > _MAX_SLOPE] = np.inf
-    nearest = falls[np.arange(len(boxes)), steps.argmin(axis=1)] if len(boxes) else np.empty(0)
+    nearest = falls[np.arange(len(boxes)), steps.argmin(axis=1)]
     counts = Counter((np.rint(nearest / _SLOPE_STEP) * _SLOPE_STEP).tolist())
     return [slope for slope, _ in counts.most_common(_MAX_SLOPES) if slope]
 
