@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -10,8 +10,10 @@ import pytest
 from fastapi import FastAPI
 
 from helpers.beep import BeepModel, add_model, beeps, encode, trigger_card
+from helpers.doubler import Doubler
 from helpers.running import started
 from trigger_api.app import create_app
+from trigger_api.scheduler import Scheduler
 from trigger_api.settings import Settings
 
 
@@ -60,3 +62,19 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 def two_beeps() -> bytes:
     """A wav of 3 s at 44.1 kHz with beeps that end at 1.0 and 2.6 s."""
     return encode(beeps([1.0, 2.6], seconds=3, rate=44_100), 44_100)
+
+
+@pytest.fixture
+def doubler() -> Iterator[Doubler]:
+    """A model that doubles."""
+    made = Doubler()
+    yield made
+    made.gate.set()
+
+
+@pytest.fixture
+def scheduler() -> Iterator[Scheduler]:
+    """A scheduler of one thread."""
+    made = Scheduler(threads=1)
+    yield made
+    made.close(grace=5)

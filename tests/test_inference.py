@@ -16,7 +16,6 @@ from helpers.until import let_others_run, until
 from trigger_api.errors import DeadlineExceeded, Overloaded
 from trigger_api.inference import Engine, PreprocessPool
 from trigger_api.observability.metrics import Metrics
-from trigger_api.scheduler import Scheduler
 
 
 @pytest.fixture
@@ -32,20 +31,6 @@ def pool(gate: threading.Event) -> Iterator[PreprocessPool]:
     yield made
     gate.set()
     made.close()
-
-
-@pytest.fixture
-def doubler() -> Iterator[Doubler]:
-    made = Doubler()
-    yield made
-    made.gate.set()
-
-
-@pytest.fixture
-def scheduler() -> Iterator[Scheduler]:
-    made = Scheduler(threads=1)
-    yield made
-    made.close(grace=5)
 
 
 class TestEngine:

@@ -4,7 +4,6 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Iterator
 from concurrent.futures import CancelledError, wait
 
 import numpy as np
@@ -17,20 +16,6 @@ from helpers.doubler import FAR, Doubler, counted, deadline, held, items, make_q
 from trigger_api.errors import DeadlineExceeded, Overloaded
 from trigger_api.observability.metrics import Metrics
 from trigger_api.scheduler import Job, Scheduler
-
-
-@pytest.fixture
-def doubler() -> Iterator[Doubler]:
-    made = Doubler()
-    yield made
-    made.gate.set()
-
-
-@pytest.fixture
-def scheduler() -> Iterator[Scheduler]:
-    made = Scheduler(threads=1)
-    yield made
-    made.close(grace=5)
 
 
 class TestBatchQueue:

@@ -38,6 +38,14 @@ CARD = ModelCard(
     limits=Limits(batch_sizes=(1, 2)),
 )
 
+SQUARE = {
+    "label": "square",
+    "score": 0.75,
+    "box": {"x": 20, "y": 0, "width": 20, "height": 20},
+    "normalized": {"x": 0.5, "y": 0.0, "width": 0.5, "height": 1.0},
+}
+"""What an answer says of the square."""
+
 
 class SquareDetector:
     """Finds what is red, with a score of 0.75, if the limits allow it; records the limits."""

@@ -6,6 +6,7 @@ import io
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -117,6 +118,14 @@ def add_detector(root: Path) -> None:
     shutil.copytree(BUNDLED / "faces", root / "faces")
     folder = root / "faces" / PNET / "1"
     write_card(folder, read_card(folder).model_copy(update={"sequence_lengths": (64, 192, 320, 448)}))
+
+
+MODELS: dict[str, Any] = {
+    "inception-resnet": BrightnessClassifier(),
+    "mobilenetv2": BrightnessClassifier(),
+    "yolo3": RedDetector(),
+}
+"""One of every kind, by their names."""
 
 
 def emotions_app(root: Path, models: Mapping[str, LoadedModel]) -> FastAPI:

@@ -17,8 +17,7 @@ from helpers.running import serving
 from helpers.tiny_emotions import (
     FACE,
     LABELS,
-    BrightnessClassifier,
-    RedDetector,
+    MODELS,
     astronaut,
     crowd,
     emotions_app,
@@ -28,11 +27,6 @@ from helpers.tiny_emotions import (
 from trigger_api.client import Client
 
 URL = "/v1/emotions"
-MODELS: dict[str, Any] = {
-    "inception-resnet": BrightnessClassifier(),
-    "mobilenetv2": BrightnessClassifier(),
-    "yolo3": RedDetector(),
-}
 
 
 @pytest.fixture(scope="module")

@@ -14,18 +14,12 @@ from hypothesis import strategies as st
 
 from helpers.running import started
 from helpers.threads import note_threads
-from helpers.tiny_detector import SquareDetector, objects_app, square_picture
+from helpers.tiny_detector import SQUARE, SquareDetector, objects_app, square_picture
 from trigger_api import inference
 from trigger_api.client import AsyncClient
 from trigger_api.tasks.objects import task as task
 
 URL = "/v1/objects"
-SQUARE = {
-    "label": "square",
-    "score": 0.75,
-    "box": {"x": 20, "y": 0, "width": 20, "height": 20},
-    "normalized": {"x": 0.5, "y": 0.0, "width": 0.5, "height": 1.0},
-}
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import numpy as np
@@ -12,17 +11,19 @@ import pytest
 
 from helpers.running import serving
 from helpers.threads import note_threads
-from helpers.tiny_emotions import LABELS, BrightnessClassifier, RedDetector, astronaut, emotions_app, encoded, red
+from helpers.tiny_emotions import (
+    LABELS,
+    MODELS,
+    astronaut,
+    emotions_app,
+    encoded,
+    red,
+)
 from trigger_api.errors import FAILED_IMAGE, MALFORMED_JSON
 from trigger_api.routers import deps
 from trigger_api.routers.compat import body as compat_body
 
 PATHS = ("/predict_api", "/predict_upload_api", "/predict_img_only_api")
-MODELS: dict[str, Any] = {
-    "inception-resnet": BrightnessClassifier(),
-    "mobilenetv2": BrightnessClassifier(),
-    "yolo3": RedDetector(),
-}
 
 
 @pytest.fixture(scope="module")

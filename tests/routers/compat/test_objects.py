@@ -11,17 +11,10 @@ import pytest
 
 from helpers.running import started
 from helpers.threads import note_threads
-from helpers.tiny_detector import SquareDetector, objects_app, square_picture
+from helpers.tiny_detector import SQUARE, SquareDetector, objects_app, square_picture
 from trigger_api.errors import FAILED_IMAGE, MALFORMED_JSON
 from trigger_api.routers import deps
 from trigger_api.routers.compat import body as compat_body
-
-SQUARE = {
-    "label": "square",
-    "score": 0.75,
-    "box": {"x": 20, "y": 0, "width": 20, "height": 20},
-    "normalized": {"x": 0.5, "y": 0.0, "width": 0.5, "height": 1.0},
-}
 
 
 @pytest.fixture
