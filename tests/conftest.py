@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from fastapi import FastAPI
 
 from helpers.beep import BeepModel, add_model, beeps, encode, trigger_card
 from helpers.doubler import Doubler
+from helpers.postgresql import Cluster
 from helpers.running import started
 from trigger_api.app import create_app
 from trigger_api.scheduler import Scheduler
 from trigger_api.settings import Settings
+from trigger_api.storage.database import Database
 
 
 @pytest.fixture
@@ -30,6 +33,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in [name for name in os.environ if name.startswith("TRIGGER_API_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("TRIGGER_API_DATABASE_URL", "none")  # but for the tests of what is stored
 
 
 @pytest.fixture
@@ -78,3 +82,31 @@ def scheduler() -> Iterator[Scheduler]:
     made = Scheduler(threads=1)
     yield made
     made.close(grace=5)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A running PostgreSQL server."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Cluster(Path(folder))
+        made.start()
+        yield made
+        made.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/database.sqlite3"
+    cluster: Cluster = request.getfixturevalue("cluster")
+    return cluster.create_database()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A database of each kind in turn, with its tables."""
+    made = Database(database_url)
+    await made.migrate()
+    yield made
+    await made.close()

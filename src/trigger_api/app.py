@@ -74,6 +74,7 @@ async def _lifespan(
     loading = asyncio.create_task(asyncio.to_thread(service.load))
     await service.rooms.start()
     try:
+        await service.open_database()
         with on_termination(service.rooms.begin_shutdown), on_termination(app.state.request_bodies.begin_shutdown):
             async with _wyoming(service), memory.periodic_trim():
                 yield

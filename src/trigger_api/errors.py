@@ -20,7 +20,11 @@
     │   └── Idle                   429
     ├── NotReady                   503
     ├── Overloaded                 503
-    └── DeadlineExceeded           504
+    ├── StorageUnavailable         503
+    ├── DeadlineExceeded           504
+    └── InsufficientStorage        507
+        ├── StorageFull            507
+        └── QuotaExceeded          507
 """
 
 from __future__ import annotations
@@ -147,10 +151,30 @@ class Overloaded(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
+class StorageUnavailable(ServiceError):
+    """The database cannot be reached. Predictions do not need it."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 class DeadlineExceeded(ServiceError):
     """The request could not be answered in time."""
 
     status = HTTPStatus.GATEWAY_TIMEOUT
+
+
+class InsufficientStorage(ServiceError):
+    """There is no room to save this."""
+
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+
+
+class StorageFull(InsufficientStorage):
+    """The database's disk is full."""
+
+
+class QuotaExceeded(InsufficientStorage):
+    """The account holds as many bytes as it may."""
 
 
 def format_validation_errors(faults: Iterable[Mapping[str, Any]]) -> str:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from trigger_api.errors import NotFound
 from trigger_api.inference import Engine
 from trigger_api.media.audio import AudioLimits
 from trigger_api.media.image import ImageLimits
@@ -23,6 +24,9 @@ from trigger_api.runtimes import LoadOptions, load, servable
 from trigger_api.settings import Settings
 from trigger_api.streaming.manager import StreamManager
 from trigger_api.tasks import TASKS, Context, Task
+
+if TYPE_CHECKING:
+    from trigger_api.storage.database import Database
 
 T = TypeVar("T", bound=Task)
 _log = structlog.get_logger(__name__)
@@ -62,12 +66,36 @@ class Service:
         context = _context(settings, self.engine, self.registry)
         self._tasks = {kind: kind(context) for kind in TASKS}
         self.rooms = StreamManager(settings, self.engine, self.registry, metrics)
+        self._database: Database | None = None
 
     def task(self, kind: type[T]) -> T:
         """The task of a class, as in ``service.task(Digits)``."""
         task = self._tasks[kind]
         assert isinstance(task, kind)
         return task
+
+    @property
+    def database(self) -> Database:
+        """The database.
+
+        Raises:
+            NotFound: the service has none.
+        """
+        if self._database is None:
+            raise NotFound("this server has no database: it keeps neither accounts nor a history")
+        return self._database
+
+    async def open_database(self) -> None:
+        """Open the database and bring its tables to this version, unless the settings say that there is none.
+
+        One that cannot be reached is tried again in the background: predictions do not wait for it.
+        """
+        if self.settings.has_database:
+            from trigger_api.storage.database import Database  # slow to import
+
+            url = self.settings.database_url
+            self._database = Database(url.get_secret_value() if url else None)
+            await self._database.open()
 
     def load(self) -> None:
         """Load every model, then watch for changes until ``close`` if the settings say so."""
@@ -82,6 +110,8 @@ class Service:
         self._watcher.close()
         await self.rooms.close()
         await self.engine.close(self.settings.drain_s)
+        if self._database is not None:
+            await self._database.close()
         memory.gc_unfreeze()
 
 

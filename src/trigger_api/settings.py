@@ -14,6 +14,7 @@ from trigger_api.model_card import Limits
 
 RuntimeKind = Literal["auto", "tensorflow", "onnx"]
 ENV_PREFIX = "TRIGGER_API_"
+_DATABASES = ("sqlite:///", "postgresql://", "postgres://")
 _MIB = 1024 * 1024
 
 
@@ -83,8 +84,13 @@ class Settings(BaseSettings):
     stream_idle_s: float = Field(30.0, gt=0, description="seconds without audio after which a stream is closed")
     events_kept: int = Field(1_000, ge=1, description="number of detections kept for subscribers that reconnect")
     max_subscribers: int = Field(256, ge=1, description="largest number of open event streams of a process")
-    database_url: SecretStr | None = Field(None, description="PostgreSQL URL, for sharing events between processes")
     wyoming_uri: str | None = Field(None, description="address for Wyoming clients, such as tcp://0.0.0.0:10400")
+
+    database_url: SecretStr | None = Field(
+        None,
+        description="`sqlite:///path` or `postgresql://…`; without it, SQLite in the user's data folder; "
+        "`none`: no accounts and no history",
+    )
 
     max_text_characters: int = Field(20_000, ge=1, description="largest number of characters in all texts of a request")
 
@@ -111,9 +117,28 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: SecretStr | None) -> SecretStr | None:
+        url = value.get_secret_value() if value else "none"
+        if url != "none" and not (url.startswith(_DATABASES) and url not in _DATABASES):
+            raise ValueError("this must be sqlite:///path, a postgresql:// URL or none")
+        return value
+
     @field_validator("limits")
     @classmethod
     def _valid_limits(cls, value: dict[str, dict[str, JsonValue]]) -> dict[str, dict[str, JsonValue]]:
         for changes in value.values():
             Limits.model_validate(changes)
         return value
+
+    @property
+    def postgresql_url(self) -> str | None:
+        """The database's URL if it is PostgreSQL, which carries events between processes too."""
+        url = self.database_url.get_secret_value() if self.database_url else ""
+        return url if url.startswith(_DATABASES[1:]) else None
+
+    @property
+    def has_database(self) -> bool:
+        """Whether there are accounts and a history."""
+        return self.database_url is None or self.database_url.get_secret_value() != "none"

@@ -47,7 +47,7 @@ def _check(settings: Settings) -> None:
         abort(f"{ENV_PREFIX}WYOMING_URI requires a single worker; run `trigger-api wyoming` beside several")
     if settings.wyoming_uri:
         import_module("trigger_api.streaming.wyoming")
-    if settings.database_url:
+    if settings.postgresql_url:
         import_module("trigger_api.streaming.postgres")
     checked(find_models, settings)
 
