@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from trigger_api.errors import ServiceError, StorageFull, StorageUnavailable, Unprocessable
 from trigger_api.storage import migration
-from trigger_api.storage.engine import create_engine, default_url, is_postgresql, sqlite_path
+from trigger_api.storage.engine import create_engine, default_url, is_postgresql, make_file, sqlite_path
 
 _RETRY_S, _MAX_RETRY_S = 1.0, 30.0  # between attempts to open the database, at first and at most
 _PAUSE_S = 0.5  # after a lost connection, requests are refused at once for so long
@@ -56,8 +57,9 @@ class Database:
             StorageUnavailable: the database cannot be reached, or belongs to a later version.
             StorageFull: its disk is full.
         """
-        self._make_folder()
         with self._translated():
+            if not is_postgresql(self.url):
+                await asyncio.to_thread(make_file, sqlite_path(self.url))
             async with self._writer.begin() as connection:
                 await connection.run_sync(migration.upgrade)
         self._is_open.set()
@@ -109,7 +111,14 @@ class Database:
             yield
         except exc.DataError as error:
             raise Unprocessable("a value has characters or a size that the database cannot store") from error
-        except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError, OSError) as error:
+        except (
+            exc.OperationalError,
+            exc.InterfaceError,
+            exc.InternalError,
+            exc.TimeoutError,
+            OSError,
+            sqlite3.Error,
+        ) as error:
             raise self._failure(error) from error
         except migration.UnknownRevision as error:
             raise StorageUnavailable(str(error)) from error
@@ -130,14 +139,6 @@ class Database:
                 _log.warning("database unavailable: trying again", error=_code(cause) or type(cause).__name__)
                 await asyncio.sleep(min(_RETRY_S * 2**attempt, _MAX_RETRY_S))
 
-    def _make_folder(self) -> None:
-        if is_postgresql(self.url):
-            return
-        with self._translated():
-            sqlite_path(self.url).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Accounts and what they keep are the owner's alone; the database creates its other files alike.
-            sqlite_path(self.url).touch(mode=0o600)
-
 
 def _unavailable() -> StorageUnavailable:
     return StorageUnavailable("the database is unavailable; try again later", retry_after=2)
@@ -145,5 +146,5 @@ def _unavailable() -> StorageUnavailable:
 
 def _code(error: BaseException | None) -> str:
     """PostgreSQL's SQLSTATE or SQLite's name of an error, empty if it has neither."""
-    origin = getattr(error, "orig", None)
+    origin = getattr(error, "orig", error)
     return str(getattr(origin, "sqlstate", None) or getattr(origin, "sqlite_errorname", None) or "")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,9 @@ _POOL: dict[str, Any] = {"pool_size": 8, "max_overflow": 8, "pool_timeout": 5}
 _CONNECT: dict[str, Any] = {
     "connect_timeout": 3, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
 }  # fmt: skip
-# FULL: what has been committed survives the loss of power. The files of media would not gain from a larger page.
+# FULL: what has been committed survives the loss of power.
 _PRAGMAS = (
     f"busy_timeout = {_BUSY_S * 1000}",
-    "journal_mode = WAL",
     "synchronous = FULL",
     "foreign_keys = ON",
 )
@@ -47,6 +49,31 @@ def create_engine(url: str) -> AsyncEngine:
         url: ``sqlite:///path``, or what libpq takes.
     """
     return _postgresql(url) if is_postgresql(url) else _sqlite(sqlite_path(url))
+
+
+def make_file(path: Path) -> None:
+    """Create a SQLite file, in a folder of the owner's alone, and have it write ahead (WAL), which lasts. Blocks.
+
+    Raises:
+        OSError, sqlite3.Error: there can be no such file.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    give_up = time.monotonic() + _BUSY_S
+    with closing(sqlite3.connect(path)) as connection:
+        while not _writes_ahead(connection, last=time.monotonic() > give_up):
+            time.sleep(0.01)
+
+
+def _writes_ahead(connection: sqlite3.Connection, *, last: bool) -> bool:
+    """Whether the mode could be set: while another process sets it, SQLite gives up at once, whatever its timeout."""
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if last or error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise
+        return False
+    return True
 
 
 def _postgresql(url: str) -> AsyncEngine:
