@@ -9,6 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from helpers.beep import BeepModel, add_model, beeps, encode, trigger_card
 from helpers.doubler import Doubler
@@ -101,6 +103,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/database.sqlite3"
     cluster: Cluster = request.getfixturevalue("cluster")
     return cluster.create_database()
+
+
+@pytest.fixture
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords that are hashed in no time: elsewhere, that it takes time is the point."""
+    quick = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+    monkeypatch.setattr(PasswordHash, "recommended", lambda: quick)
 
 
 @pytest.fixture

@@ -26,9 +26,11 @@ from trigger_api.streaming.manager import StreamManager
 from trigger_api.tasks import TASKS, Context, Task
 
 if TYPE_CHECKING:
+    from trigger_api.accounts.manager import Accounts
     from trigger_api.storage.database import Database
 
 T = TypeVar("T", bound=Task)
+_NO_DATABASE = "this server has no database: it keeps neither accounts nor a history"
 _log = structlog.get_logger(__name__)
 
 
@@ -67,6 +69,7 @@ class Service:
         self._tasks = {kind: kind(context) for kind in TASKS}
         self.rooms = StreamManager(settings, self.engine, self.registry, metrics)
         self._database: Database | None = None
+        self._accounts: Accounts | None = None
 
     def task(self, kind: type[T]) -> T:
         """The task of a class, as in ``service.task(Digits)``."""
@@ -82,8 +85,19 @@ class Service:
             NotFound: the service has none.
         """
         if self._database is None:
-            raise NotFound("this server has no database: it keeps neither accounts nor a history")
+            raise NotFound(_NO_DATABASE)
         return self._database
+
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts.
+
+        Raises:
+            NotFound: the service has no database.
+        """
+        if self._accounts is None:
+            raise NotFound(_NO_DATABASE)
+        return self._accounts
 
     async def open_database(self) -> None:
         """Open the database and bring its tables to this version, unless the settings say that there is none.
@@ -91,10 +105,16 @@ class Service:
         One that cannot be reached is tried again in the background: predictions do not wait for it.
         """
         if self.settings.has_database:
-            from trigger_api.storage.database import Database  # slow to import
+            from trigger_api.accounts.limits import RateLimiter
+            from trigger_api.accounts.manager import Accounts  # slow to import
+            from trigger_api.storage.database import Database
 
-            url = self.settings.database_url
+            settings, url = self.settings, self.settings.database_url
             self._database = Database(url.get_secret_value() if url else None)
+            self._accounts = Accounts(
+                self._database, RateLimiter(settings.rate_limit_url.get_secret_value()),
+                session_days=settings.session_days, idle_days=settings.session_idle_days,
+            )  # fmt: skip
             await self._database.open()
 
     def load(self) -> None:
@@ -110,6 +130,8 @@ class Service:
         self._watcher.close()
         await self.rooms.close()
         await self.engine.close(self.settings.drain_s)
+        if self._accounts is not None:
+            await self._accounts.close()
         if self._database is not None:
             await self._database.close()
         memory.gc_unfreeze()

@@ -15,6 +15,7 @@ from trigger_api.model_card import Limits
 RuntimeKind = Literal["auto", "tensorflow", "onnx"]
 ENV_PREFIX = "TRIGGER_API_"
 _DATABASES = ("sqlite:///", "postgresql://", "postgres://")
+_RATE = re.compile(r"[1-9]\d{0,8} ?/ ?([1-9]\d{0,5} ?)?(second|minute|hour|day)s?")
 _MIB = 1024 * 1024
 
 
@@ -39,13 +40,31 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=256, description="number of processes that `serve` starts; each loads all models")
     root_path: str = Field("", description="path prefix that a reverse proxy strips")
 
-    auth: Literal["token", "open"] = Field(
-        "token", description="`token`: clients on other machines need a token; `open`: nobody needs one"
+    auth: Literal["token", "required", "open"] = Field(
+        "token",
+        description="`token`: clients on other machines need a token; `required`: everybody needs one, or an account; "
+        "`open`: nobody does",
     )
     tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), description="valid API tokens")
     admin_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="tokens that may load and unload models"
     )
+    sign_up: Literal["callers", "open", "closed"] = Field(
+        "callers",
+        description="who may make an account: `callers`, whoever may use the service anyway; `open`: everybody; "
+        "`closed`: administrators, by `trigger-api users create`",
+    )
+    session_days: float = Field(30.0, gt=0, le=400, description="days after which a session ends")
+    session_idle_days: float = Field(7.0, gt=0, le=400, description="days without use after which a session ends")
+    insecure_cookies: bool = Field(
+        False, description="whether browsers on other machines may log in over plain HTTP, where others can listen"
+    )
+    rate_limit: str | None = Field(None, description="requests that a caller may send, such as `600/minute`")
+    rate_limit_url: SecretStr = Field(
+        SecretStr("memory://"), description="where requests are counted: in each process, or for all in `redis://host`"
+    )
+    max_requests_per_caller: int | None = Field(None, ge=1, description="requests that a caller may have open at once")
+    quota_mib: int | None = Field(1_024, ge=1, description="largest history of an account, MiB")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="origins that browsers may call from")
 
     models: Annotated[tuple[Path, ...], NoDecode] = Field(
@@ -123,6 +142,13 @@ class Settings(BaseSettings):
         url = value.get_secret_value() if value else "none"
         if url != "none" and not (url.startswith(_DATABASES) and url not in _DATABASES):
             raise ValueError("this must be sqlite:///path, a postgresql:// URL or none")
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _valid_rate(cls, value: str | None) -> str | None:
+        if value is not None and not _RATE.fullmatch(value):
+            raise ValueError("this must be a number of requests and a time, such as 600/minute or 50/10 seconds")
         return value
 
     @field_validator("limits")

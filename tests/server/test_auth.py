@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from helpers.beep import BeepModel
 from helpers.running import started
 from trigger_api.app import create_app
-from trigger_api.server.auth import PUBLIC_PATHS, is_loopback, resolve_caller
+from trigger_api.server.auth import PUBLIC_PATHS, SCOPE_OF_TAG, is_loopback, resolve_caller
 from trigger_api.settings import Settings
 
 TOKEN = "correct-horse"
@@ -27,6 +27,9 @@ def routes(app: FastAPI) -> list[tuple[str, str]]:
     return [(method, route.path) for route in found for method in route.methods or ()]
 
 
+LOG_IN = {("POST", "/v1/sessions"), ("POST", "/v1/accounts/reset")}
+
+
 async def test_every_route_except_health_probes_requires_a_token(guarded: FastAPI) -> None:
     async with started(guarded) as client:
         document = guarded.openapi()["paths"]
@@ -35,7 +38,15 @@ async def test_every_route_except_health_probes_requires_a_token(guarded: FastAP
         assert len(every) >= 8
         for method, path in every:
             status = (await client.request(method, path)).status_code
-            assert (status == 401) == (path not in PUBLIC_PATHS), (method, path, status)
+            public = path in PUBLIC_PATHS or (method, path) in LOG_IN
+            assert (status == 401) == (not public), (method, path, status)
+
+
+def test_the_scope_of_every_route_is_known(app: FastAPI) -> None:
+    assert {str(tag) for route in app.routes if isinstance(route, APIRoute) for tag in route.tags[:1]} <= set(
+        SCOPE_OF_TAG
+    )
+    assert all(route.tags for route in app.routes if isinstance(route, APIRoute))
 
 
 @pytest.mark.parametrize(
