@@ -133,11 +133,18 @@ _UserName = Annotated[
         description="letters, digits and ._@+- between them; upper and lower case are the same",
     ),
 ]
-_NewPassword = Annotated[Text, Field(min_length=8, max_length=256)]
-_Password = Annotated[Text, Field(min_length=1, max_length=256)]
-# Names are shown to people: no control characters, and nothing that turns the direction of writing.
+# The limits come first: their messages are about characters only before the text has been looked at by ourselves.
+_NewPassword = Annotated[str, Field(min_length=8, max_length=256), AfterValidator(_check_surrogates)]
+_Password = Annotated[str, Field(max_length=256), AfterValidator(_check_surrogates)]
+# Shown to people: no control characters, and none that turn the direction of writing.
 _Title = Annotated[
-    Text, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]*$")
+    str,
+    Field(
+        min_length=1,
+        max_length=64,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]*$",
+    ),
+    AfterValidator(_check_surrogates),
 ]
 
 
@@ -155,8 +162,9 @@ class SignUp(_StrictSchema):
 class LogIn(_StrictSchema):
     """The name and password of an account."""
 
-    name: Annotated[Text, Field(max_length=64, pattern=r"^[^\x00]*$")]  # PostgreSQL cannot even look for it
-    password: Annotated[Text, Field(max_length=256)]
+    # PostgreSQL cannot even look for a name with a zero.
+    name: Annotated[str, Field(max_length=64, pattern=r"^[^\x00]*$"), AfterValidator(_check_surrogates)]
+    password: _Password
 
 
 class PasswordChange(_StrictSchema):
@@ -169,7 +177,7 @@ class PasswordChange(_StrictSchema):
 class PasswordReset(_StrictSchema):
     """A new password, and the secret that permits it."""
 
-    secret: Annotated[Text, Field(max_length=64)]
+    secret: Annotated[str, Field(max_length=64), AfterValidator(_check_surrogates)]
     new_password: _NewPassword
 
 

@@ -105,16 +105,12 @@ class Service:
         One that cannot be reached is tried again in the background: predictions do not wait for it.
         """
         if self.settings.has_database:
-            from trigger_api.accounts.limits import RateLimiter
             from trigger_api.accounts.manager import Accounts  # slow to import
             from trigger_api.storage.database import Database
 
-            settings, url = self.settings, self.settings.database_url
+            url = self.settings.database_url
             self._database = Database(url.get_secret_value() if url else None)
-            self._accounts = Accounts(
-                self._database, RateLimiter(settings.rate_limit_url.get_secret_value()),
-                session_days=settings.session_days, idle_days=settings.session_idle_days,
-            )  # fmt: skip
+            self._accounts = Accounts(self._database, self.settings)
             await self._database.open()
 
     def load(self) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from fastapi import FastAPI
@@ -12,7 +13,7 @@ from trigger_api.settings import Settings
 
 
 def limited(settings: Settings, **changes: object) -> FastAPI:
-    made = Settings(**{**settings.model_dump(exclude_unset=True), "tokens": "ada,eve", **changes})  # type: ignore[arg-type]
+    made = Settings(**{**settings.model_dump(exclude_unset=True), "tokens": "ada,eve", **changes})
     return create_app(made, loader=lambda path, card: BeepModel())
 
 
@@ -44,7 +45,7 @@ async def test_a_caller_has_a_number_of_requests_open(settings: Settings, two_be
     async with started(app) as client:
         arrived, go_on = asyncio.Event(), asyncio.Event()
 
-        async def slow_body():  # type: ignore[no-untyped-def]
+        async def slow_body() -> AsyncIterator[bytes]:
             arrived.set()
             await go_on.wait()
             yield b"{}"

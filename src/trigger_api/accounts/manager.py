@@ -14,6 +14,7 @@ from trigger_api.accounts.passwords import Passwords
 from trigger_api.accounts.sessions import Sessions
 from trigger_api.accounts.tokens import Tokens
 from trigger_api.accounts.users import Users
+from trigger_api.settings import Settings
 from trigger_api.storage.database import Database
 
 
@@ -22,23 +23,20 @@ class Accounts:
 
     Args:
         database: holds all of them.
-        limiter: counts attempts to log in.
-        session_days: days after which a session ends.
-        idle_days: days without use after which a session ends.
+        settings: how long sessions last, and where attempts to log in are counted.
     """
 
-    def __init__(self, database: Database, limiter: RateLimiter, *, session_days: float, idle_days: float) -> None:
-        idle = timedelta(days=idle_days)
+    def __init__(self, database: Database, settings: Settings) -> None:
+        lifetime, idle = timedelta(days=settings.session_days), timedelta(days=settings.session_idle_days)
         self._database = database
         self._passwords = Passwords()
         self._identities = Identities(database, idle)
-        self.throttle = Throttle(limiter)
+        self.throttle = Throttle(RateLimiter(settings.rate_limit_url.get_secret_value()))
         self.users = Users(database, self._passwords, self._identities)
         self.tokens = Tokens(database, self._identities)
         self.sessions = Sessions(
-            database, self._passwords, self.throttle, self._identities,
-            lifetime=timedelta(days=session_days), idle=idle,
-        )  # fmt: skip
+            database, self._passwords, self.throttle, self._identities, lifetime=lifetime, idle=idle
+        )
 
     async def find_caller(self, secret: str, *, address: str) -> Caller | None:
         """The caller with a session's secret or an API token; None if it is neither.

@@ -122,6 +122,22 @@ class Users:
             raise _unknown_reset()
         self._identities.forget(user_id)
 
+    async def list(self) -> list[User]:
+        """All accounts, in the order of their names."""
+        found: list[User] = []
+        async with self._database.read() as session:
+            while page := await users.page(session, after=found[-1].name if found else ""):
+                found += page
+        return found
+
+    async def delete_named(self, name: str) -> None:
+        """Delete the account of a name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        await self.delete((await self.find(name)).id)
+
     async def delete(self, user_id: UUID) -> None:
         """Delete an account with everything that it owns."""
         async with self._database.write() as session:

@@ -60,7 +60,8 @@ async def _upgrade(database: Database) -> None:
         await database.migrate()
     except ServiceError as error:
         # The operator may see what a client must not.
-        raise ValueError(f"{error.detail} ({error.__cause__})") from error
+        cause = getattr(error.__cause__, "orig", error.__cause__)
+        raise ValueError(f"{error.detail} ({cause})") from error
     finally:
         await database.close()
 
