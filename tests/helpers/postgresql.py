@@ -29,6 +29,10 @@ class Cluster:
         options = f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync=off"
         self._run("pg_ctl", "-D", f"{self.folder}/data", "-o", options, "-l", f"{self.folder}/log", "-w", "start")
 
+    def ensure_started(self) -> None:
+        if not (self.folder / "data" / "postmaster.pid").exists():
+            self.start()
+
     def stop(self) -> None:
         self._run("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "stop")
 
@@ -42,6 +46,11 @@ class Cluster:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
         return self.url(name)
+
+    def copy(self, source: str, target: str) -> None:
+        """Dump a database, and restore the dump into an empty one."""
+        dump = subprocess.run([self.binaries / "pg_dump", source], check=True, capture_output=True).stdout
+        subprocess.run([self.binaries / "psql", "-q", "-v", "ON_ERROR_STOP=1", target], input=dump, check=True)
 
     def _run(self, name: str, *arguments: str) -> None:
         command = [str(self.binaries / name), *arguments]

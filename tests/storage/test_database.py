@@ -3,12 +3,13 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import select, text
 
 from helpers.postgresql import Cluster
 from helpers.until import until
-from trigger_api.errors import StorageFull, StorageUnavailable, Unprocessable
+from trigger_api.errors import Conflict, QuotaExceeded, StorageFull, StorageUnavailable, Unprocessable
 from trigger_api.storage import users
 from trigger_api.storage.database import Database
 from trigger_api.storage.tables import Job, Prediction, PredictionLabel, PredictionMedia, Session, User, first_id, now
@@ -155,3 +156,46 @@ async def test_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
     for file in (tmp_path / "made").iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     await database.close()
+
+
+async def test_a_row_of_an_account_that_is_gone_is_a_conflict(database: Database) -> None:
+    async with database.write() as session:
+        owner = await users.ensure(session, name="ada")
+        await users.remove(session, user_id=owner.id)
+
+    async def save() -> None:
+        async with database.write() as session:
+            session.add(prediction(owner))
+
+    with pytest.raises(Conflict):
+        await save()
+
+
+async def test_a_database_where_nothing_may_be_made(cluster: Cluster) -> None:
+    url = cluster.create_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE reader LOGIN")
+    database = Database(url.replace("user=postgres", "user=reader"))
+    with pytest.raises(StorageUnavailable):
+        await database.migrate()
+    await database.close()
+
+
+async def test_bytes_are_counted_up_to_the_quota(database: Database) -> None:
+    async with database.write() as session:
+        owner = await users.ensure(session, name="ada")
+        await users.reserve_bytes(session, user_id=owner.id, size=60, quota=100)
+
+    async def reserve(size: int, quota: int | None) -> None:
+        async with database.write() as session:
+            await users.reserve_bytes(session, user_id=owner.id, size=size, quota=quota)
+
+    with pytest.raises(QuotaExceeded):
+        await reserve(41, 100)
+    await reserve(40, 100)
+    await reserve(1_000, None)
+    async with database.write() as session:
+        await users.release_bytes(session, user_id=owner.id, size=1_001)
+    async with database.read() as session:
+        (found,) = await users.page(session)
+        assert found.stored_bytes == 99

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from trigger_api.errors import ServiceError, StorageFull, StorageUnavailable, Unprocessable
+from trigger_api.errors import Conflict, ServiceError, StorageFull, StorageUnavailable, Unprocessable
 from trigger_api.storage import migration
 from trigger_api.storage.engine import create_engine, default_url, is_postgresql, make_file, sqlite_path
 
@@ -34,21 +34,22 @@ class Database:
         self.url = url or default_url()
         self.engine: AsyncEngine = create_engine(self.url)
         self._writer = self.engine.execution_options(writes=True)
-        self._is_open = asyncio.Event()
+        self._is_open = False
         self._refused_until = 0.0
         self._opening: asyncio.Task[None] | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether the database has been reached and its tables are those of this version."""
-        return self._is_open.is_set()
+        return self._is_open
 
     async def open(self, patience_s: float = 5.0) -> None:
-        """Connect and migrate. After ``patience_s`` seconds the attempts go on in the background."""
-        self._opening = asyncio.create_task(self._open_forever())
+        """Connect and migrate. If that fails, or takes longer than ``patience_s`` seconds, go on in the background."""
+        tried = asyncio.Event()
+        self._opening = asyncio.create_task(self._open_forever(tried))
         with suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
-                await self._is_open.wait()
+                await tried.wait()
 
     async def migrate(self) -> None:
         """Bring the tables to this version, once.
@@ -60,9 +61,8 @@ class Database:
         with self._translated():
             if not is_postgresql(self.url):
                 await asyncio.to_thread(make_file, sqlite_path(self.url))
-            async with self._writer.begin() as connection:
-                await connection.run_sync(migration.upgrade)
-        self._is_open.set()
+            await self._migrate()
+        self._is_open = True
         self._refused_until = 0.0
 
     async def close(self) -> None:
@@ -100,6 +100,13 @@ class Database:
             async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
                 yield session
 
+    async def _migrate(self) -> None:
+        try:
+            async with self._writer.begin() as connection:
+                await connection.run_sync(migration.upgrade)
+        except exc.ProgrammingError as error:  # the tables may not be made, or are not those that they should be
+            raise _unavailable() from error
+
     def _check(self) -> None:
         if not self.is_open or time.monotonic() < self._refused_until:
             raise _unavailable()
@@ -109,6 +116,8 @@ class Database:
         """Turn the errors of the database into our own, without their text: it may hold the URL or the values."""
         try:
             yield
+        except exc.IntegrityError as error:  # what was expected is handled where it is: this is a race
+            raise Conflict("this has changed meanwhile; try again") from error
         except exc.DataError as error:
             raise Unprocessable("a value has characters or a size that the database cannot store") from error
         except (
@@ -129,14 +138,16 @@ class Database:
         self._refused_until = time.monotonic() + _PAUSE_S
         return _unavailable()
 
-    async def _open_forever(self) -> None:
+    async def _open_forever(self, tried: asyncio.Event) -> None:
         for attempt in count():
             try:
                 await self.migrate()
+                tried.set()
                 return
             except ServiceError as error:
                 cause = error.__cause__
                 _log.warning("database unavailable: trying again", error=_code(cause) or type(cause).__name__)
+                tried.set()
                 await asyncio.sleep(min(_RETRY_S * 2**attempt, _MAX_RETRY_S))
 
 
