@@ -104,6 +104,8 @@ async def _lifespan(
                 yield
     finally:
         await service.close()
+        if hasattr(app.state, "limiter"):
+            await app.state.limiter.close()
         await loading
         metrics.close()
 
@@ -125,9 +127,11 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     app.add_middleware(Disconnect)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, request_bodies=app.state.request_bodies)
     if settings.rate_limit or settings.max_requests_per_caller:
-        from trigger_api.server.limits import CallerLimits  # slow to import
+        from trigger_api.accounts.limits import RateLimiter  # slow to import
+        from trigger_api.server.limits import CallerLimits
 
-        app.add_middleware(CallerLimits, settings=settings)
+        app.state.limiter = RateLimiter(settings.rate_limit_url.get_secret_value())
+        app.add_middleware(CallerLimits, settings=settings, limiter=app.state.limiter)
     app.add_middleware(AuthMiddleware, settings=settings)
     if settings.cors_origins:
         app.add_middleware(

@@ -144,6 +144,13 @@ class Settings(BaseSettings):
             raise ValueError("this must be sqlite:///path, a postgresql:// URL or none")
         return value
 
+    @field_validator("rate_limit_url")
+    @classmethod
+    def _known_counter(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("memory://", "redis://", "rediss://")):
+            raise ValueError("this must be memory:// or a redis:// URL")
+        return value
+
     @field_validator("rate_limit")
     @classmethod
     def _valid_rate(cls, value: str | None) -> str | None:

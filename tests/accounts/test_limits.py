@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
+from fakeredis import TcpFakeServer
 from limits import parse
 
 from trigger_api.accounts.limits import Concurrency, RateLimiter, Throttle, household
@@ -15,10 +18,25 @@ async def test_requests_are_counted_by_caller() -> None:
     assert (await limiter.hit(limit, "requests", "eve")).allowed
 
 
+async def test_processes_count_together_in_redis() -> None:
+    server = TcpFakeServer(("127.0.0.1", 0), server_type="redis")
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    limit, url = parse("2/minute"), f"redis://127.0.0.1:{server.server_address[1]}"
+    limiters = [RateLimiter(url) for _ in range(3)]
+    assert [(await limiter.hit(limit, "requests", "ada")).allowed for limiter in limiters] == [True, True, False]
+    for limiter in limiters:
+        await limiter.close()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
 async def test_without_redis_nothing_is_limited() -> None:
     limiter, limit = RateLimiter("redis://127.0.0.1:1"), parse("1/minute")
     assert [(await limiter.hit(limit, "requests", "ada")).allowed for _ in range(2)] == [True, True]
     await limiter.clear(limit, "requests", "ada")
+    await limiter.close()
 
 
 async def test_whoever_knows_the_password_may_try_again() -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from limits import RateLimitItem
@@ -17,6 +18,9 @@ from limits.storage import storage_from_string
 
 from trigger_api.errors import RateLimited
 
+if TYPE_CHECKING:
+    from redis.asyncio import ConnectionPool
+
 _IPV6_SITE = 64  # bits of an address that one household shares
 _LOG_IN = {
     "log-in-address": parse("100/15 minutes"),
@@ -24,7 +28,7 @@ _LOG_IN = {
     "log-in": parse("10/15 minutes"),
 }
 _SIGN_UP, _UNKNOWN = parse("20/hour"), parse("60/minute")
-_OPTIONS = {"redis": {"implementation": "redispy"}, "rediss": {"implementation": "redispy"}}
+_REDIS_S = 1.0  # a request waits no longer for the counters
 _log = structlog.get_logger(__name__)
 
 
@@ -48,25 +52,46 @@ class RateLimiter:
     """
 
     def __init__(self, url: str) -> None:
-        storage = storage_from_string(f"async+{url}", wrap_exceptions=True, **_OPTIONS.get(url.partition(":")[0], {}))
+        self._pool = _redis_pool(url) if url != "memory://" else None
+        options: dict[str, Any] = {"implementation": "redispy", "connection_pool": self._pool} if self._pool else {}
+        storage = storage_from_string(f"async+{url}", wrap_exceptions=True, **options)
         self._limiter = SlidingWindowCounterRateLimiter(storage)
+        self._paused_until = 0.0
 
     async def hit(self, limit: RateLimitItem, *key: str) -> Quota:
         """Count one request, if there is room for it."""
-        try:
+        with self._failing_open():
             allowed = await self._limiter.hit(limit, *key)
             stats = await self._limiter.get_window_stats(limit, *key)
-        except StorageError as error:
-            _log_failure(error)
-            return Quota(limit, True, limit.amount, 0.0)
-        return Quota(limit, allowed, stats.remaining, max(0.0, stats.reset_time - time.time()))
+            return Quota(limit, allowed, stats.remaining, max(0.0, stats.reset_time - time.time()))
+        return Quota(limit, True, limit.amount, 0.0)
 
     async def clear(self, limit: RateLimitItem, *key: str) -> None:
         """Forget what was counted."""
-        try:
+        with self._failing_open():
             await self._limiter.clear(limit, *key)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._pool is not None:
+            await self._pool.aclose()
+
+    @contextmanager
+    def _failing_open(self) -> Iterator[None]:
+        """Log that the counters are away, at most once a second."""
+        try:
+            yield
         except StorageError as error:
-            _log_failure(error)
+            if time.monotonic() > self._paused_until:
+                self._paused_until = time.monotonic() + 1
+                cause = type(error.storage_error).__name__  # without its message, which may contain the URL
+                _log.warning("nothing is limited: the counters are unavailable", error=cause)
+
+
+def _redis_pool(url: str) -> ConnectionPool:
+    from redis.asyncio import ConnectionPool  # needs an extra
+
+    return ConnectionPool.from_url(url, socket_connect_timeout=_REDIS_S, socket_timeout=_REDIS_S)
 
 
 class Throttle:
@@ -139,11 +164,6 @@ class Concurrency:
             self._open[caller] -= 1
             if not self._open[caller]:
                 del self._open[caller]
-
-
-def _log_failure(error: StorageError) -> None:
-    cause = type(error.storage_error).__name__  # without its message, which may contain the URL
-    _log.warning("limits are not counted: their storage is unavailable", error=cause)
 
 
 def household(address: str) -> str:

@@ -31,7 +31,8 @@ class Accounts:
         self._database = database
         self._passwords = Passwords()
         self._identities = Identities(database, idle)
-        self.throttle = Throttle(RateLimiter(settings.rate_limit_url.get_secret_value()))
+        self._limiter = RateLimiter(settings.rate_limit_url.get_secret_value())
+        self.throttle = Throttle(self._limiter)
         self.users = Users(database, self._passwords, self._identities)
         self.tokens = Tokens(database, self._identities)
         self.sessions = Sessions(
@@ -58,4 +59,5 @@ class Accounts:
     async def close(self) -> None:
         """Write what is left to write, and stop."""
         await self._identities.close()
+        await self._limiter.close()
         self._passwords.close()

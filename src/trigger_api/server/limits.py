@@ -23,10 +23,10 @@ _REQUESTS, _CONCURRENCY = "requests", "concurrency"
 class CallerLimits:
     """Rejects the requests of callers who have sent too many, before their bodies are read."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, limiter: RateLimiter) -> None:
         self._app = app
         self._rate = parse(settings.rate_limit) if settings.rate_limit else None
-        self._limiter = RateLimiter(settings.rate_limit_url.get_secret_value())
+        self._limiter = limiter
         self._concurrency = Concurrency(most) if (most := settings.max_requests_per_caller) else None
         self._policy = self._format_policy()
 
