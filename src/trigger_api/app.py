@@ -39,6 +39,10 @@ from trigger_api.server.shutdown import on_termination
 from trigger_api.service import Service
 from trigger_api.settings import Settings
 
+# Routes are matched in this order: first those of models that may be cheaper than the matching.
+_ROUTERS = (
+    v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts,
+)  # fmt: skip
 _TAGS = (
     "trigger",
     "rooms",
@@ -80,8 +84,7 @@ def create_app(settings: Settings | None = None, *, loader: Loader | None = None
     app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
     problems.install(app)
     _add_middleware(app, settings, metrics)
-    # Routes are matched in this order: first those of models that may be cheaper than the matching.
-    for module in (v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts):
+    for module in _ROUTERS:
         app.include_router(module.router)
     return app
 
