@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import select, update
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from helpers.people import PASSWORD, accounts_app, another, join, log_in, running, token_of
+from helpers.people import PASSWORD, URL, accounts_app, another, join, log_in, running, token_of
 from trigger_api.accounts import limits
 from trigger_api.settings import Settings
 from trigger_api.storage.database import Database
@@ -346,6 +348,36 @@ class TestSessions:
         account = (await client.get("/v1/accounts/me")).json()
         assert account["keeps_history"] is (status == 200)
 
+    @pytest.mark.parametrize("path", ["/v1/sessions", "/v1/accounts", "/v1/accounts/reset"])
+    async def test_a_page_of_another_site_logs_nobody_in(self, client: httpx.AsyncClient, path: str) -> None:
+        await join(client)
+        for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+            body = {"name": "ada", "password": PASSWORD}
+            answer = await another(client).post(path, json=body, headers=headers)
+            assert (answer.status_code, "Set-Cookie" in answer.headers) == (403, False)
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"X-Api-Token": "t" * 60_000},
+            {"X-Api-Token": "tat_" + "\xff" * 43},
+            {"Authorization": "Bearer " + "tas_" * 10_000},
+            {"Cookie": "__Host-trigger_api_session=" + "c" * 60_000},
+            {"Cookie": "__Host-trigger_api_session=tas_" + "A" * 43 + "; " * 20_000},
+            {"Cookie": '__Host-trigger_api_session="\\000\\377; =;;="'},
+            {"Origin": "x" * 60_000, "User-Agent": "\x01" * 1_000, "Sec-Fetch-Site": "none"},
+        ],
+    )
+    async def test_a_large_or_strange_header_is_refused_without_an_error(
+        self, client: httpx.AsyncClient, headers: dict[str, str]
+    ) -> None:
+        encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        answer = await client.get("/v1/accounts/me", headers=encoded)
+        assert answer.status_code == 401
+        assert len(answer.text) < 1_000
+        logged_in = await client.post("/v1/sessions", json={"name": "a", "password": "b"}, headers=encoded)
+        assert logged_in.status_code in (401, 403)
+
 
 class TestTokens:
     @pytest.mark.parametrize("header", ["X-Api-Token", "Authorization"])
@@ -483,6 +515,43 @@ class TestTokens:
         assert statuses == [401] * 60 + [429]
         assert (await client.get("/metrics", headers={"X-Api-Token": "of another kind"})).status_code == 401
         assert (await another(client).get("/metrics")).status_code == 401
+
+
+class TestWebSockets:
+    @pytest.fixture
+    def browser(self, settings: Settings, database_url: str) -> Iterator[TestClient]:
+        app = accounts_app(settings, database_url)
+        with TestClient(app, base_url=URL, client=("203.0.113.7", 1)) as browser:
+            while browser.get("/health/ready").status_code != 200:
+                pass
+            browser.post("/v1/accounts", json={"name": "ada", "password": PASSWORD})
+            assert browser.post("/v1/sessions", json={"name": "ada", "password": PASSWORD}).status_code == 201
+            yield browser
+
+    def test_a_session_opens_one(self, browser: TestClient) -> None:
+        for origin, status in ((URL, None), ("https://evil.example", 403)):
+            assert open_stream(browser, headers={"Origin": origin}) == status
+        browser.cookies.clear()
+        assert open_stream(browser) == 401
+
+    def test_a_token_opens_one_if_it_has_the_scope(self, browser: TestClient) -> None:
+        for scope, status in (("stream", None), ("predict", 403)):
+            token = browser.post("/v1/tokens", json={"name": "t", "scopes": [scope]}).json()["token"]
+            cookies = dict(browser.cookies)
+            browser.cookies.clear()
+            assert open_stream(browser, subprotocols=["trigger-api", f"bearer.{token}"]) == status
+            assert open_stream(browser, headers={"X-Api-Token": token, "Origin": "https://app.example"}) == status
+            browser.cookies.update(cookies)
+
+
+def open_stream(browser: TestClient, **options: Any) -> int | None:
+    """The status with which a stream is refused, None if it is opened."""
+    try:
+        with browser.websocket_connect("wss://service.example/v1/trigger/stream?word=beep", **options) as socket:
+            assert socket.receive_json()["type"] == "ready"
+    except WebSocketDenialResponse as refusal:
+        return int(refusal.status_code)
+    return None
 
 
 class TestOthers:

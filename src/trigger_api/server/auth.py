@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 
 from trigger_api.accounts.caller import LOCAL, Caller, Scope
 from trigger_api.errors import Forbidden, StorageUnavailable, Unauthenticated
-from trigger_api.server.cookies import session_secret
+from trigger_api.server.cookies import SESSION_COOKIE, session_secret
 from trigger_api.server.origin import CROSS_SITE, client_address, is_cross_site, is_foreign, is_other_site
 from trigger_api.settings import Settings
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SCHEMES: dict[str, dict[str, Any]] = {
     "APIKeyHeader": {"type": "apiKey", "description": "an API token", "in": "header", "name": "X-Api-Token"},
     "HTTPBearer": {"type": "http", "description": "an API token", "scheme": "bearer"},
+    "APIKeyCookie": {"type": "apiKey", "description": "a session", "in": "cookie", "name": SESSION_COOKIE},
 }
 
 UNAUTHENTICATED = (
