@@ -22,9 +22,9 @@ pytestmark = pytest.mark.usefixtures("quick_passwords")
 
 
 @pytest.fixture
-async def client(settings: Settings, database_url: str) -> AsyncIterator[httpx.AsyncClient]:
+async def client(settings: Settings, emptied_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application with accounts, on each database in turn."""
-    async with running(accounts_app(settings, database_url)) as client:
+    async with running(accounts_app(settings, emptied_url)) as client:
         yield client
 
 
@@ -142,16 +142,16 @@ class TestAccounts:
         assert "eve" not in exported.text
 
     @pytest.mark.parametrize(("sign_up", "status"), [("open", 201), ("callers", 401), ("closed", 401)])
-    async def test_who_may_sign_up(self, settings: Settings, database_url: str, sign_up: str, status: int) -> None:
+    async def test_who_may_sign_up(self, settings: Settings, emptied_url: str, sign_up: str, status: int) -> None:
         body = {"name": "ada", "password": PASSWORD}
-        async with running(accounts_app(settings, database_url, sign_up=sign_up)) as client:
+        async with running(accounts_app(settings, emptied_url, sign_up=sign_up)) as client:
             assert (await client.post("/v1/accounts", json=body)).status_code == status
 
     @pytest.mark.parametrize(("sign_up", "status"), [("callers", 201), ("closed", 403)])
     async def test_a_caller_may_sign_up_unless_it_is_closed(
-        self, settings: Settings, database_url: str, sign_up: str, status: int
+        self, settings: Settings, emptied_url: str, sign_up: str, status: int
     ) -> None:
-        app = accounts_app(settings, database_url, sign_up=sign_up, auth="token", tokens="of-the-settings")
+        app = accounts_app(settings, emptied_url, sign_up=sign_up, auth="token", tokens="of-the-settings")
         async with running(app) as client:
             headers, body = {"X-Api-Token": "of-the-settings"}, {"name": "ada", "password": PASSWORD}
             assert (await client.post("/v1/accounts", json=body, headers=headers)).status_code == status
@@ -309,10 +309,10 @@ class TestSessions:
         client.cookies.set("trigger_api_session", secret)
         assert (await client.get("/v1/accounts/me")).status_code == 401
 
-    async def test_plain_http_is_for_the_machine_itself(self, settings: Settings, database_url: str) -> None:
+    async def test_plain_http_is_for_the_machine_itself(self, settings: Settings, emptied_url: str) -> None:
         body = {"name": "ada", "password": PASSWORD}
         async with running(
-            accounts_app(settings, database_url), host="127.0.0.1", url="http://127.0.0.1:8000"
+            accounts_app(settings, emptied_url), host="127.0.0.1", url="http://127.0.0.1:8000"
         ) as client:
             answer = await log_in(await join(client))
             assert answer.headers["Set-Cookie"].startswith("trigger_api_session=tas_")
@@ -320,7 +320,7 @@ class TestSessions:
             assert (await client.get("/v1/accounts/me")).status_code == 200
             refused = await another(client).post("/v1/sessions", json=body)
             assert (refused.status_code, "Set-Cookie" in refused.headers) == (403, False)
-        app = accounts_app(settings, database_url, insecure_cookies=True)
+        app = accounts_app(settings, emptied_url, insecure_cookies=True)
         async with running(app, url="http://service.example") as client:
             await log_in(client)
             assert (await client.get("/v1/accounts/me")).status_code == 200
@@ -519,8 +519,8 @@ class TestTokens:
 
 class TestWebSockets:
     @pytest.fixture
-    def browser(self, settings: Settings, database_url: str) -> Iterator[TestClient]:
-        app = accounts_app(settings, database_url)
+    def browser(self, settings: Settings, emptied_url: str) -> Iterator[TestClient]:
+        app = accounts_app(settings, emptied_url)
         with TestClient(app, base_url=URL, client=("203.0.113.7", 1)) as browser:
             while browser.get("/health/ready").status_code != 200:
                 pass
