@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from alembic import command
@@ -11,7 +10,6 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
-logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells every start which database it found
 _LOCK = 0x7472_6967  # any number that no other application of the database uses for its advisory locks
 
 
