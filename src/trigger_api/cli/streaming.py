@@ -59,6 +59,8 @@ def wyoming(
 ) -> None:
     """Serve Home Assistant's Wyoming protocol to clients with private addresses. Needs the extra wyoming."""
     settings = load_settings(models=models)
+    if settings.auth == "required":
+        abort("Wyoming has no tokens, and TRIGGER_API_AUTH=required wants one of everybody")
     logs.configure(settings.log_level)
     with cli_errors(OSError, ImportError, ValueError):
         asyncio.run(_serve(settings, uri))
