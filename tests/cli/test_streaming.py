@@ -74,5 +74,5 @@ async def test_no_server_and_no_file(tmp_path: Path, recording: Path) -> None:
 
 def test_wyoming_is_off_where_everybody_needs_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIGGER_API_AUTH", "required")
-    code, output = run("wyoming")
-    assert (code, "Wyoming has no tokens" in output) == (2, True)
+    result = CliRunner().invoke(app, ["wyoming"])
+    assert (result.exit_code, "Wyoming has no tokens" in result.output) == (2, True)
