@@ -13,6 +13,8 @@ FROM python:3.12-slim
 RUN useradd --uid 10001 --create-home trigger
 COPY --from=build /opt/trigger-api /opt/trigger-api
 USER trigger
+# Accounts and the history: mount a volume here, or set TRIGGER_API_DATABASE_URL.
+RUN mkdir -p -m 700 /home/trigger/.local/share/trigger-api
 # Beyond loopback it requires tokens: set TRIGGER_API_TOKENS, or TRIGGER_API_AUTH=open.
 ENV PATH=/opt/trigger-api/bin:$PATH TRIGGER_API_HOST=0.0.0.0 PYTHONUNBUFFERED=1
 # 8000 is HTTP; 10400 is Wyoming, if TRIGGER_API_WYOMING_URI=tcp://0.0.0.0:10400 is set.

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # LOCKED=1 installs the exact versions of requirements/ci.txt, checked by hash, as CI does.
 LOCKED ?=
 
-.PHONY: run test test-fast lint format docs bench kserve lock install clean
+.PHONY: run test test-fast lint format docs bench kserve lock audit install clean
 
 run: $(VENV)/.run          ## Serve on http://127.0.0.1:8000 with the bundled models
 	$(BIN)/trigger-api serve
@@ -22,11 +22,13 @@ test: $(VENV)/.test        ## Run all tests, with coverage
 test-fast: $(VENV)/.test   ## Run the quick tests, for the loop at the desk
 	$(QUICK) -q
 
-lint: $(VENV)/.lint        ## Check style and types
+lint: $(VENV)/.lint        ## Check style, types and security
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/bandit --quiet --recursive --severity-level medium src
+	$(BIN)/pip check
 
 format: $(VENV)/.lint      ## Mend style
 	$(BIN)/ruff check --fix .
@@ -43,7 +45,7 @@ bench: $(VENV)/.bench      ## Measure against the baselines; writes benchmarks/R
 install: $(VENV)/.run
 
 clean:
-	rm -rf $(VENV) $(VENV)-kserve $(VENV)-lock build
+	rm -rf $(VENV) $(VENV)-kserve $(VENV)-lock $(VENV)-audit build
 
 # Debian ships python3 without venv; where we may, we add it.
 $(BIN)/python:
@@ -80,7 +82,7 @@ $(VENV)-kserve/.done: $(BIN)/python
 # What CI and the container install: versions and hashes, for every Python and platform; no host.
 lock: requirements/ci.txt requirements/container.txt   ## Update the lock files in requirements/
 requirements/ci.txt: extras := tensorflow onnx bench docs test train lint
-requirements/container.txt: extras := tensorflow onnx postgres wyoming
+requirements/container.txt: extras := tensorflow onnx postgres redis wyoming
 requirements/%.txt: pyproject.toml $(VENV)-lock/bin/uv
 	mkdir -p $(@D)
 	{ echo '# Versions and hashes for: $(extras). Written by `make lock`.'; \
@@ -88,6 +90,13 @@ requirements/%.txt: pyproject.toml $(VENV)-lock/bin/uv
 	    --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	    pyproject.toml - $(extras:%=--extra %); } > $@.new
 	mv $@.new $@
+
+audit: $(VENV)-audit/bin/pip-audit  ## Look the locked versions up in the advisory database; needs the network
+	for each in ci container; do $< --disable-pip --require-hashes -r requirements/$$each.txt || exit 1; done
+
+$(VENV)-audit/bin/pip-audit:
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet pip-audit
 
 $(VENV)-lock/bin/uv:
 	$(PYTHON) -m venv $(VENV)-lock

@@ -24,11 +24,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def operations(settings: Settings, network: BeepModel, models: Path) -> Iterator[list[Any]]:
+def operations(settings: Settings, network: BeepModel, models: Path, quick_passwords: None) -> Iterator[list[Any]]:
     """Every operation of the running application."""
     add_digits(models)
     networks: dict[str, LoadedModel] = {"trigger": network, "embedding": network, "digits": PrintedDigitsModel()}
-    app = create_app(settings.model_copy(update={"auth": "open"}), loader=lambda path, card: networks[card.task])
+    changes = {"auth": "open", "database_url": f"sqlite:///{models}/database.sqlite3"}
+    changed = Settings(**{**settings.model_dump(exclude_unset=True), **changes})
+    app = create_app(changed, loader=lambda path, card: networks[card.task])
     with TestClient(app) as client:
         while client.get("/health/ready").status_code != 200:
             pass

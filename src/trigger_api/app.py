@@ -16,7 +16,19 @@ from trigger_api import __version__
 from trigger_api.observability import logs, memory
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Loader
-from trigger_api.routers import compat, digits, emotions, entities, models, objects, streaming, system, trigger, v2
+from trigger_api.routers import (
+    accounts,
+    compat,
+    digits,
+    emotions,
+    entities,
+    models,
+    objects,
+    streaming,
+    system,
+    trigger,
+    v2,
+)
 from trigger_api.schemas import Problem
 from trigger_api.server import problems
 from trigger_api.server.auth import SCHEMES, Authenticated
@@ -27,7 +39,22 @@ from trigger_api.server.shutdown import on_termination
 from trigger_api.service import Service
 from trigger_api.settings import Settings
 
-_TAGS = ("trigger", "rooms", "digits", "emotions", "objects", "entities", "models", "open inference protocol", "system")
+# Routes are matched in this order: first those of models that may be cheaper than the matching.
+_ROUTERS = (
+    v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts,
+)  # fmt: skip
+_TAGS = (
+    "trigger",
+    "rooms",
+    "digits",
+    "emotions",
+    "objects",
+    "entities",
+    "models",
+    "open inference protocol",
+    "accounts",
+    "system",
+)
 DESCRIPTION = "Keras models behind typed answers: trigger words, digits, emotions, objects and named entities."
 
 
@@ -57,8 +84,7 @@ def create_app(settings: Settings | None = None, *, loader: Loader | None = None
     app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
     problems.install(app)
     _add_middleware(app, settings, metrics)
-    # Routes are matched in this order: first those of models that may be cheaper than the matching.
-    for module in (v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming):
+    for module in _ROUTERS:
         app.include_router(module.router)
     return app
 
@@ -74,11 +100,15 @@ async def _lifespan(
     loading = asyncio.create_task(asyncio.to_thread(service.load))
     await service.rooms.start()
     try:
+        await service.open_database()
+        app.state.accounts = service.accounts if settings.has_database else None
         with on_termination(service.rooms.begin_shutdown), on_termination(app.state.request_bodies.begin_shutdown):
             async with _wyoming(service), memory.periodic_trim():
                 yield
     finally:
         await service.close()
+        if hasattr(app.state, "limiter"):
+            await app.state.limiter.close()
         await loading
         metrics.close()
 
@@ -99,6 +129,12 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     app.add_middleware(Decompression, limit=settings.max_body_bytes)
     app.add_middleware(Disconnect)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, request_bodies=app.state.request_bodies)
+    if settings.rate_limit or settings.max_requests_per_caller:
+        from trigger_api.accounts.limits import RateLimiter  # slow to import
+        from trigger_api.server.limits import CallerLimits
+
+        app.state.limiter = RateLimiter(settings.rate_limit_url.get_secret_value())
+        app.add_middleware(CallerLimits, settings=settings, limiter=app.state.limiter)
     app.add_middleware(AuthMiddleware, settings=settings)
     if settings.cors_origins:
         app.add_middleware(
@@ -106,7 +142,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
             allow_origins=settings.cors_origins,
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["X-Request-ID", "Retry-After"],
+            expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"],
         )
     app.add_middleware(RequestLog, metrics=metrics)
 

@@ -7,6 +7,7 @@
     ├── Forbidden                  403
     ├── NotFound                   404
     │   └── UnknownModel           404
+    ├── Conflict                   409
     ├── BadRequest                 400
     │   └── MalformedJson          400
     ├── TooLarge                   413
@@ -17,10 +18,15 @@
     │   ├── TooManyStreams         429
     │   ├── TooFast                429
     │   ├── SlowReader             429
+    │   ├── RateLimited            429
     │   └── Idle                   429
     ├── NotReady                   503
     ├── Overloaded                 503
-    └── DeadlineExceeded           504
+    ├── StorageUnavailable         503
+    ├── DeadlineExceeded           504
+    └── InsufficientStorage        507
+        ├── StorageFull            507
+        └── QuotaExceeded          507
 """
 
 from __future__ import annotations
@@ -36,14 +42,16 @@ FAILED_IMAGE = "failed to process image, try another image"
 
 
 class ServiceError(Exception):
-    """The root. ``detail`` is the sentence that the client reads."""
+    """The root. ``detail`` is the sentence that the client reads, ``members`` is what else the problem tells it."""
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
+    type = "about:blank"
 
     def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after = retry_after
+        self.members: dict[str, Any] = {}
 
     @property
     def headers(self) -> dict[str, str]:
@@ -76,6 +84,12 @@ class NotFound(ServiceError):
 
 class UnknownModel(NotFound):
     """There is no such task, model or version."""
+
+
+class Conflict(ServiceError):
+    """It exists already."""
+
+    status = HTTPStatus.CONFLICT
 
 
 class BadRequest(ServiceError):
@@ -131,6 +145,19 @@ class SlowReader(TooManyRequests):
     """The client does not read its messages fast enough."""
 
 
+class RateLimited(TooManyRequests):
+    """Too many requests in too short a time, or at once; ``policy`` names the limit.
+
+    Its problem type is registered with IANA.
+    """
+
+    type = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+
+    def __init__(self, detail: str, *, policy: str, retry_after: float) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.members = {"violated-policies": [policy]}
+
+
 class Idle(TooManyRequests):
     """A live stream has received no audio for too long."""
 
@@ -147,10 +174,30 @@ class Overloaded(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
+class StorageUnavailable(ServiceError):
+    """The database cannot be reached. Predictions do not need it."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 class DeadlineExceeded(ServiceError):
     """The request could not be answered in time."""
 
     status = HTTPStatus.GATEWAY_TIMEOUT
+
+
+class InsufficientStorage(ServiceError):
+    """There is no room to save this."""
+
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+
+
+class StorageFull(InsufficientStorage):
+    """The database's disk is full."""
+
+
+class QuotaExceeded(InsufficientStorage):
+    """The account holds as many bytes as it may."""
 
 
 def format_validation_errors(faults: Iterable[Mapping[str, Any]]) -> str:

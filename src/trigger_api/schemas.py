@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Annotated, Literal, Self
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
@@ -120,6 +121,132 @@ def _as_tuple(words: object) -> object:
 
 Word = Annotated[str, Field(min_length=1, max_length=64)]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_as_tuple)]
+
+
+_UserName = Annotated[
+    str,
+    BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value),
+    Field(
+        min_length=1,
+        max_length=64,
+        pattern=r"^[a-z0-9]([a-z0-9._@+-]*[a-z0-9])?$",
+        description="letters, digits and ._@+- between them; upper and lower case are the same",
+    ),
+]
+# The limits come first: their messages are about characters only before the text has been looked at by ourselves.
+_NewPassword = Annotated[str, Field(min_length=8, max_length=256), AfterValidator(_check_surrogates)]
+_Password = Annotated[str, Field(max_length=256), AfterValidator(_check_surrogates)]
+# Shown to people: no control characters, and none that turn the direction of writing.
+_Title = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=64,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]*$",
+    ),
+    AfterValidator(_check_surrogates),
+]
+
+
+class _StrictSchema(_Schema):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SignUp(_StrictSchema):
+    """A new account."""
+
+    name: _UserName
+    password: _NewPassword
+
+
+class LogIn(_StrictSchema):
+    """The name and password of an account."""
+
+    # PostgreSQL cannot even look for a name with a zero.
+    name: Annotated[str, Field(max_length=64, pattern=r"^[^\x00]*$"), AfterValidator(_check_surrogates)]
+    password: _Password
+
+
+class PasswordChange(_StrictSchema):
+    """A new password, and the one that it replaces."""
+
+    password: _Password
+    new_password: _NewPassword
+
+
+class PasswordReset(_StrictSchema):
+    """A new password, and the secret that permits it."""
+
+    secret: Annotated[str, Field(max_length=64), AfterValidator(_check_surrogates)]
+    new_password: _NewPassword
+
+
+class PasswordConfirmation(_StrictSchema):
+    """The password once more, before something that cannot be undone."""
+
+    password: _Password
+
+
+class AccountChange(_StrictSchema):
+    """What the owner of an account may choose."""
+
+    keeps_history: bool = Field(description="whether predictions are kept without being asked to for each")
+
+
+class Account(_Schema):
+    """An account."""
+
+    id: UUID
+    name: str
+    is_admin: bool = Field(description="whether it may load and unload models")
+    keeps_history: bool
+    stored_bytes: int = Field(description="size of its history")
+    quota_bytes: int | None = Field(None, description="the largest size that its history may have")
+    created_at: datetime
+
+
+class LoginSession(_Schema):
+    """A browser or client that is logged in."""
+
+    id: UUID
+    current: bool = Field(False, description="whether it is the one that asks")
+    created_at: datetime
+    seen_at: datetime = Field(description="when it was last used, to the minute")
+    expires_at: datetime
+    user_agent: str
+    address: str
+
+
+TokenScope = Literal["predict", "stream", "history", "models:admin"]
+
+
+class TokenRequest(_StrictSchema):
+    """A new API token."""
+
+    name: _Title = Field(description="for the list of tokens")
+    scopes: tuple[TokenScope, ...] = Field(
+        ("predict",), min_length=1, max_length=4, description="what it may be used for"
+    )
+    days: float | None = Field(90, gt=0, le=3_650, description="days after which it expires; null for never")
+
+
+class Token(_Schema):
+    """An API token, without its secret."""
+
+    id: UUID
+    name: str
+    scopes: Annotated[
+        list[TokenScope], BeforeValidator(lambda value: value.split() if isinstance(value, str) else value)
+    ]
+    created_at: datetime
+    expires_at: datetime | None
+    used_at: datetime | None = Field(description="when it was last used, to the minute")
+
+
+class NewToken(Token):
+    """A new API token with its secret, which is shown this once."""
+
+    token: str
 
 
 class StreamQuery(_Schema):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from threadpoolctl import threadpool_limits
 
+from trigger_api.errors import NotFound
 from trigger_api.inference import Engine
 from trigger_api.media.audio import AudioLimits
 from trigger_api.media.image import ImageLimits
@@ -25,7 +26,12 @@ from trigger_api.settings import Settings
 from trigger_api.streaming.manager import StreamManager
 from trigger_api.tasks import TASKS, Context, Task
 
+if TYPE_CHECKING:
+    from trigger_api.accounts.manager import Accounts
+    from trigger_api.storage.database import Database
+
 T = TypeVar("T", bound=Task)
+_NO_DATABASE = "this server has no database: it keeps neither accounts nor a history"
 _log = structlog.get_logger(__name__)
 
 
@@ -64,12 +70,50 @@ class Service:
         context = _context(settings, self.engine, self.registry)
         self._tasks = {kind: kind(context) for kind in TASKS}
         self.rooms = StreamManager(settings, self.engine, self.registry, metrics)
+        self._database: Database | None = None
+        self._accounts: Accounts | None = None
 
     def task(self, kind: type[T]) -> T:
         """The task of a class, as in ``service.task(Digits)``."""
         task = self._tasks[kind]
         assert isinstance(task, kind)
         return task
+
+    @property
+    def database(self) -> Database:
+        """The database.
+
+        Raises:
+            NotFound: the service has none.
+        """
+        if self._database is None:
+            raise NotFound(_NO_DATABASE)
+        return self._database
+
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts.
+
+        Raises:
+            NotFound: the service has no database.
+        """
+        if self._accounts is None:
+            raise NotFound(_NO_DATABASE)
+        return self._accounts
+
+    async def open_database(self) -> None:
+        """Open the database and bring its tables to this version, unless the settings say that there is none.
+
+        One that cannot be reached is tried again in the background: predictions do not wait for it.
+        """
+        if self.settings.has_database:
+            from trigger_api.accounts.manager import Accounts  # slow to import
+            from trigger_api.storage.database import Database
+
+            url = self.settings.database_url
+            self._database = Database(url.get_secret_value() if url else None)
+            self._accounts = Accounts(self._database, self.settings)
+            await self._database.open()
 
     def load(self) -> None:
         """Load every model, then watch for changes until ``close`` if the settings say so."""
@@ -84,6 +128,10 @@ class Service:
         self._watcher.close()
         await self.rooms.close()
         await self.engine.close(self.settings.drain_s)
+        if self._accounts is not None:
+            await self._accounts.close()
+        if self._database is not None:
+            await self._database.close()
         memory.gc_unfreeze()
 
 

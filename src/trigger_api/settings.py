@@ -14,6 +14,8 @@ from trigger_api.model_card import Limits
 
 RuntimeKind = Literal["auto", "tensorflow", "onnx"]
 ENV_PREFIX = "TRIGGER_API_"
+_DATABASES = ("sqlite:///", "postgresql://", "postgres://")
+_RATE = re.compile(r"[1-9]\d{0,8} ?/ ?([1-9]\d{0,5} ?)?(second|minute|hour|day)s?")
 _MIB = 1024 * 1024
 
 
@@ -38,13 +40,31 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=256, description="number of processes that `serve` starts; each loads all models")
     root_path: str = Field("", description="path prefix that a reverse proxy strips")
 
-    auth: Literal["token", "open"] = Field(
-        "token", description="`token`: clients on other machines need a token; `open`: nobody needs one"
+    auth: Literal["token", "required", "open"] = Field(
+        "token",
+        description="`token`: clients on other machines need a token; `required`: everybody needs one, or an account; "
+        "`open`: nobody does",
     )
     tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), description="valid API tokens")
     admin_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="tokens that may load and unload models"
     )
+    sign_up: Literal["callers", "open", "closed"] = Field(
+        "callers",
+        description="who may make an account: `callers`, whoever may use the service anyway; `open`: everybody; "
+        "`closed`: administrators, by `trigger-api users create`",
+    )
+    session_days: float = Field(30.0, gt=0, le=400, description="days after which a session ends")
+    session_idle_days: float = Field(7.0, gt=0, le=400, description="days without use after which a session ends")
+    insecure_cookies: bool = Field(
+        False, description="whether browsers on other machines may log in over plain HTTP, where others can listen"
+    )
+    rate_limit: str | None = Field(None, description="requests that a caller may send, such as `600/minute`")
+    rate_limit_url: SecretStr = Field(
+        SecretStr("memory://"), description="where requests are counted: in each process, or for all in `redis://host`"
+    )
+    max_requests_per_caller: int | None = Field(None, ge=1, description="requests that a caller may have open at once")
+    quota_mib: int | None = Field(1_024, ge=1, description="largest history of an account, MiB")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="origins that browsers may call from")
 
     models: Annotated[tuple[Path, ...], NoDecode] = Field(
@@ -83,8 +103,13 @@ class Settings(BaseSettings):
     stream_idle_s: float = Field(30.0, gt=0, description="seconds without audio after which a stream is closed")
     events_kept: int = Field(1_000, ge=1, description="number of detections kept for subscribers that reconnect")
     max_subscribers: int = Field(256, ge=1, description="largest number of open event streams of a process")
-    database_url: SecretStr | None = Field(None, description="PostgreSQL URL, for sharing events between processes")
     wyoming_uri: str | None = Field(None, description="address for Wyoming clients, such as tcp://0.0.0.0:10400")
+
+    database_url: SecretStr | None = Field(
+        None,
+        description="`sqlite:///path` or `postgresql://…`; without it, SQLite in the user's data folder; "
+        "`none`: no accounts and no history",
+    )
 
     max_text_characters: int = Field(20_000, ge=1, description="largest number of characters in all texts of a request")
 
@@ -111,9 +136,42 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: SecretStr | None) -> SecretStr | None:
+        url = value.get_secret_value() if value else "none"
+        if url != "none" and not (url.startswith(_DATABASES) and url not in _DATABASES):
+            raise ValueError("this must be sqlite:///path, a postgresql:// URL or none")
+        return value
+
+    @field_validator("rate_limit_url")
+    @classmethod
+    def _known_counter(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("memory://", "redis://", "rediss://")):
+            raise ValueError("this must be memory:// or a redis:// URL")
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _valid_rate(cls, value: str | None) -> str | None:
+        if value is not None and not _RATE.fullmatch(value):
+            raise ValueError("this must be a number of requests and a time, such as 600/minute or 50/10 seconds")
+        return value
+
     @field_validator("limits")
     @classmethod
     def _valid_limits(cls, value: dict[str, dict[str, JsonValue]]) -> dict[str, dict[str, JsonValue]]:
         for changes in value.values():
             Limits.model_validate(changes)
         return value
+
+    @property
+    def postgresql_url(self) -> str | None:
+        """The database's URL if it is PostgreSQL, which carries events between processes too."""
+        url = self.database_url.get_secret_value() if self.database_url else ""
+        return url if url.startswith(_DATABASES[1:]) else None
+
+    @property
+    def has_database(self) -> bool:
+        """Whether there are accounts and a history."""
+        return self.database_url is None or self.database_url.get_secret_value() != "none"

@@ -92,3 +92,15 @@ def test_refuses_a_folder_without_models(tmp_path: Path, started: list[dict[str,
     assert code == 2
     assert "no model in" in output
     assert started == []
+
+
+def test_listens_anywhere_if_everybody_needs_an_account(
+    models: Path, started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIGGER_API_AUTH", "required")
+    arguments = ["serve", "--host", "0.0.0.0", "--models", str(models)]  # noqa: S104
+    assert run(*arguments)[0] == 0
+    monkeypatch.setenv("TRIGGER_API_WYOMING_URI", "tcp://127.0.0.1:0")
+    code, output = run(*arguments)
+    assert (code, "Wyoming has no tokens" in output) == (2, True)
+    assert len(started) == 1

@@ -11,8 +11,10 @@ import pytest
 from fastapi import FastAPI
 
 from helpers.beep import beeps, encode
+from helpers.people import PASSWORD, URL, accounts_app
 from helpers.running import serving, started
 from trigger_api.client import AsyncClient, Client, ClientError, ProblemError, Retries, UnreachableError
+from trigger_api.settings import Settings
 
 SAMPLES = beeps([1.0], seconds=2)
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -57,6 +59,42 @@ class TestAgainstTheService:
             assert service.infer("beep-embedding", tensors, version="1")["embeddings"].tolist() == [[[0, 1]]]
             assert service.unload("beep").state == "unloaded"
             assert service.load("beep").state == "ready"
+
+    @pytest.mark.usefixtures("quick_passwords")
+    async def test_accounts(self, settings: Settings, tmp_path: Path) -> None:
+        app = accounts_app(settings, f"sqlite:///{tmp_path}/database.sqlite3")
+        async with started(app, host="203.0.113.7"):
+            transport = httpx.ASGITransport(app, client=("203.0.113.7", 1))
+            async with AsyncClient(URL, transport=transport) as service:
+                assert (await service.sign_up("Ada", PASSWORD)).name == "ada"
+                with pytest.raises(ProblemError, match="wrong"):
+                    await service.log_in("ada", "not this one")
+                await service.log_in("ada", PASSWORD)
+                assert (await service.account()).stored_bytes == 0
+                made = await service.create_token("script", scopes=["predict", "history"])
+                assert [token.id for token in await service.tokens()] == [made.id]
+                async with AsyncClient(URL, token=made.token, transport=transport) as script:
+                    assert (await script.trigger(SAMPLES)).detected
+                await service.revoke_token(made.id)
+                await service.log_out()
+                with pytest.raises(ProblemError, match="token is required"):
+                    await service.models()
+
+    @pytest.mark.usefixtures("quick_passwords")
+    def test_accounts_without_async(self, settings: Settings, tmp_path: Path) -> None:
+        app = accounts_app(settings, f"sqlite:///{tmp_path}/database.sqlite3")
+        with serving(app) as address, Client(f"http://{address}") as service:
+            service.sign_up("ada", PASSWORD)
+            service.log_in("ada", PASSWORD)
+            assert service.account().name == "ada"
+            made = service.create_token("script", days=None)
+            assert made.expires_at is None
+            assert service.tokens()[0].name == "script"
+            service.revoke_token(made.id)
+            service.log_out()
+            with pytest.raises(ProblemError) as raised:
+                service.account()
+            assert raised.value.status == 401
 
 
 def test_both_clients_have_the_same_methods() -> None:

@@ -18,12 +18,14 @@ from trigger_api.server.uvicorn_http import BoundedHttp
 
 
 @asynccontextmanager
-async def started(app: FastAPI, *, ready: bool = True, host: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
+async def started(
+    app: FastAPI, *, ready: bool = True, host: str = "127.0.0.1", url: str = "http://localhost"
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the started application."""
     transport = httpx.ASGITransport(app, client=(host, 50_000))
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost") as http,
+        httpx.AsyncClient(transport=transport, base_url=url) as http,
     ):
         while ready and (await http.get("/health/ready")).status_code != 200:
             await asyncio.sleep(0.002)

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIWebSocketRoute
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from helpers.beep import BeepModel
 from helpers.running import started
 from trigger_api.app import create_app
-from trigger_api.server.auth import PUBLIC_PATHS, is_loopback, resolve_caller
+from trigger_api.server.auth import _SCOPE_OF_TAG, PUBLIC_PATHS, is_loopback, resolve_caller
 from trigger_api.settings import Settings
 
 TOKEN = "correct-horse"
@@ -22,9 +24,20 @@ def guarded(settings: Settings, network: BeepModel) -> FastAPI:
     return create_app(settings.model_copy(update=update), loader=lambda path, card: network)
 
 
+def walk(routes: Iterable[Any]) -> Iterator[Any]:
+    """Every route, those of included routers too."""
+    for route in routes:
+        included = getattr(route, "original_router", None)
+        yield from walk(included.routes) if included else [route]
+
+
 def routes(app: FastAPI) -> list[tuple[str, str]]:
-    found = [route for route in app.routes if isinstance(route, APIRoute)]
+    found = [route for route in walk(app.routes) if isinstance(route, APIRoute)]
+    assert len(found) > 50
     return [(method, route.path) for route in found for method in route.methods or ()]
+
+
+LOG_IN = {("POST", "/v1/sessions"), ("POST", "/v1/accounts/reset")}
 
 
 async def test_every_route_except_health_probes_requires_a_token(guarded: FastAPI) -> None:
@@ -35,7 +48,36 @@ async def test_every_route_except_health_probes_requires_a_token(guarded: FastAP
         assert len(every) >= 8
         for method, path in every:
             status = (await client.request(method, path)).status_code
-            assert (status == 401) == (path not in PUBLIC_PATHS), (method, path, status)
+            public = path in PUBLIC_PATHS or (method, path) in LOG_IN
+            assert (status == 401) == (not public), (method, path, status)
+
+
+async def test_where_it_is_required_every_route_wants_a_token(settings: Settings, network: BeepModel) -> None:
+    """Of this machine's own user as well; only what leads to one is public."""
+    required = settings.model_copy(update={"auth": "required"})
+    app = create_app(required, loader=lambda path, card: network)
+    public = {*PUBLIC_PATHS, "/docs", "/docs/assets/{name}", "/openapi.json"}
+    async with started(app) as client:
+        for method, path in set(routes(app)):
+            status = (await client.request(method, path)).status_code
+            assert (status == 401) == (path not in public and (method, path) not in LOG_IN), (method, path, status)
+
+
+def test_where_it_is_required_a_websocket_wants_a_token(settings: Settings, network: BeepModel) -> None:
+    required = settings.model_copy(update={"auth": "required"})
+    app = create_app(required, loader=lambda path, card: network)
+    sockets = [route.path for route in walk(app.routes) if isinstance(route, APIWebSocketRoute)]
+    assert sockets
+    with TestClient(app, client=("127.0.0.1", 1)) as client:
+        for path in sockets:
+            with pytest.raises(WebSocketDenialResponse) as raised, client.websocket_connect(path):
+                pytest.fail("it was accepted")
+            assert raised.value.status_code == 401
+
+
+def test_the_scope_of_every_route_is_known(app: FastAPI) -> None:
+    tags = {str(route.tags[0]) for route in walk(app.routes) if isinstance(route, APIRoute)}
+    assert {"rooms", "models", "accounts", "system"} == tags & set(_SCOPE_OF_TAG)
 
 
 @pytest.mark.parametrize(

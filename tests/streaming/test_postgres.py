@@ -1,20 +1,16 @@
-"""Two processes that share one PostgreSQL, which is started for the test where it is installed."""
+"""Two processes that share one PostgreSQL."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import subprocess
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
 from helpers.beep import BeepModel
 from helpers.live_server import word
+from helpers.postgresql import Cluster
 from helpers.until import let_others_run, until
 from trigger_api.observability.metrics import Metrics
 from trigger_api.schemas import RoomEvent, StreamQuery
@@ -22,47 +18,6 @@ from trigger_api.service import Service
 from trigger_api.settings import Settings
 from trigger_api.streaming.event_log import new_id, now
 from trigger_api.streaming.postgres import PostgresPubSub
-
-
-def binaries() -> Path | None:
-    found = shutil.which("initdb") or next(iter(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
-    return Path(found).parent if found else None
-
-
-BINARIES = binaries()
-pytestmark = pytest.mark.skipif(BINARIES is None, reason="PostgreSQL is not installed")
-
-
-class Database:
-    """A cluster of its own, reached by a Unix socket; PostgreSQL refuses to run as root."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.url = f"postgresql:///postgres?host={folder}&user=postgres"
-        if os.geteuid() == 0:
-            shutil.chown(folder, "postgres")
-        self._run("initdb", "-D", f"{folder}/data", "-U", "postgres", "-A", "trust", "--no-sync")
-
-    def start(self) -> None:
-        options = f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync=off"
-        self._run("pg_ctl", "-D", f"{self.folder}/data", "-o", options, "-l", f"{self.folder}/log", "-w", "start")
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "stop")
-
-    def _run(self, name: str, *arguments: str) -> None:
-        assert BINARIES is not None
-        prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-        subprocess.run([*prefix, str(BINARIES / name), *arguments], check=True, capture_output=True, cwd=self.folder)
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[Database]:
-    with tempfile.TemporaryDirectory() as folder:
-        made = Database(Path(folder))
-        made.start()
-        yield made
-        made.stop()
 
 
 @asynccontextmanager
@@ -80,8 +35,8 @@ async def node(settings: Settings, url: str) -> AsyncIterator[Service]:
 
 
 @pytest.mark.slow
-async def test_subscribers_get_the_events_of_other_nodes(settings: Settings, database: Database) -> None:
-    async with node(settings, database.url) as here, node(settings, database.url) as there:
+async def test_subscribers_get_the_events_of_other_nodes(settings: Settings, cluster: Cluster) -> None:
+    async with node(settings, cluster.url()) as here, node(settings, cluster.url()) as there:
         subscribers = [asyncio.ensure_future(anext(one.rooms.events.subscribe("hall"))) for one in (here, there)]
         await let_others_run()
         async with here.rooms.open(StreamQuery(room="hall"), "test") as stream:
@@ -96,20 +51,20 @@ async def test_subscribers_get_the_events_of_other_nodes(settings: Settings, dat
 
 
 async def test_the_database_goes_away_and_comes_back(
-    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trigger_api.streaming.postgres._RECONNECT_S", 0.1)
-    async with node(settings, database.url) as here, node(settings, database.url) as there:
+    async with node(settings, cluster.url()) as here, node(settings, cluster.url()) as there:
         pubsub = here.rooms._pubsub
         assert isinstance(pubsub, PostgresPubSub)
-        database.stop()
+        cluster.stop()
         await until(lambda: not pubsub._listening.is_set())
         published = asyncio.ensure_future(anext(here.rooms.events.subscribe()))
         await let_others_run()
         async with here.rooms.open(StreamQuery(room="hall"), "test") as stream:
             stream.feed(word())
             assert (await asyncio.wait_for(published, 10)).room == "hall"  # our own subscribers still get it
-        database.start()
+        cluster.start()
         await until(pubsub._listening.is_set)
         there_too = asyncio.ensure_future(anext(there.rooms.events.subscribe("bath")))
         await until(there.rooms._pubsub._listening.is_set)  # type: ignore[attr-defined]
@@ -118,14 +73,14 @@ async def test_the_database_goes_away_and_comes_back(
             assert (await asyncio.wait_for(there_too, 10)).room == "bath"
 
 
-async def test_messages_of_others_on_the_channel_are_passed_over(database: Database) -> None:
+async def test_messages_of_others_on_the_channel_are_passed_over(cluster: Cluster) -> None:
     import psycopg
 
     heard: list[object] = []
-    pubsub = PostgresPubSub(database.url)
+    pubsub = PostgresPubSub(cluster.url())
     await pubsub.start(heard.append)
     await pubsub._listening.wait()
-    async with await psycopg.AsyncConnection.connect(database.url, autocommit=True) as connection:
+    async with await psycopg.AsyncConnection.connect(cluster.url(), autocommit=True) as connection:
         await connection.execute("SELECT pg_notify('trigger_api_rooms', 'hello')")
         await connection.execute("SELECT pg_notify('trigger_api_rooms', '{\"kind\": \"new\"}')")
     event = RoomEvent(id=new_id(), at=now(), room="r", word="w", time_ms=1, score=1, model="m", version="1")

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +232,18 @@ async def test_other_addresses_are_refused(service: Service) -> None:
         with pytest.raises(ValueError, match="tcp://host:port"):
             async with serving(uri, service.rooms, service.settings):
                 pass
+
+
+async def test_nobody_enters_where_a_token_is_required(service: Service) -> None:
+    required = service.settings.model_copy(update={"auth": "required"})
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(serving("tcp://127.0.0.1:0", service.rooms, required))
+        port = server.sockets[0].getsockname()[1]
+        client = await stack.enter_async_context(AsyncTcpClient("127.0.0.1", port))
+        event = await next_event(client)
+        assert event is not None
+        assert "token" in Error.from_event(event).text
+        assert await next_event(client) is None
 
 
 def test_only_private_peers_enter(settings: Settings) -> None:

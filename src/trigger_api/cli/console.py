@@ -34,6 +34,7 @@ _EXTRAS = {
     "pocketsphinx": "train",
     "psycopg": "postgres",
     "pycocotools": "evaluate",
+    "redis": "redis",
     "safetensors": "train",
     "sounddevice": "listen",
     "tensorflow": "tensorflow",

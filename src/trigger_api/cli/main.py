@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from trigger_api.cli import bench, detect, evaluate, models, serve, streaming, train
+from trigger_api.cli import bench, db, detect, evaluate, models, serve, streaming, train, users
 from trigger_api.cli.console import cli_errors
 
 
@@ -22,6 +22,8 @@ class _Commands(TyperGroup):
 app = typer.Typer(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(db.app, name="db")
+app.add_typer(users.app, name="users")
 app.command()(streaming.listen)
 app.command()(streaming.wyoming)
 app.command()(train.record)

@@ -38,17 +38,21 @@ def _check(settings: Settings) -> None:
     from trigger_api.server.auth import is_loopback  # FastAPI is slow to import
     from trigger_api.service import find_models
 
-    if settings.auth != "open" and not settings.tokens and not is_loopback([settings.host]):
+    if settings.auth == "token" and not settings.tokens and not is_loopback([settings.host]):
         abort(
-            f"refusing to listen on {settings.host} without a token: "
-            f"set {ENV_PREFIX}TOKENS, or {ENV_PREFIX}AUTH=open to serve everybody"
+            f"refusing to listen on {settings.host} without a token: set {ENV_PREFIX}TOKENS, "
+            f"{ENV_PREFIX}AUTH=required to serve whoever has an account, or {ENV_PREFIX}AUTH=open to serve everybody"
         )
+    if settings.wyoming_uri and settings.auth == "required":
+        abort(f"{ENV_PREFIX}WYOMING_URI cannot be used with {ENV_PREFIX}AUTH=required: Wyoming has no tokens")
     if settings.wyoming_uri and settings.workers > 1:
         abort(f"{ENV_PREFIX}WYOMING_URI requires a single worker; run `trigger-api wyoming` beside several")
     if settings.wyoming_uri:
         import_module("trigger_api.streaming.wyoming")
-    if settings.database_url:
+    if settings.postgresql_url:
         import_module("trigger_api.streaming.postgres")
+    if settings.rate_limit_url.get_secret_value().startswith("redis"):
+        import_module("redis")
     checked(find_models, settings)
 
 

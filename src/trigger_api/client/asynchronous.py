@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeVar
+from uuid import UUID
 
 import httpx
 from numpy.typing import NDArray
@@ -13,13 +14,18 @@ from trigger_api.client import calls
 from trigger_api.client.calls import READY, RETRIED, Audio, Call, Picture, Retries, UnreachableError
 from trigger_api.model_card import ModelCard
 from trigger_api.schemas import (
+    Account,
     DigitsAnswer,
     EmotionsAnswer,
     EntitiesAnswer,
+    LoginSession,
     ModelStatus,
+    NewToken,
     ObjectsAnswer,
     RoomState,
     Sensitivity,
+    Token,
+    TokenScope,
     TriggerAnswer,
 )
 
@@ -124,6 +130,37 @@ class AsyncClient:
     async def rooms(self) -> list[RoomState]:
         """As ``Client.rooms``."""
         return await self._send(Call("GET", "/v1/rooms", list[RoomState]))
+
+    async def sign_up(self, name: str, password: str) -> Account:
+        """As ``Client.sign_up``."""
+        return await self._send(calls.sign_up(name, password))
+
+    async def log_in(self, name: str, password: str) -> LoginSession:
+        """As ``Client.log_in``."""
+        call = calls.log_in(name, password)
+        return call.read(await self._request(call))  # not sent again: another attempt would count against the limit
+
+    async def log_out(self) -> None:
+        """As ``Client.log_out``."""
+        await self._send(calls.LOG_OUT)
+
+    async def account(self) -> Account:
+        """As ``Client.account``."""
+        return await self._send(calls.ACCOUNT)
+
+    async def tokens(self) -> list[Token]:
+        """As ``Client.tokens``."""
+        return await self._send(calls.TOKENS)
+
+    async def create_token(
+        self, name: str, *, scopes: Sequence[TokenScope] = ("predict",), days: float | None = 90
+    ) -> NewToken:
+        """As ``Client.create_token``."""
+        return await self._send(calls.create_token(name, scopes, days))
+
+    async def revoke_token(self, token_id: UUID | str) -> None:
+        """As ``Client.revoke_token``."""
+        await self._send(calls.revoke_token(token_id))
 
     async def ready(self) -> bool:
         """As ``Client.ready``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeVar
+from uuid import UUID
 
 import httpx
 from numpy.typing import NDArray
@@ -13,13 +14,18 @@ from trigger_api.client import calls
 from trigger_api.client.calls import READY, RETRIED, Audio, Call, Picture, Retries, UnreachableError
 from trigger_api.model_card import ModelCard
 from trigger_api.schemas import (
+    Account,
     DigitsAnswer,
     EmotionsAnswer,
     EntitiesAnswer,
+    LoginSession,
     ModelStatus,
+    NewToken,
     ObjectsAnswer,
     RoomState,
     Sensitivity,
+    Token,
+    TokenScope,
     TriggerAnswer,
 )
 
@@ -134,6 +140,40 @@ class Client:
     def rooms(self) -> list[RoomState]:
         """The rooms that are streaming now, the oldest stream first. Raises as ``trigger`` does."""
         return self._send(Call("GET", "/v1/rooms", list[RoomState]))
+
+    def sign_up(self, name: str, password: str) -> Account:
+        """Make an account, where the service lets everybody. Raises as ``trigger`` does."""
+        return self._send(calls.sign_up(name, password))
+
+    def log_in(self, name: str, password: str) -> LoginSession:
+        """Log in: from now on the requests are those of an account. Raises as ``trigger`` does."""
+        call = calls.log_in(name, password)
+        return call.read(self._request(call))  # not sent again: another attempt would count against the limit
+
+    def log_out(self) -> None:
+        """End the session. Raises as ``trigger`` does."""
+        self._send(calls.LOG_OUT)
+
+    def account(self) -> Account:
+        """The account that is logged in. Raises as ``trigger`` does."""
+        return self._send(calls.ACCOUNT)
+
+    def tokens(self) -> list[Token]:
+        """The API tokens of the account, the newest first. Raises as ``trigger`` does."""
+        return self._send(calls.TOKENS)
+
+    def create_token(
+        self, name: str, *, scopes: Sequence[TokenScope] = ("predict",), days: float | None = 90
+    ) -> NewToken:
+        """Make an API token that expires after ``days`` days; None for never. Raises as ``trigger`` does.
+
+        Its secret is in this answer, and nowhere else.
+        """
+        return self._send(calls.create_token(name, scopes, days))
+
+    def revoke_token(self, token_id: UUID | str) -> None:
+        """Revoke an API token. Raises as ``trigger`` does."""
+        self._send(calls.revoke_token(token_id))
 
     def ready(self) -> bool:
         """Whether the service is ready. Raises ``UnreachableError``, but never ``ProblemError``."""

@@ -8,13 +8,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
+from uuid import UUID
 
 import httpx
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from trigger_api.schemas import DigitsAnswer, EmotionsAnswer, EntitiesAnswer, ObjectsAnswer, TriggerAnswer
+from trigger_api.schemas import (
+    Account,
+    DigitsAnswer,
+    EmotionsAnswer,
+    EntitiesAnswer,
+    LoginSession,
+    NewToken,
+    ObjectsAnswer,
+    Token,
+    TokenScope,
+    TriggerAnswer,
+)
 
 T = TypeVar("T")
 Picture = str | Path | bytes | BinaryIO
@@ -23,6 +35,7 @@ _Option = str | float | Sequence[str] | None
 
 RETRIED = frozenset({429, 502, 503})
 _LONGEST_WAIT_S = 30.0
+_NOTHING: type[None] = type(None)
 _DATATYPES = {"float32": "FP32", "int32": "INT32", "uint8": "UINT8"}
 
 
@@ -86,12 +99,35 @@ class Call(Generic[T]):
             ProblemError: the service answered with an error.
         """
         if response.is_success:
-            return TypeAdapter(self.answer).validate_json(response.content)
+            return TypeAdapter(self.answer).validate_json(response.content or b"null")
         body = response.json() if "json" in response.headers.get("Content-Type", "") else {}
         detail = body.get("detail", response.reason_phrase)
         raise ProblemError(response.status_code, detail, body.get("request_id", ""))
 
 
+def log_in(name: str, password: str) -> Call[LoginSession]:
+    """``POST /v1/sessions``."""
+    return Call("POST", "/v1/sessions", LoginSession, {"json": {"name": name, "password": password}})
+
+
+def sign_up(name: str, password: str) -> Call[Account]:
+    """``POST /v1/accounts``."""
+    return Call("POST", "/v1/accounts", Account, {"json": {"name": name, "password": password}})
+
+
+def create_token(name: str, scopes: Sequence[TokenScope], days: float | None) -> Call[NewToken]:
+    """``POST /v1/tokens``."""
+    return Call("POST", "/v1/tokens", NewToken, {"json": {"name": name, "scopes": [*scopes], "days": days}})
+
+
+def revoke_token(token_id: UUID | str) -> Call[None]:
+    """``DELETE /v1/tokens/{id}``."""
+    return Call("DELETE", f"/v1/tokens/{token_id}", _NOTHING)
+
+
+ACCOUNT = Call("GET", "/v1/accounts/me", Account)
+TOKENS = Call("GET", "/v1/tokens", list[Token])
+LOG_OUT = Call("DELETE", "/v1/sessions/current", _NOTHING)
 READY = Call("GET", "/health/ready", dict[str, Any])
 
 

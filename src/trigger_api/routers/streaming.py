@@ -8,10 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, WebSocket
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from trigger_api.accounts.caller import Caller
 from trigger_api.errors import Overloaded
 from trigger_api.routers.deps import Served
 from trigger_api.schemas import RoomState
-from trigger_api.server.auth import Caller, authenticate
+from trigger_api.server.auth import authenticate
 from trigger_api.service import Service
 from trigger_api.streaming.websocket import StreamWebSocket
 

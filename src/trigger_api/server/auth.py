@@ -7,73 +7,92 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 from pydantic import SecretStr
 from starlette.requests import HTTPConnection
 
-from trigger_api.errors import Forbidden, Unauthenticated
+from trigger_api.accounts.caller import LOCAL, Caller, Scope
+from trigger_api.errors import Forbidden, StorageUnavailable, Unauthenticated
+from trigger_api.server.cookies import SESSION_COOKIE, session_secret
+from trigger_api.server.origin import CROSS_SITE, client_address, is_cross_site, is_foreign, is_other_site
 from trigger_api.settings import Settings
+
+if TYPE_CHECKING:
+    from trigger_api.accounts.manager import Accounts
 
 # For the OpenAPI document. FastAPI could derive this, but would resolve two more dependencies on every request.
 SCHEMES: dict[str, dict[str, Any]] = {
     "APIKeyHeader": {"type": "apiKey", "description": "an API token", "in": "header", "name": "X-Api-Token"},
     "HTTPBearer": {"type": "http", "description": "an API token", "scheme": "bearer"},
+    "APIKeyCookie": {"type": "apiKey", "description": "a session", "in": "cookie", "name": SESSION_COOKIE},
 }
 
 UNAUTHENTICATED = (
-    "an API token is required: send it as X-Api-Token or Authorization: Bearer "
-    "(a server without tokens accepts requests from its own machine only)"
+    "an API token is required: send it as X-Api-Token or Authorization: Bearer, or log in "
+    "(a server without tokens accepts requests from its own machine)"
 )
 
 _PORT = re.compile(r":\d*$")
 
 # Health probes send no token, and learn nothing but the status.
 PUBLIC_PATHS = frozenset({"/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"})
-
-
-@dataclass(frozen=True)
-class Caller:
-    """The sender of a request. ``name`` distinguishes callers and reveals nothing else about them."""
-
-    admin: bool = False
-    name: str = ""
+_DOCS = re.compile(r"/docs(/assets/[^/]*)?|/openapi\.json|/static/.*")  # public where everybody else needs an account
+_LOG_IN = frozenset({("POST", "/v1/sessions"), ("POST", "/v1/accounts/reset")})
+_SIGN_UP = ("POST", "/v1/accounts")
+# What a token must be for, by the first tag of a route, where that is not predictions. Routes of administrators and of
+# accounts ask for more themselves.
+_SCOPE_OF_TAG: dict[str, Scope | None] = {
+    "rooms": "stream",
+    "history": "history",
+    "models": None,
+    "accounts": None,
+    "system": None,
+}
 
 
 async def authenticate(connection: HTTPConnection) -> Caller:
-    """Authenticate a request or a WebSocket; the dependency of every route.
+    """Authenticate a request or a WebSocket, and check the scope of its token; the dependency of every route.
 
     Raises:
         Unauthenticated: a token is required, and no valid one was sent.
-        Forbidden: a page of another site opens a WebSocket through the browser of somebody who needs no token.
+        Forbidden: the token may not be used for this, or a page of another site acts through somebody's browser.
+        StorageUnavailable: the token cannot be looked up.
     """
     settings: Settings = connection.app.state.settings
-    caller = authenticate_request(connection, settings)
+    caller = await authenticate_request(connection, settings)
     if caller is None:
         raise Unauthenticated(UNAUTHENTICATED)
-    if connection.scope["type"] == "websocket" and not _tokens(connection) and _is_foreign(connection, settings):
+    if connection.scope["type"] == "websocket" and not _tokens(connection) and is_foreign(connection, settings):
         raise Forbidden("pages of another site may not open a WebSocket to this server")
+    scope = _scope(connection)
+    if scope and scope not in caller.scopes and not _is_public(connection, settings):
+        raise Forbidden(f"this token lacks the scope `{scope}`")
     return caller
 
 
-def authenticate_request(connection: HTTPConnection, settings: Settings) -> Caller | None:
-    """The caller of a request, None if it is not authenticated. Health probes pass as an anonymous caller.
+async def authenticate_request(connection: HTTPConnection, settings: Settings) -> Caller | None:
+    """The caller of a request, None if it is not authenticated. Who needs no token passes as an anonymous caller.
 
     The middleware asks first and the route again, so the result is kept in the request's state.
+
+    Raises:
+        Forbidden: a page of another site uses somebody's cookie.
+        RateLimited: the client has sent too many tokens that are not known.
+        StorageUnavailable: the token cannot be looked up, and nobody is let in without.
     """
     state = connection.scope.setdefault("state", {})
     if "caller" not in state:
-        state["caller"] = _resolve(connection, settings)
+        state["caller"] = await _resolve(connection, settings)
     caller: Caller | None = state["caller"]
     return caller
 
 
 def resolve_caller(token: str | None, hosts: Iterable[str], settings: Settings) -> Caller | None:
-    """The caller with a token and an address, None if it is not authenticated.
+    """The caller with a token of the settings and an address, None if it is not authenticated.
 
     Args:
         token: the token that was sent, if any.
@@ -82,12 +101,7 @@ def resolve_caller(token: str | None, hosts: Iterable[str], settings: Settings) 
             stranger's name for it speaks for the stranger.
         settings: hold the valid tokens.
     """
-    # Every token is compared, and in constant time, so that the time taken reveals nothing.
-    admin, known = _is_known(token, settings.admin_tokens), _is_known(token, settings.tokens)
-    if admin or known or settings.auth == "open":
-        return Caller(admin)
-    has_tokens = settings.tokens or settings.admin_tokens
-    return Caller(admin=True) if not has_tokens and is_loopback(hosts) else None
+    return _with_token(token, settings) or _without_token(is_loopback(hosts), settings)
 
 
 async def require_admin(request: Request, caller: Annotated[Caller, Depends(authenticate)]) -> None:
@@ -96,10 +110,8 @@ async def require_admin(request: Request, caller: Annotated[Caller, Depends(auth
     Raises:
         Forbidden: the caller is not one, or a page of another site acts through an administrator's browser.
     """
-    settings: Settings = request.app.state.settings
-    foreign = not _tokens(request) and _is_foreign(request, settings)
-    if foreign or request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        raise Forbidden("this request may not come from a page of another site")
+    if (not _tokens(request) and is_foreign(request, request.app.state.settings)) or is_other_site(request):
+        raise Forbidden(CROSS_SITE)
     if not caller.admin:
         raise Forbidden("this requires an administrator's token")
 
@@ -108,20 +120,78 @@ Authenticated = Depends(authenticate)
 Administrator = Depends(require_admin)
 
 
+def is_local(connection: HTTPConnection) -> bool:
+    """Whether a request comes from this machine, by an address and a name of it."""
+    host = [connection.client.host] if connection.client else []
+    return is_loopback([*host, *_host_header(connection)])
+
+
 def is_loopback(hosts: Iterable[str]) -> bool:
     """Whether all of these hosts are this machine itself."""
     return all(_is_loopback(host) for host in hosts)
 
 
-def _resolve(connection: HTTPConnection, settings: Settings) -> Caller | None:
+async def _resolve(connection: HTTPConnection, settings: Settings) -> Caller | None:
     given = _tokens(connection)
-    host = connection.client.host if connection.client else None
-    hosts = [*([host] if host else []), *_host_header(connection)]
-    # Without a token too: a server without tokens accepts loopback callers.
-    known = [caller for token in [*given, None] if (caller := resolve_caller(token, hosts, settings))]
-    if not known and not _is_public(connection):
-        return None
-    return Caller(admin=any(caller.admin for caller in known), name=_caller_name(given[0] if given else None, host))
+    known = [replace(caller, name=_caller_name(token)) for token in given if (caller := _with_token(token, settings))]
+    if known:
+        return max(known, key=lambda caller: caller.admin)
+    anonymous = _without_token(is_local(connection), settings)
+    if anonymous is None and _is_public(connection, settings):
+        anonymous = Caller(scopes=frozenset())
+    if anonymous:
+        anonymous = replace(anonymous, name=_caller_name(given[0]) if given else client_address(connection))
+    return await _of_account(connection, settings, given, anonymous)
+
+
+async def _of_account(
+    connection: HTTPConnection, settings: Settings, given: Iterable[str], anonymous: Caller | None
+) -> Caller | None:
+    """The caller with one of the stored tokens, or with a session's cookie; without either the anonymous one."""
+    accounts: Accounts | None = getattr(connection.app.state, "accounts", None)
+    cookie = session_secret(connection) if accounts else None
+    if accounts is None or not (given or cookie):
+        return anonymous
+    if cookie and is_cross_site(connection, settings):
+        raise Forbidden(CROSS_SITE)
+    try:
+        found = await _look_up(accounts, connection, [*given, *([cookie] if cookie else [])])
+    except StorageUnavailable:
+        if anonymous is None:
+            raise
+        return replace(anonymous, verified=False)
+    if found and found.session_id and anonymous and anonymous.admin:
+        return replace(found, admin=True)  # whoever sits at the machine itself
+    return found or anonymous
+
+
+async def _look_up(accounts: Accounts, connection: HTTPConnection, secrets: Iterable[str]) -> Caller | None:
+    address = client_address(connection)
+    for secret in secrets:
+        if found := await accounts.find_caller(secret, address=address):
+            return found
+    return None
+
+
+def _with_token(token: str | None, settings: Settings) -> Caller | None:
+    # Every token is compared, and in constant time, so that the time taken reveals nothing.
+    admin, known = _is_known(token, settings.admin_tokens), _is_known(token, settings.tokens)
+    return Caller(admin, owner=f"token:{_caller_name(token or '')}") if admin or known else None
+
+
+def _without_token(local: bool, settings: Settings) -> Caller | None:
+    if settings.auth == "open":
+        return Caller()
+    has_tokens = settings.tokens or settings.admin_tokens or settings.auth == "required"
+    return Caller(admin=True, owner=LOCAL) if local and not has_tokens else None
+
+
+def _scope(connection: HTTPConnection) -> Scope | None:
+    """What a token must be for, to be used on this route."""
+    if connection.scope["type"] == "websocket":
+        return "stream"
+    tags = getattr(connection.scope.get("route"), "tags", None)
+    return _SCOPE_OF_TAG.get(tags[0], "predict") if tags else "predict"
 
 
 def _host_header(connection: HTTPConnection) -> list[str]:
@@ -144,21 +214,18 @@ def _subprotocols(connection: HTTPConnection) -> list[str]:
     return offered
 
 
-def _is_public(connection: HTTPConnection) -> bool:
-    path: str = connection.scope["path"]
-    return path.removeprefix(connection.scope.get("root_path", "")) in PUBLIC_PATHS
+def _is_public(connection: HTTPConnection, settings: Settings) -> bool:
+    path: str = connection.scope["path"].removeprefix(connection.scope.get("root_path", ""))
+    if path in PUBLIC_PATHS:
+        return True
+    operation = (connection.scope.get("method"), path)
+    if operation in _LOG_IN or (operation == _SIGN_UP and settings.sign_up == "open"):
+        return True
+    return settings.auth == "required" and _DOCS.fullmatch(path) is not None
 
 
-def _is_foreign(connection: HTTPConnection, settings: Settings) -> bool:
-    """Whether a page of another origin sent this: browsers let any page open a WebSocket to any host."""
-    origin = connection.headers.get("origin")
-    if origin is None or origin in settings.cors_origins or "*" in settings.cors_origins:
-        return False
-    return urlsplit(origin).netloc != connection.headers.get("host")
-
-
-def _caller_name(token: str | None, host: str | None) -> str:
-    return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()[:16] if token else host or "local"
+def _caller_name(token: str) -> str:
+    return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def _is_known(given: str | None, tokens: Iterable[SecretStr]) -> bool:

@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from trigger_api.errors import NotReady, Unauthenticated
+from trigger_api.errors import NotReady, ServiceError, Unauthenticated
 from trigger_api.observability import logs
 from trigger_api.observability.metrics import Metrics
 from trigger_api.server.auth import UNAUTHENTICATED, authenticate_request
@@ -105,10 +105,15 @@ class AuthMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] == "http" and authenticate_request(HTTPConnection(scope), self._settings) is None:
-            await error_response(Unauthenticated(UNAUTHENTICATED), _state_id(scope))(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+        error = await self._check(HTTPConnection(scope)) if scope["type"] == "http" else None
+        await (error_response(error, _state_id(scope)) if error else self._app)(scope, receive, send)
+
+    async def _check(self, connection: HTTPConnection) -> ServiceError | None:
+        try:
+            caller = await authenticate_request(connection, self._settings)
+        except ServiceError as error:
+            return error
+        return None if caller else Unauthenticated(UNAUTHENTICATED)
 
 
 class BodyLimit:

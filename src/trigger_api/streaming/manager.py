@@ -195,9 +195,8 @@ def _student(models: Sequence[WordModel]) -> Model | None:
 
 
 def _pubsub(settings: Settings) -> PubSub:
-    url = settings.database_url.get_secret_value() if settings.database_url else ""
-    if not url.startswith(("postgresql://", "postgres://")):
+    if settings.postgresql_url is None:
         return LocalPubSub()
     from trigger_api.streaming.postgres import PostgresPubSub  # needs an extra
 
-    return PostgresPubSub(url)
+    return PostgresPubSub(settings.postgresql_url)

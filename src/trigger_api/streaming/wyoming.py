@@ -20,7 +20,7 @@ from wyoming.server import AsyncEventHandler
 from wyoming.wake import Detect, Detection, NotDetected
 
 from trigger_api import __version__
-from trigger_api.errors import Overloaded, ServiceError, Unprocessable, format_validation_errors
+from trigger_api.errors import Overloaded, ServiceError, Unauthenticated, Unprocessable, format_validation_errors
 from trigger_api.model_card import ModelCard
 from trigger_api.schemas import StreamQuery
 from trigger_api.settings import Settings
@@ -43,7 +43,8 @@ _log = structlog.get_logger(__name__)
 async def serving(uri: str, streams: StreamManager, settings: Settings) -> AsyncIterator[asyncio.Server]:
     """Serve Wyoming at an address for the duration of the block.
 
-    The protocol has no tokens, so only peers with private addresses are accepted, unless ``auth`` is ``open``.
+    The protocol has no tokens, so only peers with private addresses are accepted; with ``auth`` set to ``open``
+    everybody is, and with ``required`` nobody.
 
     Args:
         uri: ``tcp://host:port`` or ``unix:///path``.
@@ -132,6 +133,9 @@ class _Connection(AsyncEventHandler):
 
     async def run(self, *, full: bool = False) -> None:
         """Answer events until either side disconnects, or only with an error if the server is ``full``."""
+        if self._settings.auth == "required":
+            await self._refuse(Unauthenticated("this server requires a token, and Wyoming has none"))
+            return
         if not _is_allowed(self._host, self._settings):
             _log.warning("Wyoming peer rejected: its address is not private", peer=self._host)
             self.writer.close()

@@ -1,0 +1,74 @@
+"""The limits of a caller as middleware: requests in a time, and requests at once.
+
+Answers carry the headers of draft-ietf-httpapi-ratelimit-headers-10.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from trigger_api.accounts.caller import Caller
+from trigger_api.accounts.limits import Concurrency, Quota, RateLimiter, parse
+from trigger_api.errors import RateLimited
+from trigger_api.server.auth import PUBLIC_PATHS
+from trigger_api.server.problems import error_response
+from trigger_api.settings import Settings
+
+_REQUESTS, _CONCURRENCY = "requests", "concurrency"
+
+
+class CallerLimits:
+    """Rejects the requests of callers who have sent too many, before their bodies are read."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, limiter: RateLimiter) -> None:
+        self._app = app
+        self._rate = parse(settings.rate_limit) if settings.rate_limit else None
+        self._limiter = limiter
+        self._concurrency = Concurrency(most) if (most := settings.max_requests_per_caller) else None
+        self._policy = self._format_policy()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        caller: Caller | None = scope.get("state", {}).get("caller")
+        if scope["type"] != "http" or caller is None or scope["path"] in PUBLIC_PATHS:
+            await self._app(scope, receive, send)
+            return
+        quota = await self._limiter.hit(self._rate, _REQUESTS, caller.name) if self._rate else None
+        headed = _headed(send, self._headers(quota))
+        try:
+            _check(quota)
+            with self._concurrency.slot(caller.name) if self._concurrency else nullcontext():
+                await self._app(scope, receive, headed)
+        except RateLimited as error:
+            await error_response(error, scope["state"]["request_id"])(scope, receive, headed)
+
+    def _format_policy(self) -> bytes:
+        policies = []
+        if self._rate:
+            policies.append(f'"{_REQUESTS}";q={self._rate.amount};w={self._rate.get_expiry()}')
+        if self._concurrency:
+            policies.append(f'"{_CONCURRENCY}";q={self._concurrency.most};qu="concurrent-requests"')
+        return ", ".join(policies).encode()
+
+    def _headers(self, quota: Quota | None) -> list[tuple[bytes, bytes]]:
+        left = f'"{_REQUESTS}";r={quota.remaining};t={math.ceil(quota.reset_s)}'.encode() if quota else b""
+        return [(b"ratelimit-policy", self._policy), *([(b"ratelimit", left)] if left else [])]
+
+
+def _check(quota: Quota | None) -> None:
+    if quota and not quota.allowed:
+        amount, seconds = quota.limit.amount, quota.limit.get_expiry()
+        detail = f"you may send {amount} requests in {seconds} seconds"
+        raise RateLimited(detail, policy=_REQUESTS, retry_after=quota.reset_s)
+
+
+def _headed(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), *headers]
+        await send(message)
+
+    return send_with_headers
