@@ -53,7 +53,7 @@ def problem(
 
 def error_response(error: ServiceError, request_id: str) -> Response:
     """The problem response for one of our own exceptions."""
-    return problem(error.status, error.detail, request_id=request_id, headers=error.headers)
+    return problem(error.status, error.detail, request_id=request_id, headers=error.headers, error=error.error)
 
 
 def internal_error(request_id: str) -> Response:
