@@ -32,6 +32,7 @@ from trigger_api.routers import (
 from trigger_api.schemas import Problem
 from trigger_api.server import problems
 from trigger_api.server.auth import SCHEMES, Authenticated
+from trigger_api.server.charset import Charset
 from trigger_api.server.decompression import Decompression
 from trigger_api.server.middleware import AuthMiddleware, BodyLimit, Disconnect, RequestLog
 from trigger_api.server.request_body import RequestBodies
@@ -126,6 +127,7 @@ async def _wyoming(service: Service) -> AsyncIterator[None]:
 
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """Add the middleware, from the innermost to the outermost."""
+    app.add_middleware(Charset)
     app.add_middleware(Decompression, limit=settings.max_body_bytes)
     app.add_middleware(Disconnect)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, request_bodies=app.state.request_bodies)

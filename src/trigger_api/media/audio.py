@@ -111,7 +111,7 @@ def _by_libsndfile(data: bytes, limits: AudioLimits, channel: int | None = None)
     with _SoundFile(_Buffer(data)) as file:
         if not _is_read_well(file, data):
             raise _NotReadError
-        _check_kind(file.channels, file.samplerate)
+        check_kind(file.channels, file.samplerate)
         if file.frames < _UNKNOWN:
             _check_length(file.frames, file.channels, file.samplerate, limits)
         scale = _INT16_SCALE if file.subtype == "PCM_16" else 1.0
@@ -136,7 +136,7 @@ def _by_ffmpeg(data: bytes, limits: AudioLimits, channel: int | None = None) -> 
 
     mix = Downmix(channel)
     with Recording(data) as recording:
-        _check_kind(recording.channels, recording.rate)
+        check_kind(recording.channels, recording.rate)
         for block in recording.blocks():
             mix.add(block)
             _check_length(mix.frames, recording.channels, recording.rate, limits)
@@ -144,7 +144,12 @@ def _by_ffmpeg(data: bytes, limits: AudioLimits, channel: int | None = None) -> 
     return _by_ffmpeg(data, limits, mix.loudest) if mix.cancelled else audio
 
 
-def _check_kind(channels: int, rate: int) -> None:
+def check_kind(channels: int, rate: int) -> None:
+    """Check that a recording has few enough channels, and a common rate.
+
+    Raises:
+        UnsupportedMedia: it has not.
+    """
     if not 1 <= channels <= MAX_CHANNELS:
         raise UnsupportedMedia(f"the recording has {channels} channels: 1 to {MAX_CHANNELS} are supported")
     if not MIN_RATE <= rate <= MAX_RATE:

@@ -1,15 +1,17 @@
 """Recordings that libsndfile does not read, by FFmpeg (PyAV): what phones, browsers and recorders make.
 
-Only the containers and codings named here are ever opened, from memory; no protocol and no other file is.
+Only the containers and codings named here are ever opened, from memory or as they arrive; no protocol and no other file
+is.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from itertools import chain
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 
 import av
 import numpy as np
@@ -43,6 +45,8 @@ _FAMILIES: Final = ("pcm_", "adpcm_")
 _TIMED = frozenset({"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "asf"})  # containers that say how long they last
 _SLACK_S = 0.25  # that a container's length may be off: whole frames, and what an encoder leads in with
 _SECONDS = 20.0  # that decoding may take
+_NONE: Mapping[str, str] = {}
+_LIVE = {"probesize": "32", "analyzeduration": "0"}  # begin with the first packet, without a look at those that follow
 
 _RESEMBLANCES: Final = (
     (b"\x89PNG", "a PNG picture"),
@@ -55,8 +59,21 @@ _RESEMBLANCES: Final = (
 )
 
 
+class Readable(Protocol):
+    """Bytes as they arrive: ``read`` waits for some, and returns none once there will be no more."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes."""
+        ...
+
+
 class Recording:
     """One recording in memory. Use it in a ``with`` block.
+
+    Attributes:
+        damaged: whether a part of what was read so far could not be decoded.
+        rate: sample rate, Hz.
+        channels: how many there are.
 
     Raises:
         UnreadableMedia: it was cut off before its index, or nothing of it can be decoded.
@@ -64,7 +81,11 @@ class Recording:
     """
 
     def __init__(self, data: bytes) -> None:
-        self._container = _open(data)
+        self._begin(_open(data), _SECONDS)
+
+    def _begin(self, container: InputContainer, seconds: float) -> None:
+        self._container = container
+        self._limit = seconds
         self._stream = _audio_stream(self._container)
         self._seconds = 0.0
         self._lead_in = _LEAD_IN.get(self._stream.codec_context.name, 0)
@@ -97,13 +118,13 @@ class Recording:
         """
         # All channels in one plane: of frames with eight planes, PyAV reads a ninth.
         resampler = av.AudioResampler(format="flt", layout=self._first.layout, rate=self.rate)
-        late = time.monotonic() + _SECONDS
+        late = time.monotonic() + self._limit
         for frame in chain([self._first], self._decoded):
             if not self._is_alike(frame):
                 self.damaged = True
                 continue
             if time.monotonic() > late:
-                raise TooLarge(f"the recording takes longer than {_SECONDS:g} s to decode")
+                raise TooLarge(f"the recording takes longer than {self._limit:g} s to decode")
             if not self._seconds and self._stream.codec_context.name in _FIRST_LOST:
                 yield np.zeros((frame.samples, self.channels), np.float32)
             for each in resampler.resample(frame):
@@ -140,10 +161,29 @@ class Recording:
         self._container.close()
 
 
+class LiveRecording(Recording):
+    """One recording that arrives while it is decoded, so that its end is not known.
+
+    Args:
+        source: where it comes from.
+        container: its format, a short name of FFmpeg's.
+    """
+
+    def __init__(self, source: Readable, container: str) -> None:
+        try:
+            self._begin(_container(source, container, _LIVE), math.inf)
+        except av.FFmpegError:
+            raise UnreadableMedia(f"the audio is no {container} that can be decoded while it arrives") from None
+
+
+def _container(source: Readable, name: str | None = None, options: Mapping[str, str] = _NONE) -> InputContainer:
+    allowed = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "", **options}
+    return av.open(source, "r", name, io_open=_refuse, container_options=allowed, metadata_errors="ignore")
+
+
 def _open(data: bytes) -> InputContainer:
-    allowed = {"format_whitelist": _CONTAINERS, "protocol_whitelist": ""}
     try:
-        return av.open(BytesIO(data), "r", io_open=_refuse, container_options=allowed, metadata_errors="ignore")
+        return _container(BytesIO(data))
     except (av.FFmpegError, PermissionError):
         if data[4:8] == b"ftyp":
             raise UnreadableMedia(

@@ -70,6 +70,7 @@ def _json_length(request: Request) -> int | None:
 
 
 @router.get("")
+@router.get("/", include_in_schema=False)
 async def server_metadata() -> Answer:
     """The server and its extensions."""
     return {"name": "trigger_api", "version": __version__, "extensions": [*_EXTENSIONS]}

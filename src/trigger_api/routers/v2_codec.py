@@ -84,7 +84,7 @@ def decode(body: bytes, json_length: int | None) -> tuple[InferRequest, Arrays]:
         request = InferRequest.model_validate_json(body[:json_length])
     except ValidationError as error:
         if error.errors()[0]["type"] == "json_invalid":
-            raise MalformedJson from None
+            raise MalformedJson.of(body[:json_length]) from None
         raise BadRequest("; ".join(f"{_path(fault['loc'])}: {fault['msg']}" for fault in error.errors())) from None
     rest = memoryview(body)[len(body) if json_length is None else json_length :]
     return request, dict(_arrays(request.inputs, rest))

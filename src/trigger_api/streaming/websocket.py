@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -33,6 +33,7 @@ from trigger_api.schemas import (
     StreamWord,
 )
 from trigger_api.settings import Settings
+from trigger_api.streaming.audio_input import AudioInput, audio_input
 from trigger_api.streaming.manager import StreamManager
 from trigger_api.streaming.session import HopResult, Keyword
 from trigger_api.streaming.stream import Stream
@@ -71,12 +72,13 @@ class StreamWebSocket:
         while reset:
             async with self._streams.open(query, caller) as stream:
                 await self._send(_ready(stream))
-                reset = await self._run(stream)
+                with closing(audio_input(stream, query.format, self._settings.stream_backlog_s)) as audio:
+                    reset = await self._run(stream, audio)
 
-    async def _run(self, stream: Stream) -> bool:
+    async def _run(self, stream: Stream, audio: AudioInput) -> bool:
         """Receive audio and send results, concurrently. True if the client asks for a reset."""
         sending = asyncio.create_task(self._send_results(stream))
-        receiving = asyncio.create_task(self._receive_audio(stream))
+        receiving = asyncio.create_task(self._receive_audio(audio))
         try:
             await self._watch(sending, receiving)
             if receiving.done() and not sending.done() and receiving.exception() is None and not receiving.result():
@@ -104,15 +106,15 @@ class StreamWebSocket:
             if loop.time() - self._last > idle_s:
                 raise Idle(f"no audio for {idle_s:g} s")
 
-    async def _receive_audio(self, stream: Stream) -> bool:
+    async def _receive_audio(self, audio: AudioInput) -> bool:
         """Feed audio until the client sends stop (False) or reset (True)."""
         async for frame in self._frames():
             if isinstance(frame, bytes):
-                stream.feed(frame)
+                audio.feed(frame)
             elif _control(frame).type == "reset":
                 return True
             else:
-                stream.finish()
+                audio.finish()
                 return False
         raise AssertionError("frames only end with an error")
 
