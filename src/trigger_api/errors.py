@@ -42,6 +42,7 @@ NOT_UTF8 = "not in UTF-8: send JSON in UTF-8, or name its charset in the Content
 ONE_ONLY = "may be given only once"  # of a repeated field, all values but one of which would be ignored
 FAILED_IMAGE = "failed to process image, try another image"
 _FEW = 3
+_NO_OBJECT, _OBJECT_FAULTS = "this must be a JSON object", ("model_type", "model_attributes_type")
 
 
 class ServiceError(Exception):
@@ -236,7 +237,9 @@ def format_shape_errors(faults: Iterable[Mapping[str, Any]]) -> str:
 def _format_member(fault: Mapping[str, Any]) -> str:
     steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"])
     member = f"`{steps.removeprefix('.')}`" if steps else "body"
-    return f"{member} is missing" if fault["type"] == "missing" else f"{member}: {format_fault(fault)}"
+    if fault["type"] == "missing":
+        return f"{member} is missing"
+    return f"{member}: {_NO_OBJECT if fault['type'] in _OBJECT_FAULTS else format_fault(fault)}"
 
 
 def format_fault(fault: Mapping[str, Any]) -> str:
@@ -245,7 +248,7 @@ def format_fault(fault: Mapping[str, Any]) -> str:
     if message.startswith("Expected UploadFile"):
         return "this must be a file"
     if fault["type"] == "model_type":
-        return "this must be a JSON object"
+        return _NO_OBJECT
     if fault["type"] == "model_attributes_type":
-        return "this must be a JSON object, sent as Content-Type: application/json"
+        return f"{_NO_OBJECT}, sent as Content-Type: application/json"
     return message
