@@ -127,21 +127,16 @@ def digits(
 
 @app.command()
 def objects(
-    photos: Annotated[Path, typer.Option(help="Folder of labelled photos.", exists=True, file_okay=False)],
-    labels: Annotated[Path, typer.Option(help="The objects in them (JSON).", exists=True, dir_okay=False)],
-    unlabelled: Annotated[Path, typer.Option(help="Folder of further photos.", exists=True, file_okay=False)],
     published: Annotated[Path, typer.Option(help="YOLOX-Nano as an ONNX file.", exists=True, dir_okay=False)],
     out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
-    work: Annotated[Path, typer.Option(help="Folder that keeps what a stopped run resumes from.", file_okay=False)],
+    photos: Annotated[Path | None, typer.Option(help="Folder of photos to evaluate on.", exists=True)] = None,
+    labels: Annotated[Path | None, typer.Option(help="The objects in them (JSON).", exists=True)] = None,
 ) -> None:
-    """Train object detection from a published network. A run that was stopped resumes."""
+    """Convert the published object detector, and evaluate it. Nothing is trained."""
     from trigger_api.training.objects.recipe import train_objects  # Keras takes seconds to import
 
-    with cli_errors(OSError, ValueError, ServiceError):
-        card = train_objects(
-            photos=photos, labels=labels, unlabelled=unlabelled, published=published, output=out, work=work,
-            log=_print,
-        )  # fmt: skip
+    with cli_errors(ImportError, OSError, ValueError, ServiceError):
+        card = train_objects(published=published, output=out, photos=photos, labels=labels, log=_print)
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))
 
 
