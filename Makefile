@@ -17,7 +17,7 @@ QUICK := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 COLUMNS=200 $(BIN)/pytest -m "
 test: $(VENV)/.test        ## Run all tests, with coverage
 	$(QUICK) --cov --cov-report=
 	$(BIN)/pytest -m slow --cov --cov-append --cov-report=term:skip-covered
-	$(BIN)/coverage report --include='*/inference.py,*/scheduler.py,*/registry.py' --fail-under=100
+	$(BIN)/coverage report --include='*/inference.py,*/scheduler.py,*/registry.py,*/loading.py' --fail-under=100
 
 test-fast: $(VENV)/.test   ## Run the quick tests, for the loop at the desk
 	$(QUICK) -q
