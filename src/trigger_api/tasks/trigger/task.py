@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,12 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class TriggerResult:
-    """The detections of one word in one recording; ``truncated`` if that was cut off or damaged."""
+    """The detections of one word in one recording; ``truncated`` if that was cut off or damaged.
+
+    Attributes:
+        scores: one for each hop of ``hop_ms``; below the gate, a student's.
+        decision: what the detections follow from.
+    """
 
     word: str
     detections: tuple[Detection, ...]
@@ -31,7 +36,10 @@ class TriggerResult:
     threshold: float
     model: str
     version: str
-    truncated: bool = False
+    truncated: bool
+    scores: Array = field(repr=False, compare=False)
+    hop_ms: float
+    decision: Decision
 
 
 class Trigger(Task):
@@ -105,9 +113,12 @@ class Trigger(Task):
 
 
 def _postprocess(scores: Array, clip: Clip, card: ModelCard, decision: Decision) -> TriggerResult:
-    duration = round(clip.seconds * 1000)
-    hits = Debouncer(decision, card.frame_ms or 0.0).push(scores.reshape(-1))
+    duration, hop_ms = round(clip.seconds * 1000), card.frame_ms or 0.0
+    scores = scores.reshape(-1)
+    hits = Debouncer(decision, hop_ms).push(scores)
     # The score that reaches the threshold may lie in the silence appended to the recording.
     detections = tuple(Detection(min(hit.time_ms, duration), hit.score) for hit in hits)
-    threshold, truncated = decision.threshold, clip.truncated
-    return TriggerResult(keyword(card), detections, duration, threshold, card.name, card.version, truncated)
+    return TriggerResult(
+        keyword(card), detections, duration, decision.threshold, card.name, card.version, clip.truncated,
+        scores, hop_ms, decision,
+    )  # fmt: skip
