@@ -90,7 +90,7 @@ def _endpoint(page: Page) -> Callable[..., Awaitable[Response]]:
             _ = service.accounts
         if page.path == "/" and not _is_browser(request):
             raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
-        limits = {"limits": _OBJECT_LIMITS} if page.name == "objects" else {}
+        limits: dict[str, Any] = {"limits": _OBJECT_LIMITS} if page.name == "objects" else {}
         return log_in_first(request, caller) or page_response(request, service, caller, page, **limits)
 
     return show

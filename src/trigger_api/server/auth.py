@@ -107,7 +107,7 @@ def resolve_caller(token: str | None, hosts: Iterable[str], settings: Settings) 
 
 
 def must_log_in(request: Request, caller: Caller) -> bool:
-    """Whether a page is only for those who are logged in, and the caller is not. All other pages show nothing secret."""
+    """Whether the caller is not logged in, and the page is only for those who are."""
     settings: Settings = request.app.state.settings
     return settings.auth == "required" and not caller.scopes and _path(request) not in PUBLIC_PAGES
 
