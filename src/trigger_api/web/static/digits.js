@@ -1,5 +1,5 @@
 // The page of digits: drawn or on a picture.
-import { bars, find, make, percent, settled } from "./elements.js";
+import { chart, find, make, percent, settled } from "./elements.js";
 import { onPick, onSample } from "./picker.js";
 import { NOT_A_PICTURE, Picture, isPicture } from "./picture.js";
 import { Status, formOf } from "./status.js";
@@ -30,7 +30,7 @@ function numbersOf({ digits, numbers }, line) {
 
 function card({ value, probabilities }) {
   const entries = probabilities.map((probability, digit) => [String(digit), probability]);
-  return make("div", { className: "result" }, make("h3", {}, `Digit ${value}`), bars(entries, `Probabilities of digit ${value}`));
+  return make("div", { className: "result" }, make("h3", {}, `${value} · ${percent(probabilities[value])}`), chart(entries, `Probabilities of digit ${value}`));
 }
 
 function redraw() {

@@ -26,6 +26,17 @@ export function bars(entries, label) {
   return list;
 }
 
+/** Probabilities as a chart of upright bars, for many at once. */
+export function chart(entries, label) {
+  const list = make("ul", { className: "chart", ariaLabel: label });
+  for (const [name, value] of entries) {
+    const bar = make("span", { ariaHidden: "true" });
+    bar.style.height = `${75 * value}%`;
+    list.append(make("li", { title: percent(value) }, bar, name, make("b", { className: "unseen" }, `: ${percent(value)}`)));
+  }
+  return list;
+}
+
 /** Calls `act` once it has not been asked for that many milliseconds. */
 export function settled(act, ms = 250) {
   let timer = 0;

@@ -3,7 +3,7 @@ import { find, make, percent, settled } from "./elements.js";
 import { Status } from "./status.js";
 
 const NAMES = { PER: "person", ORG: "organisation", LOC: "place", MISC: "other" };
-const COLUMNS = 68; // characters in a line of the aligned view
+const CHARACTER = 8.6; // pixels, about
 const status = new Status(find(".status"));
 const input = find("textarea");
 
@@ -34,10 +34,11 @@ function highlighted(text, entities) {
 
 /** Words above their tags: each column as wide as its longer cell, in lines that fit. */
 function aligned(tokens) {
+  const columns = find("#aligned").clientWidth / CHARACTER - 3;
   const lines = [["", ""]];
   for (const { text, tag } of tokens) {
     const width = Math.max(text.length, tag.length) + 1;
-    if (lines.at(-1)[0].length + width > COLUMNS) lines.push(["", ""]);
+    if (lines.at(-1)[0].length + width > columns) lines.push(["", ""]);
     const line = lines.at(-1);
     line[0] += text.padEnd(width);
     line[1] += tag.padEnd(width);

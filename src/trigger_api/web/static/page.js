@@ -4,7 +4,7 @@ import { find } from "./elements.js";
 
 for (const button of document.querySelectorAll(".copy")) {
   button.onclick = async () => {
-    await copy(find("code", button.parentElement));
+    await copy(find("code", button.closest(".call")));
     button.textContent = "Copied";
     setTimeout(() => (button.textContent = "Copy"), 1500);
   };
