@@ -29,7 +29,7 @@ from trigger_api.tasks.emotions.task import EmotionsResult, FaceEmotion
 from trigger_api.tasks.entities.tagger import Sentence
 from trigger_api.tasks.entities.task import EntitiesResult
 from trigger_api.tasks.objects.task import DetectedObject, ObjectsResult
-from trigger_api.tasks.trigger.task import TriggerResult
+from trigger_api.tasks.trigger.task import Curve, TriggerResult
 
 
 def trigger_answer(results: Sequence[TriggerResult], *, scores: bool = False) -> TriggerAnswer:
@@ -57,15 +57,15 @@ def _word_detections(result: TriggerResult, scores: bool) -> WordDetections:
         threshold=result.threshold,
         model=result.model,
         version=result.version,
-        scores=_score_curve(result) if scores else None,
+        scores=_score_curve(result.curve) if scores and result.curve else None,
     )
 
 
-def _score_curve(result: TriggerResult) -> ScoreCurve:
-    decision = result.decision
+def _score_curve(curve: Curve) -> ScoreCurve:
+    decision = curve.decision
     return ScoreCurve(
-        values=[round(score, 4) for score in result.scores.tolist()],
-        hop_ms=result.hop_ms,
+        values=[round(score, 4) for score in curve.scores.tolist()],
+        hop_ms=curve.hop_ms,
         patience=decision.patience,
         refractory_ms=decision.refractory_ms,
         delay_ms=decision.delay_ms,

@@ -43,5 +43,5 @@ async def detect(
     )
     if not scores:
         return trigger_answer(results)
-    size = sum(result.scores.nbytes for result in results)
+    size = sum(result.curve.scores.nbytes for result in results if result.curve)
     return await service.engine.preprocess(partial(trigger_answer, scores=True), results, size=size)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from trigger_api.web.assets import DIGEST
 from trigger_api.web.pages import MENU
+
+_environment = Environment(
+    loader=PackageLoader("trigger_api.web", "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+# Compiled before the first request: that takes longer than an event loop should be held up.
+_TEMPLATES = {name: _environment.get_template(name) for name in _environment.list_templates()}
 
 
 def render(template: str, *, root: str, **values: Any) -> str:
@@ -19,12 +28,4 @@ def render(template: str, *, root: str, **values: Any) -> str:
         root: the path prefix of the service, empty or such as ``/speech``.
         values: what the template shows.
     """
-    return (
-        _environment().get_template(template).render(root=root, static=f"{root}/static/{DIGEST}", menu=MENU, **values)
-    )
-
-
-@lru_cache
-def _environment() -> Environment:
-    loader = PackageLoader("trigger_api.web", "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return _TEMPLATES[template].render(root=root, static=f"{root}/static/{DIGEST}", menu=MENU, **values)

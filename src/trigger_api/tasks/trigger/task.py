@@ -22,13 +22,17 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class TriggerResult:
-    """The detections of one word in one recording; ``truncated`` if that was cut off or damaged.
+class Curve:
+    """What detections follow from: scores ``[n]``, one for each hop of ``hop_ms``; below the gate, a student's."""
 
-    Attributes:
-        scores: one for each hop of ``hop_ms``; below the gate, a student's.
-        decision: what the detections follow from.
-    """
+    scores: Array = field(repr=False, compare=False)
+    hop_ms: float
+    decision: Decision
+
+
+@dataclass(frozen=True)
+class TriggerResult:
+    """The detections of one word in one recording; ``truncated`` if that was cut off or damaged."""
 
     word: str
     detections: tuple[Detection, ...]
@@ -36,10 +40,8 @@ class TriggerResult:
     threshold: float
     model: str
     version: str
-    truncated: bool
-    scores: Array = field(repr=False, compare=False)
-    hop_ms: float
-    decision: Decision
+    truncated: bool = False
+    curve: Curve | None = None
 
 
 class Trigger(Task):
@@ -113,12 +115,9 @@ class Trigger(Task):
 
 
 def _postprocess(scores: Array, clip: Clip, card: ModelCard, decision: Decision) -> TriggerResult:
-    duration, hop_ms = round(clip.seconds * 1000), card.frame_ms or 0.0
-    scores = scores.reshape(-1)
-    hits = Debouncer(decision, hop_ms).push(scores)
+    duration, curve = round(clip.seconds * 1000), Curve(scores.reshape(-1), card.frame_ms or 0.0, decision)
+    hits = Debouncer(decision, curve.hop_ms).push(curve.scores)
     # The score that reaches the threshold may lie in the silence appended to the recording.
     detections = tuple(Detection(min(hit.time_ms, duration), hit.score) for hit in hits)
-    return TriggerResult(
-        keyword(card), detections, duration, decision.threshold, card.name, card.version, clip.truncated,
-        scores, hop_ms, decision,
-    )  # fmt: skip
+    threshold, truncated = decision.threshold, clip.truncated
+    return TriggerResult(keyword(card), detections, duration, threshold, card.name, card.version, truncated, curve)
