@@ -39,6 +39,7 @@ async function watch() {
   }
 }
 
+find("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 watch();
 find("#log-out")?.addEventListener("click", async (event) => {
   event.preventDefault();
