@@ -16,7 +16,6 @@ import soundfile
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ANOTHER_SITE = "http://another.example"
 ROOT = Path(__file__).parents[2]
 _QUIET = (
     "--no-sandbox",

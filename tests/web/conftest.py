@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
-from helpers.browser import ANOTHER_SITE, CHROMIUM, Visit, chromium, visit
+from helpers.browser import CHROMIUM, ROOT, Visit, chromium, visit
 from helpers.service_process import service_process
 
 
@@ -28,11 +31,30 @@ def browser(folder: Path) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def url(folder: Path, browser: Browser) -> Iterator[str]:
+def another_site() -> Iterator[str]:
+    """A server of another origin, with the example of a page that calls the service."""
+    handler = partial(QuietHandler, directory=str(ROOT / "examples" / "another-site"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Logs nothing."""
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session")
+def url(folder: Path, browser: Browser, another_site: str) -> Iterator[str]:
     """The service."""
     env = {
         "TRIGGER_API_DATABASE_URL": f"sqlite:///{folder}/database.sqlite3",
-        "TRIGGER_API_CORS_ORIGINS": ANOTHER_SITE,
+        "TRIGGER_API_CORS_ORIGINS": another_site,
     }
     with service_process("serve", env=env) as url:
         yield url

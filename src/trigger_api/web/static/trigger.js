@@ -64,7 +64,7 @@ async function detect(file) {
 function tuner({ word }, k) {
   const swatch = make("span", { className: "swatch" });
   swatch.style.background = `var(--${CURVES[k % CURVES.length]})`;
-  const value = make("output", {}, thresholds[k].toFixed(2));
+  const value = make("span", {}, thresholds[k].toFixed(2));
   const slider = make("input", { type: "range", min: 0.02, max: 1, step: 0.01, value: thresholds[k] });
   slider.oninput = () => {
     thresholds[k] = Number(slider.value);
