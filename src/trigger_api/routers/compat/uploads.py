@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.datastructures import UploadFile
 
 from trigger_api.accounts.caller import Caller
-from trigger_api.errors import ServiceError
+from trigger_api.errors import ServiceError, Unprocessable
 from trigger_api.media.drawing import preview
 from trigger_api.media.image import to_base64
 from trigger_api.routers.deps import Served
@@ -23,14 +23,13 @@ from trigger_api.web.pages import Page
 router = APIRouter(tags=["compatible"], include_in_schema=False)
 
 _PAGE = Page("digits", "/upload-image", "Upload a picture")
-_NOTHING_CHOSEN = "Choose a picture first."
 _PREVIEW_SIDE = 640  # pixels
 _NAME_LENGTH = 128  # characters of a file's name on the page
 
 Asking = Annotated[Caller, Depends(authenticate)]
 
 
-@router.get("/upload-image")
+@router.api_route("/upload-image", methods=["GET", "HEAD"])
 async def upload_form(request: Request, service: Served, caller: Asking) -> Response:
     """The form."""
     return log_in_first(request, caller) or _page(request, service, caller)
@@ -39,19 +38,24 @@ async def upload_form(request: Request, service: Served, caller: Asking) -> Resp
 @router.post("/upload-image")
 async def upload_image(request: Request, service: Served, caller: Asking) -> HTMLResponse:
     """The form again, with the picture and the digits on it, or with what was wrong with it."""
-    image = (await request.form()).get("image")
-    if not isinstance(image, UploadFile) or not image.filename:
-        return _page(request, service, caller, alert=_NOTHING_CHOSEN, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    data = await image.read()
     try:
-        result = await service.task(Digits).predict(data)
-        quality = service.settings.jpeg_quality
-        small = await service.engine.preprocess(preview, data, service.image_limits, _PREVIEW_SIDE, quality)
+        shown = await _read(request, service)
     except ServiceError as error:
-        return _page(
-            request, service, caller, alert=f"{error.detail[:1].upper()}{error.detail[1:]}.", status=error.status
-        )
-    return _page(request, service, caller, **_shown(image.filename, result, small))
+        alert = f"{error.detail[:1].upper()}{error.detail[1:]}."
+        return _page(request, service, caller, alert=alert, status=error.status)
+    return _page(request, service, caller, **shown)
+
+
+async def _read(request: Request, service: Service) -> dict[str, Any]:
+    async with request.form() as form:
+        image = form.get("image")
+        if not isinstance(image, UploadFile) or not image.filename:
+            raise Unprocessable("choose a picture first")
+        name, data = image.filename, await image.read()
+    result = await service.task(Digits).predict(data)
+    quality = service.settings.jpeg_quality
+    small = await service.engine.preprocess(preview, data, service.image_limits, _PREVIEW_SIDE, quality)
+    return _shown(name, result, small)
 
 
 def _shown(name: str, result: DigitsResult, small: bytes) -> dict[str, Any]:
