@@ -24,6 +24,7 @@ from trigger_api.routers import (
     entities,
     models,
     objects,
+    pages,
     streaming,
     system,
     trigger,
@@ -42,7 +43,7 @@ from trigger_api.settings import Settings
 
 # Routes are matched in this order: first those of models that may be cheaper than the matching.
 _ROUTERS = (
-    v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts,
+    v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts, pages,
 )  # fmt: skip
 _TAGS = (
     "trigger",

@@ -46,6 +46,19 @@ class Detection(_Schema):
     score: float = Field(ge=0, le=1, description="the first score that reached the threshold, not the highest")
 
 
+class ScoreCurve(_Schema):
+    """The scores of a word over a recording, and what turns them into detections.
+
+    Scores below a model's gate are a cheaper network's, and approximate; at the card's thresholds they do not matter.
+    """
+
+    values: list[float] = Field(description="score k is that of the audio up to `(k + 1) * hop_ms`")
+    hop_ms: float = Field(description="from one score to the next, milliseconds")
+    patience: int = Field(description="consecutive scores that have to reach the threshold")
+    refractory_ms: float = Field(description="after a detection, nothing is detected for so long")
+    delay_ms: float = Field(description="from the end of the word to the score that detects it")
+
+
 class WordDetections(_Schema):
     """The detections of one word."""
 
@@ -55,6 +68,7 @@ class WordDetections(_Schema):
     threshold: float = Field(description="scores from this value on count as a detection")
     model: str
     version: str
+    scores: ScoreCurve | None = Field(None, description="only on request")
 
 
 class TriggerAnswer(_Schema):

@@ -68,6 +68,7 @@ class Service:
         )
         self._watcher = Watcher(self.registry, partial(find_models, settings), settings.watch_s)
         context = _context(settings, self.engine, self.registry)
+        self.image_limits = context.image
         self._tasks = {kind: kind(context) for kind in TASKS}
         self.rooms = StreamManager(settings, self.engine, self.registry, metrics)
         self._database: Database | None = None

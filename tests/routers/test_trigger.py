@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -129,6 +130,20 @@ async def test_a_file_under_another_name_is_told_the_right_one(client: httpx.Asy
     assert answer.json()["detail"] == "body.file: unknown field; send the file as `audio`"
     answer = await client.post("/v1/trigger", files={"x" * 5_000: two_beeps})
     assert len(answer.content) < 1_000
+
+
+async def test_scores_are_answered_on_request(client: httpx.AsyncClient, two_beeps: bytes) -> None:
+    plain = (await client.post("/v1/trigger", files={"audio": two_beeps})).json()
+    assert "scores" not in plain["words"][0]
+    answer = (await client.post("/v1/trigger", files={"audio": two_beeps}, data={"scores": "true"})).json()
+    curve = answer["words"][0].pop("scores")
+    assert answer == plain
+    assert len(curve["values"]) * curve["hop_ms"] >= answer["duration_ms"]
+    over = [score >= answer["threshold"] for score in curve["values"]]
+    crossings = [k for k, (before, now) in enumerate(pairwise([False, *over])) if now and not before]
+    times = [(k + 1) * curve["hop_ms"] - curve["delay_ms"] for k in crossings]
+    assert times == pytest.approx(answer["timestamps"], abs=1)
+    assert curve["patience"] == 1
 
 
 async def test_an_empty_optional_field_is_not_given(client: httpx.AsyncClient, two_beeps: bytes) -> None:

@@ -14,6 +14,7 @@ from helpers.running import started
 from trigger_api.app import create_app
 from trigger_api.server.auth import _SCOPE_OF_TAG, PUBLIC_PATHS, is_loopback, resolve_caller
 from trigger_api.settings import Settings
+from trigger_api.web.pages import PATHS
 
 TOKEN = "correct-horse"
 
@@ -40,6 +41,12 @@ def routes(app: FastAPI) -> list[tuple[str, str]]:
 LOG_IN = {("POST", "/v1/sessions"), ("POST", "/v1/accounts/reset")}
 
 
+def is_page(method: str, path: str) -> bool:
+    """Pages show nothing by themselves; where everybody has to log in, they lead to where one does."""
+    is_shown = path in PATHS or path == "/upload-image" or path.startswith("/static/")
+    return method in ("GET", "HEAD") and is_shown
+
+
 async def test_every_route_except_health_probes_requires_a_token(guarded: FastAPI) -> None:
     async with started(guarded) as client:
         document = guarded.openapi()["paths"]
@@ -48,7 +55,7 @@ async def test_every_route_except_health_probes_requires_a_token(guarded: FastAP
         assert len(every) >= 8
         for method, path in every:
             status = (await client.request(method, path)).status_code
-            public = path in PUBLIC_PATHS or (method, path) in LOG_IN
+            public = path in PUBLIC_PATHS or (method, path) in LOG_IN or is_page(method, path)
             assert (status == 401) == (not public), (method, path, status)
 
 
@@ -60,7 +67,8 @@ async def test_where_it_is_required_every_route_wants_a_token(settings: Settings
     async with started(app) as client:
         for method, path in set(routes(app)):
             status = (await client.request(method, path)).status_code
-            assert (status == 401) == (path not in public and (method, path) not in LOG_IN), (method, path, status)
+            is_public = path in public or (method, path) in LOG_IN or is_page(method, path)
+            assert (status == 401) == (not is_public), (method, path, status)
 
 
 def test_where_it_is_required_a_websocket_wants_a_token(settings: Settings, network: BeepModel) -> None:

@@ -11,7 +11,7 @@ import PIL.ImageDraw
 import PIL.ImageFont
 
 from trigger_api.media.boxes import Box
-from trigger_api.media.image import Pixels
+from trigger_api.media.image import ImageLimits, Pixels, decode
 
 _FRAME, _BACKGROUND, _TEXT = (255, 165, 0), (255, 255, 255), (0, 0, 0)
 _MIN_FONT, _MAX_FONT = 12, 96  # pixels
@@ -38,6 +38,13 @@ def crop(pixels: Pixels, box: Box, quality: int) -> bytes:
     """Cut a box, at least one pixel of it, out of a photo. ``quality`` is that of the JPEG file, 1..95."""
     left, top, right, bottom = (round(edge) for edge in box)
     return _encode(PIL.Image.fromarray(pixels[top : max(bottom, top + 1), left : max(right, left + 1)]), quality)
+
+
+def preview(data: bytes, limits: ImageLimits, side: int, quality: int) -> bytes:
+    """A picture of any format as a JPEG file, at most ``side`` pixels high and wide. Raises as ``decode`` does."""
+    image = PIL.Image.fromarray(decode(data, limits).pixels)
+    image.thumbnail((side, side))
+    return _encode(image, quality)
 
 
 def _write(draw: PIL.ImageDraw.ImageDraw, box: Box, text: str, size: int, photo: tuple[int, int]) -> None:

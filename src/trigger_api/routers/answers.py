@@ -18,6 +18,7 @@ from trigger_api.schemas import (
     ObjectsAnswer,
     PixelBox,
     Point,
+    ScoreCurve,
     TextEntities,
     TriggerAnswer,
     WordDetections,
@@ -28,11 +29,11 @@ from trigger_api.tasks.emotions.task import EmotionsResult, FaceEmotion
 from trigger_api.tasks.entities.tagger import Sentence
 from trigger_api.tasks.entities.task import EntitiesResult
 from trigger_api.tasks.objects.task import DetectedObject, ObjectsResult
-from trigger_api.tasks.trigger.task import TriggerResult
+from trigger_api.tasks.trigger.task import Curve, TriggerResult
 
 
-def trigger_answer(results: Sequence[TriggerResult]) -> TriggerAnswer:
-    """The detections of one or more words in a recording."""
+def trigger_answer(results: Sequence[TriggerResult], *, scores: bool = False) -> TriggerAnswer:
+    """The detections of one or more words in a recording, and on request each one's scores."""
     first = results[0]
     hits = sorted(((hit, each.word) for each in results for hit in each.detections), key=lambda pair: pair[0].time_ms)
     return TriggerAnswer(
@@ -44,11 +45,11 @@ def trigger_answer(results: Sequence[TriggerResult]) -> TriggerAnswer:
         threshold=first.threshold,
         model=first.model,
         version=first.version,
-        words=[_word_detections(result) for result in results],
+        words=[_word_detections(result, scores) for result in results],
     )
 
 
-def _word_detections(result: TriggerResult) -> WordDetections:
+def _word_detections(result: TriggerResult, scores: bool) -> WordDetections:
     return WordDetections(
         word=result.word,
         detected=bool(result.detections),
@@ -56,6 +57,18 @@ def _word_detections(result: TriggerResult) -> WordDetections:
         threshold=result.threshold,
         model=result.model,
         version=result.version,
+        scores=_score_curve(result.curve) if scores and result.curve else None,
+    )
+
+
+def _score_curve(curve: Curve) -> ScoreCurve:
+    decision = curve.decision
+    return ScoreCurve(
+        values=[round(score, 4) for score in curve.scores.tolist()],
+        hop_ms=curve.hop_ms,
+        patience=decision.patience,
+        refractory_ms=decision.refractory_ms,
+        delay_ms=decision.delay_ms,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, File, Form, UploadFile
@@ -20,7 +21,7 @@ _FORMATS = "WAV, MP3, FLAC, Ogg, WebM, MP4, M4A, 3GP, AAC and others; any rate, 
 Recording = Annotated[UploadFile, File(description=f"a recording: {_FORMATS}")]
 
 
-@router.post("/trigger")
+@router.post("/trigger", response_model_exclude_none=True)
 async def detect(
     service: Served,
     audio: Recording,
@@ -29,6 +30,7 @@ async def detect(
     sensitivity: Annotated[Sensitivity | None, Form(description="a threshold measured for the model")] = None,
     threshold: Annotated[float | None, Form(ge=0, le=1, description="score from which a word is detected")] = None,
     word: Annotated[list[Word] | None, Form(max_length=64, description=_WORDS)] = None,
+    scores: Annotated[bool, Form(description="also return the score of every hop, of each word")] = False,
 ) -> TriggerAnswer:
     """Say whether trigger words are in a recording, and when each one ends."""
     results = await service.task(Trigger).predict(
@@ -39,4 +41,7 @@ async def detect(
         sensitivity=sensitivity,
         threshold=threshold,
     )
-    return trigger_answer(results)
+    if not scores:
+        return trigger_answer(results)
+    size = sum(result.curve.scores.nbytes for result in results if result.curve)
+    return await service.engine.preprocess(partial(trigger_answer, scores=True), results, size=size)

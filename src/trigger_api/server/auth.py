@@ -20,6 +20,8 @@ from trigger_api.errors import Forbidden, StorageUnavailable, Unauthenticated
 from trigger_api.server.cookies import SESSION_COOKIE, session_secret
 from trigger_api.server.origin import CROSS_SITE, client_address, is_cross_site, is_foreign, is_other_site
 from trigger_api.settings import Settings
+from trigger_api.web.pages import PATHS as PAGE_PATHS
+from trigger_api.web.pages import PUBLIC as PUBLIC_PAGES
 
 if TYPE_CHECKING:
     from trigger_api.accounts.manager import Accounts
@@ -40,7 +42,8 @@ _PORT = re.compile(r":\d*$")
 
 # Health probes send no token, and learn nothing but the status.
 PUBLIC_PATHS = frozenset({"/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"})
-_DOCS = re.compile(r"/docs(/assets/[^/]*)?|/openapi\.json|/static/.*")  # public where everybody else needs an account
+_DOCS = re.compile(r"/docs(/assets/[^/]*)?|/openapi\.json")  # public where everybody else needs an account
+_UPLOAD_FORM = "/upload-image"
 _LOG_IN = frozenset({("POST", "/v1/sessions"), ("POST", "/v1/accounts/reset")})
 _SIGN_UP = ("POST", "/v1/accounts")
 # What a token must be for, by the first tag of a route, where that is not predictions. Routes of administrators and of
@@ -102,6 +105,12 @@ def resolve_caller(token: str | None, hosts: Iterable[str], settings: Settings) 
         settings: hold the valid tokens.
     """
     return _with_token(token, settings) or _without_token(is_loopback(hosts), settings)
+
+
+def must_log_in(request: Request, caller: Caller) -> bool:
+    """Whether the caller is not logged in, and the page is only for those who are."""
+    settings: Settings = request.app.state.settings
+    return settings.auth == "required" and not caller.scopes and _path(request) not in PUBLIC_PAGES
 
 
 async def require_admin(request: Request, caller: Annotated[Caller, Depends(authenticate)]) -> None:
@@ -215,13 +224,26 @@ def _subprotocols(connection: HTTPConnection) -> list[str]:
 
 
 def _is_public(connection: HTTPConnection, settings: Settings) -> bool:
-    path: str = connection.scope["path"].removeprefix(connection.scope.get("root_path", ""))
-    if path in PUBLIC_PATHS:
+    path = _path(connection)
+    if path in PUBLIC_PATHS or _is_page(connection, path):
         return True
     operation = (connection.scope.get("method"), path)
     if operation in _LOG_IN or (operation == _SIGN_UP and settings.sign_up == "open"):
         return True
     return settings.auth == "required" and _DOCS.fullmatch(path) is not None
+
+
+def _is_page(connection: HTTPConnection, path: str) -> bool:
+    """Pages are public, and the files that they load: what they show comes from routes that are not."""
+    if connection.scope.get("method") not in ("GET", "HEAD"):
+        return False
+    return path in PAGE_PATHS or path == _UPLOAD_FORM or path.startswith("/static/")
+
+
+def _path(connection: HTTPConnection) -> str:
+    """The path below the service's root."""
+    path: str = connection.scope["path"]
+    return path.removeprefix(connection.scope.get("root_path", ""))
 
 
 def _caller_name(token: str) -> str:

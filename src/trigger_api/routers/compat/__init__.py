@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from trigger_api.routers.compat import digits, emotions, entities, objects, trigger
+from trigger_api.routers.compat import digits, emotions, entities, objects, trigger, uploads
 
 router = APIRouter()
-for _module in (trigger, entities, digits, objects, emotions):
+for _module in (trigger, entities, digits, objects, emotions, uploads):
     router.include_router(_module.router)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,15 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class Curve:
+    """What detections follow from: scores ``[n]``, one for each hop of ``hop_ms``; below the gate, a student's."""
+
+    scores: Array = field(repr=False, compare=False)
+    hop_ms: float
+    decision: Decision
+
+
+@dataclass(frozen=True)
 class TriggerResult:
     """The detections of one word in one recording; ``truncated`` if that was cut off or damaged."""
 
@@ -32,6 +41,7 @@ class TriggerResult:
     model: str
     version: str
     truncated: bool = False
+    curve: Curve | None = None
 
 
 class Trigger(Task):
@@ -105,9 +115,9 @@ class Trigger(Task):
 
 
 def _postprocess(scores: Array, clip: Clip, card: ModelCard, decision: Decision) -> TriggerResult:
-    duration = round(clip.seconds * 1000)
-    hits = Debouncer(decision, card.frame_ms or 0.0).push(scores.reshape(-1))
+    duration, curve = round(clip.seconds * 1000), Curve(scores.reshape(-1), card.frame_ms or 0.0, decision)
+    hits = Debouncer(decision, curve.hop_ms).push(curve.scores)
     # The score that reaches the threshold may lie in the silence appended to the recording.
     detections = tuple(Detection(min(hit.time_ms, duration), hit.score) for hit in hits)
     threshold, truncated = decision.threshold, clip.truncated
-    return TriggerResult(keyword(card), detections, duration, threshold, card.name, card.version, truncated)
+    return TriggerResult(keyword(card), detections, duration, threshold, card.name, card.version, truncated, curve)

@@ -1,0 +1,80 @@
+// The page of digits: drawn or on a picture.
+import { chart, find, make, percent, settled } from "./elements.js";
+import { onPick, onSample } from "./picker.js";
+import { NOT_A_PICTURE, Picture, isPicture } from "./picture.js";
+import { Status, formOf } from "./status.js";
+
+const status = new Status(find(".status"));
+const picture = new Picture(find(".picture"));
+const pad = find("#pad");
+const pen = pad.getContext("2d", { willReadFrequently: true });
+const LINE = 18; // the pen's width on a canvas of 800 x 400
+let strokes = [];
+
+async function read(file) {
+  if (!isPicture(file)) return status.fail(NOT_A_PICTURE);
+  const answer = await status.send("v1/digits", formOf({ image: file }));
+  if (!answer) return;
+  picture.show(file);
+  picture.mark(answer.digits.map(({ box, value, score }) => ({ box, label: `${value} · ${percent(score)}` })), answer.width, answer.height);
+  find("#number").textContent = answer.lines.map((_, line) => numbersOf(answer, line)).join(" · ") || "–";
+  status.say(answer.detected ? `Read ${answer.digits.length === 1 ? "one digit" : `${answer.digits.length} digits`}.` : "No digit was found.");
+  find("#digits").replaceChildren(...answer.digits.map(card));
+}
+
+/** The numbers of one line, with spaces between them. */
+function numbersOf({ digits, numbers }, line) {
+  const indices = new Set(digits.filter((digit) => digit.line === line).map((digit) => digit.number));
+  return [...indices].map((index) => numbers[index]).join(" ");
+}
+
+function card({ value, probabilities }) {
+  const entries = probabilities.map((probability, digit) => [String(digit), probability]);
+  return make("div", { className: "result" }, make("h3", {}, `${value} · ${percent(probabilities[value])}`), chart(entries, `Probabilities of digit ${value}`));
+}
+
+function redraw() {
+  pen.fillStyle = "#fff";
+  pen.fillRect(0, 0, pad.width, pad.height);
+  Object.assign(pen, { lineWidth: LINE, lineCap: "round", lineJoin: "round", strokeStyle: "#000" });
+  for (const stroke of strokes) {
+    pen.beginPath();
+    stroke.forEach(([x, y]) => pen.lineTo(x, y));
+    if (stroke.length === 1) pen.lineTo(stroke[0][0] + 0.1, stroke[0][1]);
+    pen.stroke();
+  }
+}
+
+const readPad = settled(() => {
+  if (strokes.length) pad.toBlob((blob) => read(new File([blob], "drawing.png", { type: blob.type })));
+}, 400);
+
+function point(event) {
+  const { left, top, width, height } = pad.getBoundingClientRect();
+  return [((event.clientX - left) / width) * pad.width, ((event.clientY - top) / height) * pad.height];
+}
+
+pad.onpointerdown = (event) => {
+  pad.setPointerCapture(event.pointerId);
+  strokes.push([point(event)]);
+  redraw();
+};
+pad.onpointermove = (event) => {
+  if (!pad.hasPointerCapture(event.pointerId)) return;
+  strokes.at(-1).push(point(event));
+  redraw();
+};
+pad.onpointerup = readPad;
+find("#undo").onclick = () => {
+  strokes.pop();
+  redraw();
+  readPad();
+};
+find("#clear").onclick = () => {
+  strokes = [];
+  redraw();
+  status.say("Draw one or more digits.");
+};
+redraw();
+onPick(find(".drop"), read);
+onSample(find("[data-sample]"), read);

@@ -1,0 +1,276 @@
+"""Every page's main path, in a browser, with the bundled models."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from helpers.browser import Visit
+from trigger_api.web.pages import PAGES
+
+pytestmark = pytest.mark.slow
+
+PATHS = [page.path for page in PAGES if page.name != "account"]
+PASSWORD = "correct horse"
+
+
+def said(page: Page, text: str, *, within: str = "body") -> None:
+    """Wait until the status says something."""
+    expect(page.locator(f"{within} .status p").first).to_contain_text(text)
+
+
+def test_home_says_what_is_running(visitor: Visit) -> None:
+    page = visitor.go("/")
+    expect(page.locator("#summary")).to_contain_text("models are ready")
+    expect(page.locator("#models tbody")).to_contain_text("yolox-nano")
+    page.get_by_role("link", name="Digits").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Digits")
+
+
+def test_a_recording_is_drawn_with_its_words(visitor: Visit, folder: Path) -> None:
+    page = visitor.go("/trigger")
+    page.set_input_files("#clip input[type=file]", folder / "said.wav")
+    mark = page.locator(".mark")
+    expect(mark).to_have_count(1)
+    said(page, "“activate” at 2.1", within="#clip")
+    mark.click()
+    page.wait_for_function("document.querySelector('audio').currentTime > 1")
+    assert page.evaluate("document.querySelector('audio').currentTime") < 4
+
+
+def test_the_slider_decides_again_without_a_request(visitor: Visit) -> None:
+    page = visitor.go("/trigger")
+    page.get_by_role("button", name="Use a sample").click()
+    expect(page.locator(".mark")).to_have_count(1)
+    asked = len(visitor.requests)
+    slider = page.get_by_role("slider", name=re.compile("activate: threshold"))
+    slider.press("End")
+    expect(page.locator(".mark")).to_have_count(0)
+    said(page, "No word was said", within="#clip")
+    slider.fill("0.4")
+    expect(page.locator(".mark")).to_have_count(1)
+    assert len(visitor.requests) == asked
+
+
+def test_the_microphone_is_recorded(visitor: Visit) -> None:
+    page = visitor.go("/trigger")
+    page.get_by_role("button", name="Record", exact=True).click()
+    said(page, "Recording", within="#clip")
+    page.wait_for_timeout(5_000)  # the fake microphone says the word every four seconds
+    page.get_by_role("button", name="Stop recording").click()
+    expect(page.locator(".mark").first).to_be_visible()
+
+
+def test_the_microphone_is_heard_live_and_rooms_show_it(visitor: Visit) -> None:
+    rooms = visitor.page.context.new_page()
+    rooms.goto(f"{visitor.url}/rooms")
+    said(rooms, "Connected")
+    page = visitor.go("/trigger")
+    page.get_by_label("Room").fill("kitchen")
+    page.get_by_role("button", name="Listen").click()
+    said(page, "Listening for activate", within="#live")
+    expect(page.locator("#live .feed li").first).to_contain_text("activate at")
+    expect(rooms.locator("#detections li").first).to_contain_text("activate in kitchen")
+    expect(rooms.locator("#rooms tbody")).to_contain_text("kitchen")
+    page.get_by_role("button", name="Stop").click()
+    said(page, "Stopped", within="#live")
+
+
+def test_a_digit_is_drawn_and_read(visitor: Visit) -> None:
+    page = visitor.go("/digits")
+    box = page.locator("#pad").bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + 0.2 * box["height"]
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 4, y + 0.6 * box["height"], steps=8)
+    page.mouse.up()
+    expect(page.locator("#number")).to_have_text("1")
+    expect(page.locator(".picture .box")).to_have_count(1)
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Use a sample").click()
+    expect(page.locator("#number")).to_have_text("1948 · 2650 · 37")
+    expect(page.locator("#digits .chart")).to_have_count(10)
+
+
+def test_what_is_no_picture_is_told_so(visitor: Visit, folder: Path) -> None:
+    (folder / "note.txt").write_text("just text")
+    page = visitor.go("/digits")
+    page.set_input_files("input[type=file]", folder / "note.txt")
+    said(page, "This is not a picture.")
+
+
+def test_errors_of_the_service_are_sentences(visitor: Visit, folder: Path) -> None:
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    page = visitor.go("/digits")
+    page.set_input_files("input[type=file]", folder / "broken.png")
+    expect(page.locator(".status.error p")).to_have_text(re.compile(r"^[A-Z].*\.$"))
+    visitor.faults.clear()  # the browser notes the status
+
+
+@pytest.mark.parametrize("model", ["yolo3", "mobilenetv2", "inception-resnet"])
+def test_a_face_on_a_photo_has_its_emotions(visitor: Visit, folder: Path, model: str) -> None:
+    page = visitor.go("/emotions")
+    page.select_option("#model", model)
+    page.set_input_files("input[type=file]", folder / "face.png")
+    said(page, "One face on this photo.")
+    expect(page.locator("#photo .box span")).to_have_text(re.compile(r"^[a-z]+ · \d+ %$"))
+    expect(page.locator("#faces .bars li")).to_have_count(7)
+
+
+def test_the_camera_is_watched(visitor: Visit) -> None:
+    page = visitor.go("/emotions")
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.locator("#live .box")).to_have_count(1)
+    expect(page.locator("#rate")).to_have_text(re.compile(r"\d+ frames a second, each \d+ ms old"))
+    page.get_by_role("button", name="Stop the camera").click()
+    said(page, "The camera is off.")
+
+
+def test_objects_have_boxes_within_limits(visitor: Visit) -> None:
+    page = visitor.go("/objects")
+    page.get_by_role("button", name="Use a sample").click()
+    expect(page.locator(".picture")).to_contain_text("stop sign")
+    page.get_by_role("slider", name="Most objects").fill("1")
+    expect(page.locator(".picture .box")).to_have_count(1)
+    expect(page.locator("#objects")).to_contain_text("stop sign")
+
+
+def test_names_in_a_text_are_highlighted(visitor: Visit) -> None:
+    page = visitor.go("/entities")
+    page.locator("textarea").fill("🙂 Ada Lovelace lived in London.")
+    expect(page.locator("mark.PER")).to_have_text("Ada LovelacePER")
+    expect(page.locator("mark.LOC")).to_have_text("LondonLOC")
+    expect(page.locator("#aligned")).to_contain_text("B-PER I-PER")
+
+
+def test_from_signing_up_to_deleting_the_account(visitor: Visit) -> None:
+    page = visitor.go("/sign-up")
+    page.get_by_label("Name").fill("Ada")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password again").fill(PASSWORD)
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Account ada")
+    page.get_by_label("Name").fill("laptop")
+    page.get_by_role("button", name="Make a token").click()
+    expect(page.locator("#secret code")).to_have_text(re.compile(r"\S{20,}"))
+    page.get_by_role("button", name="Copy the token").click()
+    expect(page.get_by_role("button", name="Copy the token")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator("#secret code").text_content()
+    assert_accessible(page)
+    page.get_by_role("button", name="Revoke laptop").click()
+    expect(page.locator("#tokens .none")).to_be_visible()
+    page.get_by_role("link", name="Log out").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
+    page.goto(f"{visitor.url}/log-in?next=account")
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Account ada")
+    page.locator("#deletion").get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Delete my account").click()
+    expect(page.locator("#summary")).to_contain_text("models")
+    expect(page.get_by_role("link", name="Log in")).to_be_visible()
+
+
+def test_a_wrong_password_is_said(visitor: Visit) -> None:
+    page = visitor.go("/log-in")
+    page.get_by_label("Name").fill("nobody")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.locator(".status.error p")).to_contain_text("password")
+    visitor.faults.clear()
+
+
+def test_the_log_in_never_leads_to_another_host(visitor: Visit) -> None:
+    page = visitor.go("/log-in?next=//elsewhere.example/")
+    page.route("**/v1/sessions", lambda route: route.fulfill(status=201, json={}))
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{visitor.url}/")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_calls_are_there_to_copy(visitor: Visit, path: str) -> None:
+    page = visitor.go(path)
+    call = page.locator(".calls .call").first
+    call.get_by_role("button").click()
+    expect(call.get_by_role("button")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == call.locator("code").text_content()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_phone_in_the_dark_shows_every_page(on_the_phone: Visit, path: str) -> None:
+    page = on_the_phone.go(path)
+    page.wait_for_load_state("load")
+    assert page.evaluate("document.documentElement.scrollWidth") == 375
+    assert_accessible(page)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_page_is_accessible_in_the_light(visitor: Visit, path: str) -> None:
+    page = visitor.go(path)
+    page.wait_for_load_state("load")
+    assert_accessible(page)
+
+
+def test_results_are_accessible(visitor: Visit) -> None:
+    for path, shown in (("/trigger", ".mark"), ("/digits", ".chart"), ("/objects", ".box"), ("/entities", "mark")):
+        page = visitor.go(path)
+        page.get_by_role("button", name="Use a sample").click()
+        expect(page.locator(shown).first).to_be_visible()
+        assert_accessible(page)
+
+
+def assert_accessible(page: Page) -> None:
+    """Axe finds no serious fault."""
+    faults = Axe().run(page).response["violations"]
+    serious = [fault for fault in faults if fault["impact"] in ("serious", "critical")]
+    assert not serious, [(fault["id"], [node["html"][:120] for node in fault["nodes"]]) for fault in serious]
+
+
+def test_the_keyboard_is_enough(visitor: Visit) -> None:
+    page = visitor.go("/trigger")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    press_until_focused(page, "Use a sample")
+    page.keyboard.press("Enter")
+    expect(page.locator(".mark")).to_have_count(1)
+    press_until_focused(page, "Play activate")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('audio').currentTime > 0")
+
+
+def press_until_focused(page: Page, name: str) -> None:
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        focused = page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent")
+        if name in focused:
+            return
+    pytest.fail(f"{name!r} cannot be reached with the keyboard")
+
+
+def test_a_lost_server_is_said_and_the_page_goes_on(visitor: Visit) -> None:
+    page = visitor.go("/entities")
+    page.route("**/v1/entities", lambda route: route.abort())
+    page.get_by_role("button", name="Use a sample").click()
+    said(page, "The server cannot be reached. Trying again in 1 s …")
+    page.unroute("**/v1/entities")
+    expect(page.locator("mark.PER").first).to_be_visible()
+    visitor.faults.clear()
+
+
+def test_a_page_of_another_site_may_call_the_service(visitor: Visit, another_site: str) -> None:
+    page = visitor.page
+    page.goto(f"{another_site}/index.html")
+    page.get_by_label("Server").fill(visitor.url)
+    page.get_by_role("button", name="Find names").click()
+    expect(page.locator("#names li")).to_have_text(["Ada Lovelace (PER)", "London (LOC)"])
+    visitor.requests.clear()
+    visitor.faults.clear()  # it has no icon
