@@ -44,7 +44,7 @@ def measure_bilstm(*, data: Path, work: Path, config: TrainingConfig, log: Log =
     rows = {word: row for row, word in enumerate((word for word, count in counts.items() if count > 1), start=2)}
     gazetteers = Gazetteers(read_lists(data / "gazetteers"))
     model = build(len(rows) + 2)
-    probs = [sampling_probability(sample) for sample in corpus]
+    probs = [sampling_probability(sample.part) for sample in corpus]
     sampler = SentenceSampler(examples(corpus, rows, gazetteers), probs, LENGTHS, augment, config)
     dev = read_conll(data / "dev.conll.xz")
     dev_examples = examples(dev, rows, gazetteers)
