@@ -29,6 +29,7 @@ from trigger_api.routers import (
     system,
     trigger,
     v2,
+    v2_extensions,
 )
 from trigger_api.schemas import Problem
 from trigger_api.server import problems
@@ -43,7 +44,7 @@ from trigger_api.settings import Settings
 
 # Routes are matched in this order: first those of models that may be cheaper than the matching.
 _ROUTERS = (
-    v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts, pages,
+    v2_extensions, v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts, pages,
 )  # fmt: skip
 _TAGS = (
     "trigger",
