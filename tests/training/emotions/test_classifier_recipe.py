@@ -6,12 +6,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from scipy.special import softmax
 from typer.testing import CliRunner
 
 from helpers.synthetic_faces import EASY, MODEL_CONFIG, split
 from trigger_api.cli.main import app
 from trigger_api.datasets.fer2013 import LABELS
-from trigger_api.evaluation.emotions.calibration import softmax
 from trigger_api.evaluation.emotions.scores import evaluate_emotions
 from trigger_api.model_card import WEIGHTS_FILE, read_card
 from trigger_api.training.emotions import classifier_recipe, mobilenet
@@ -60,7 +60,7 @@ def test_an_exported_model_predicts_what_the_trained_one_does() -> None:
     network = training_model(model_config, votes=10)
     final = export_model(network, model_config, temperature=2.0)
     faces = split(2).faces[..., None]
-    wanted = softmax(tta_logits(network, faces[..., 0]) / 2).mean(axis=0)
+    wanted = softmax(tta_logits(network, faces[..., 0]) / 2, axis=-1).mean(axis=0)
     np.testing.assert_allclose(final({"image": faces})["probabilities"].numpy(), wanted, atol=1e-3)
 
 
@@ -70,7 +70,7 @@ def test_a_deeper_network_starts_from_the_weights_of_a_shallower_one() -> None:
     network = training_model(replace(MODEL_CONFIG, blocks=(1, 2, 2)), votes=10)
     transfer_weights(network, shallow)
     faces = split(3).faces
-    probabilities = softmax(tta_logits(network, faces)).mean(axis=0)
+    probabilities = softmax(tta_logits(network, faces), axis=-1).mean(axis=0)
     np.testing.assert_allclose(probabilities, shallow({"image": faces[..., None]})["probabilities"].numpy(), atol=1e-5)
     with pytest.raises(ValueError, match="another architecture"):
         transfer_weights(training_model(replace(MODEL_CONFIG, stem=(4, 4)), votes=10), shallow)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from keras import ops
+from scipy.special import softmax
 
 from helpers.synthetic_faces import EASY, MODEL_CONFIG, split
 from trigger_api.datasets.fer2013 import ELECTED, LABELS
-from trigger_api.evaluation.emotions.calibration import softmax
 from trigger_api.evaluation.emotions.scores import evaluate_emotions
 from trigger_api.model_card import read_card
 from trigger_api.training.emotions import classifier_recipe
@@ -60,7 +60,7 @@ def test_votes_are_combined_in_logits_as_in_weights() -> None:
     network = training_model(MODEL_CONFIG, votes=10)
     final = export_model(network, MODEL_CONFIG, temperature=2.0, votes=0.5)
     faces = split(3).faces
-    wanted = softmax(tta_logits(network, faces, 0.5) / 2).mean(axis=0)
+    wanted = softmax(tta_logits(network, faces, 0.5) / 2, axis=-1).mean(axis=0)
     np.testing.assert_allclose(final({"image": faces[..., None]})["probabilities"], wanted, atol=1e-5)
     votes = np.eye(17, dtype=np.float32)[7:14]
     assert [LABELS[number] for number in combined_logits(votes, 0.5).argmax(axis=1)] == list(ELECTED)
