@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trigger_api.datasets.conll import Sample, read_conll
+from trigger_api.evaluation import report
 from trigger_api.evaluation.report import Table
 from trigger_api.evaluation.serving import ServedModel, score_items, serving
 from trigger_api.scheduler import CompiledFunction, Tensors
@@ -62,7 +63,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(report.Report):
     """The scores of every type and of all together, and the sentences with errors."""
 
     overall: Score
