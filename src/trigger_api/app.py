@@ -44,7 +44,8 @@ from trigger_api.settings import Settings
 
 # Routes are matched in this order: first those of models that may be cheaper than the matching.
 _ROUTERS = (
-    v2_extensions, v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts, pages,
+    v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts, pages,
+    v2_extensions,
 )  # fmt: skip
 _TAGS = (
     "trigger",

@@ -22,7 +22,7 @@ _ABSENT: Final = {
     "cuda_shared_memory": ("/cudasharedmemory/{rest:path}",),
     "trace": ("/trace/setting", "/models/{name}/trace/setting"),
     "logging": ("/logging",),
-    "statistics": ("/models/stats", "/models/{name}/stats", "/models/{name}/versions/{version}/stats"),
+    "statistics": ("/models/{name}/stats", "/models/{name}/versions/{version}/stats"),
     "model_configuration": ("/models/{name}/config", "/models/{name}/versions/{version}/config"),
     "generate": ("/models/{name}/generate", "/models/{name}/generate_stream"),
 }
