@@ -174,7 +174,7 @@ def test_a_vocabulary_keeps_latin_script_and_marks() -> None:
 
 
 def test_gazetteers_are_merged(data: Path) -> None:
-    assert read_lists(data / "gazetteers") == {"paris": "cfgnoy", "new york": "cfgnoy", "bob": "prs"}
+    assert read_lists(data / "gazetteers") == {"paris": "cgnoy", "new york": "cfgnoy", "bob": "prs"}
 
 
 @pytest.mark.slow

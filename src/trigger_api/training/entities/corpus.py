@@ -28,6 +28,9 @@ _LISTS = {
     "surnames_us_unlicense.txt": "s",
 }
 
+# The list of first names has it, and "I love Paris" is seldom about a person.
+_NO_FIRST_NAME = "paris"
+
 
 def read_lists(folder: Path) -> dict[str, str]:
     """Read the gazetteer folder into names with the letters of their kinds."""
@@ -36,6 +39,7 @@ def read_lists(folder: Path) -> dict[str, str]:
         for line in _lines(folder / file):
             if known := " ".join(normalise_tokens(line)):
                 kinds[known].add(kind)
+    kinds.get(_NO_FIRST_NAME, set()).discard("f")
     return {known: "".join(sorted(letters)) for known, letters in kinds.items()}
 
 
