@@ -33,7 +33,7 @@ async def test_bodies_other_than_json_are_rejected(client: httpx.AsyncClient) ->
         ("I love Paris", 400, MALFORMED_JSON),
         ('"\\ud800"', 400, MALFORMED_JSON),
         ("", 400, MALFORMED_JSON),
-        ("[1]", 422, "body: this must be a JSON object, sent as Content-Type: application/json"),
+        ("[1]", 422, "body: this must be a JSON object"),
         ('{"text": 3}', 422, "`text`: Input should be a valid string"),
         ("{}", 422, "body: give text or texts"),
     ):
