@@ -1,16 +1,22 @@
-"""JSON bodies of clients that send no content type, which FastAPI would not parse."""
+"""Bodies of the original services: JSON of clients that send no content type, which FastAPI would not parse."""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
 from fastapi import Request
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from trigger_api.errors import MalformedJson, Unprocessable, format_shape_errors
 from trigger_api.service import Service
 
 T = TypeVar("T")
+
+
+class Body(BaseModel):
+    """A request or an answer."""
+
+    model_config = ConfigDict(frozen=True)
 
 
 def json_body(adapter: TypeAdapter[Any]) -> dict[str, Any]:
