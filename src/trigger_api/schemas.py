@@ -1,4 +1,4 @@
-"""Every request and answer of ``/v1``. Imports nothing else of this package."""
+"""Every request and answer of the public API. Imports nothing else of this package."""
 
 from __future__ import annotations
 
@@ -85,6 +85,15 @@ class TriggerAnswer(_Schema):
     model: str = Field(description="of the first word")
     version: str
     words: list[WordDetections]
+
+
+class PredictAnswer(_Schema):
+    """The answer of the original trigger-word service, its spelling included."""
+
+    success: Literal[True] = True
+    detected: bool
+    trigget_detected: bool = Field(description="the same, in the spelling of the original")
+    timestamps: list[int] = Field(description="end of each word, milliseconds from the start of the recording")
 
 
 class Health(_Schema):
@@ -437,6 +446,14 @@ class EntitiesAnswer(TextEntities):
     version: str
 
 
+class AlignedAnswer(_Schema):
+    """The answer of the original named-entity service: words above their tags, in aligned columns."""
+
+    input: str
+    output: str
+    entities: list[Entity]
+
+
 class PixelBox(_Schema):
     """A box on a picture, in pixels from the upper left corner."""
 
@@ -474,6 +491,24 @@ class DigitsAnswer(_Schema):
     version: str
 
 
+class ImagePredictRequest(_Schema):
+    """The request of the original digit service."""
+
+    image: str = Field(description="a picture file in base64, with or without the head of a data URL")
+    filename: str | None = Field(default=None, max_length=1_024, description="ignored")
+
+
+class ImagePredictAnswer(_Schema):
+    """The answer of the original digit service, with every digit."""
+
+    img_shape: tuple[int, int] = Field(description="width and height")
+    prediction: int | None = Field(description="the first digit; null if there is none")
+    digits: list[FoundDigit]
+    numbers: list[str]
+
+
+# A picture of one white pixel, in base64.
+_WHITE_PIXEL = "R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs="
 _EMOTIONS_EXAMPLE: dict[str, JsonValue] = {
     "detected": True,
     "faces": [
@@ -550,6 +585,48 @@ class EmotionsAnswer(_Schema):
     )
 
 
+class EmotionRequest(_Schema):
+    """The request of the original emotion service."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"image": _WHITE_PIXEL, "model": "mobilenetv2"}]})
+
+    image: str = Field(description="a picture file in base64, with or without the head of a data URL")
+    model: JsonValue = Field(
+        default="inception-resnet",
+        description="`inception-resnet`, `mobilenetv2` or `yolo3`; anything else means the first",
+    )
+    img_name: JsonValue = Field(default=None, description="the name of the uploaded file")
+
+
+class EmotionProbability(_Schema):
+    """The probability of one emotion."""
+
+    emotion: str
+    probability: float = Field(ge=0, le=1)
+
+
+class EmotionFace(_Schema):
+    """One face in an answer of the original emotion service."""
+
+    face: str = Field(description="the cropped face, a JPEG file in base64")
+    prediction: list[EmotionProbability] = Field(description="every emotion, the most likely one first")
+
+
+class EmotionPicture(_Schema):
+    """The answer of the original emotion service without its faces."""
+
+    found: bool
+    image: str | None = Field(
+        default=None, description="the photo with boxes and emotions, a JPEG file in base64; absent if no face is found"
+    )
+
+
+class EmotionPictureAndFaces(EmotionPicture):
+    """The answer of the original emotion service."""
+
+    faces: list[EmotionFace] | None = Field(default=None, description="absent if no face is found")
+
+
 class FractionBox(_Schema):
     """A box in fractions of the picture's width and height."""
 
@@ -577,3 +654,59 @@ class ObjectsAnswer(_Schema):
     height: int = Field(description="of the photo, in pixels")
     model: str
     version: str
+
+
+class VisionFeature(_Schema):
+    """What counts as an object; fields that are absent or null have their defaults."""
+
+    score_th: float | None = Field(default=None, ge=0, le=1, description="the lowest score; default 0.3")
+    nms_iou: float | None = Field(
+        default=None, ge=0, le=1, description="overlap from which boxes are one object; default 0.4"
+    )
+    min_height: float | None = Field(
+        default=None, ge=0, le=1, description="fraction of the photo's height; default 0.03"
+    )
+    min_width: float | None = Field(default=None, ge=0, le=1, description="fraction of the photo's width; default 0.03")
+    maxResults: int | None = Field(default=None, ge=1, le=100, description="the largest number of objects; default 20")  # noqa: N815
+
+
+class VisionImage(_Schema):
+    """A photo."""
+
+    content: str = Field(description="a picture file in base64, with or without the head of a data URL")
+
+
+class VisionRequest(_Schema):
+    """One photo, and what counts as an object; only the first feature is used."""
+
+    image: VisionImage
+    features: list[VisionFeature | None] | None = Field(default=None, max_length=16)
+
+
+class VisionRequests(_Schema):
+    """The request of the original detection service."""
+
+    requests: list[VisionRequest] = Field(min_length=1, max_length=16)
+
+
+class VisionError(_Schema):
+    """Why one of several photos could not be read."""
+
+    code: int
+    message: str
+
+
+class VisionResponse(_Schema):
+    """The objects on one photo, or an error."""
+
+    objects: list[FoundObject] = []
+    width: int | None = None
+    height: int | None = None
+    error: VisionError | None = None
+
+
+class VisionAnswer(_Schema):
+    """The answer of the original detection service: one response per request, in their order."""
+
+    success: Literal[True] = True
+    responses: list[VisionResponse]

@@ -1,22 +1,16 @@
-"""Bodies of the original services: JSON of clients that send no content type, which FastAPI would not parse."""
+"""JSON bodies of clients that send no content type, which FastAPI would not parse."""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from trigger_api.errors import MalformedJson, Unprocessable, format_shape_errors
 from trigger_api.service import Service
 
 T = TypeVar("T")
-
-
-class Body(BaseModel):
-    """A request or an answer."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 def json_body(adapter: TypeAdapter[Any]) -> dict[str, Any]:
