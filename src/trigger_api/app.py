@@ -22,6 +22,7 @@ from trigger_api.routers import (
     digits,
     emotions,
     entities,
+    history,
     models,
     objects,
     streaming,
@@ -48,6 +49,7 @@ _TAGS = (
     "entities",
     "models",
     "open inference protocol",
+    "history",
     "accounts",
     "system",
 )
@@ -81,7 +83,20 @@ def create_app(settings: Settings | None = None, *, loader: Loader | None = None
     problems.install(app)
     _add_middleware(app, settings, metrics)
     # Routes are matched in this order: first those of models that may be cheaper than the matching.
-    for module in (v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts):
+    for module in (
+        v2,
+        system,
+        trigger,
+        digits,
+        emotions,
+        objects,
+        entities,
+        compat,
+        models,
+        streaming,
+        accounts,
+        history,
+    ):
         app.include_router(module.router)
     return app
 

@@ -38,6 +38,22 @@ class Problem(_Schema):
     error: str
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class Kept(_Schema):
+    """An answer that says whether it is in the history; without these fields if nobody asked for that."""
+
+    saved: bool | None = Field(
+        None,
+        exclude_if=_is_none,
+        description="whether it is in the history, for good; absent if that was not asked for",
+    )
+    history_id: UUID | None = Field(None, exclude_if=_is_none, description="its id there: see `/v1/history/{id}`")
+    save_error: str | None = Field(None, exclude_if=_is_none, description="why it is not there")
+
+
 class Detection(_Schema):
     """One detection of a word."""
 
@@ -57,7 +73,7 @@ class WordDetections(_Schema):
     version: str
 
 
-class TriggerAnswer(_Schema):
+class TriggerAnswer(Kept):
     """The detections in a recording: of all words together, and word by word."""
 
     detected: bool
@@ -73,7 +89,7 @@ class TriggerAnswer(_Schema):
     words: list[WordDetections]
 
 
-class PredictAnswer(_Schema):
+class PredictAnswer(Kept):
     """The answer of the original trigger-word service, its spelling included."""
 
     success: Literal[True] = True
@@ -249,6 +265,41 @@ class NewToken(Token):
     token: str
 
 
+class HistoryItem(_Schema):
+    """A prediction in the history, without its answer."""
+
+    id: UUID
+    created_at: datetime
+    task: str
+    path: str = Field(description="the route that was called")
+    model: str
+    version: str
+    file_name: str | None
+    duration_ms: float = Field(description="how long the prediction took")
+    labels: list[str] = Field(description="what was found: words, numbers, emotions, classes, types of entities")
+    media_type: str | None = Field(description="of what `/v1/history/{id}/media` returns; null if nothing was kept")
+    media_bytes: int
+
+
+class HistoryEntry(HistoryItem):
+    """A prediction in the history."""
+
+    answer: dict[str, JsonValue] = Field(description="as the task's own route answers")
+
+
+class HistoryPage(_Schema):
+    """Part of the history, the newest first."""
+
+    items: list[HistoryItem]
+    next: str | None = Field(description="cursor of the next page: send it as `cursor`; null on the last one")
+
+
+class DeletedEntries(_Schema):
+    """How many predictions were deleted."""
+
+    deleted: int
+
+
 class StreamQuery(_Schema):
     """The parameters of a live stream."""
 
@@ -418,7 +469,7 @@ class TextEntities(_Schema):
     entities: list[Entity]
 
 
-class EntitiesAnswer(TextEntities):
+class EntitiesAnswer(TextEntities, Kept):
     """The entities of `text`, and of each of `texts`."""
 
     results: list[TextEntities] = Field(description="one result for each of `texts`")
@@ -426,7 +477,7 @@ class EntitiesAnswer(TextEntities):
     version: str
 
 
-class AlignedAnswer(_Schema):
+class AlignedAnswer(Kept):
     """The answer of the original named-entity service: words above their tags, in aligned columns."""
 
     input: str
@@ -458,7 +509,7 @@ class FoundDigit(_Schema):
     number: int = Field(ge=0, description="index into `numbers`")
 
 
-class DigitsAnswer(_Schema):
+class DigitsAnswer(Kept):
     """Every digit on a picture, line by line, each from left to right."""
 
     detected: bool
@@ -475,10 +526,10 @@ class ImagePredictRequest(_Schema):
     """The request of the original digit service."""
 
     image: str = Field(description="a picture file in base64, with or without the head of a data URL")
-    filename: str | None = Field(default=None, max_length=1_024, description="ignored")
+    filename: str | None = Field(default=None, max_length=1_024, description="its name in the history")
 
 
-class ImagePredictAnswer(_Schema):
+class ImagePredictAnswer(Kept):
     """The answer of the original digit service, with every digit."""
 
     img_shape: tuple[int, int] = Field(description="width and height")
@@ -549,7 +600,7 @@ class FoundFace(_Schema):
     crop: str | None = Field(default=None, description="the cropped face, a JPEG file in base64, if requested")
 
 
-class EmotionsAnswer(_Schema):
+class EmotionsAnswer(Kept):
     """Every face on a photo, those of the highest confidence first."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EMOTIONS_EXAMPLE]})
@@ -575,7 +626,7 @@ class EmotionRequest(_Schema):
         default="inception-resnet",
         description="`inception-resnet`, `mobilenetv2` or `yolo3`; anything else means the first",
     )
-    img_name: JsonValue = Field(default=None, description="the name of the uploaded file")
+    img_name: JsonValue = Field(default=None, description="the name of the uploaded file, for the history")
 
 
 class EmotionProbability(_Schema):
@@ -592,7 +643,7 @@ class EmotionFace(_Schema):
     prediction: list[EmotionProbability] = Field(description="every emotion, the most likely one first")
 
 
-class EmotionPicture(_Schema):
+class EmotionPicture(Kept):
     """The answer of the original emotion service without its faces."""
 
     found: bool
@@ -625,7 +676,7 @@ class FoundObject(_Schema):
     normalized: FractionBox
 
 
-class ObjectsAnswer(_Schema):
+class ObjectsAnswer(Kept):
     """The objects on a photo, those with the highest scores first."""
 
     detected: bool
@@ -676,7 +727,7 @@ class VisionError(_Schema):
     message: str
 
 
-class VisionResponse(_Schema):
+class VisionResponse(Kept):
     """The objects on one photo, or an error."""
 
     objects: list[FoundObject] = []

@@ -27,6 +27,7 @@ from trigger_api.tasks import TASKS, Context, Task
 
 if TYPE_CHECKING:
     from trigger_api.accounts.manager import Accounts
+    from trigger_api.history.manager import History
     from trigger_api.storage.database import Database
 
 T = TypeVar("T", bound=Task)
@@ -70,6 +71,7 @@ class Service:
         self.rooms = StreamManager(settings, self.engine, self.registry, metrics)
         self._database: Database | None = None
         self._accounts: Accounts | None = None
+        self._history: History | None = None
 
     def task(self, kind: type[T]) -> T:
         """The task of a class, as in ``service.task(Digits)``."""
@@ -99,6 +101,17 @@ class Service:
             raise NotFound(_NO_DATABASE)
         return self._accounts
 
+    @property
+    def history(self) -> History:
+        """The history.
+
+        Raises:
+            NotFound: the service has no database.
+        """
+        if self._history is None:
+            raise NotFound(_NO_DATABASE)
+        return self._history
+
     async def open_database(self) -> None:
         """Open the database and bring its tables to this version, unless the settings say that there is none.
 
@@ -106,11 +119,13 @@ class Service:
         """
         if self.settings.has_database:
             from trigger_api.accounts.manager import Accounts  # slow to import
+            from trigger_api.history.manager import History
             from trigger_api.storage.database import Database
 
             url = self.settings.database_url
             self._database = Database(url.get_secret_value() if url else None)
             self._accounts = Accounts(self._database, self.settings)
+            self._history = History(self._database, self.settings)
             await self._database.open()
 
     def load(self) -> None:
@@ -126,6 +141,8 @@ class Service:
         self._watcher.close()
         await self.rooms.close()
         await self.engine.close(self.settings.drain_s)
+        if self._history is not None:
+            await self._history.close()
         if self._accounts is not None:
             await self._accounts.close()
         if self._database is not None:

@@ -65,6 +65,10 @@ class Settings(BaseSettings):
     )
     max_requests_per_caller: int | None = Field(None, ge=1, description="requests that a caller may have open at once")
     quota_mib: int | None = Field(1_024, ge=1, description="largest history of an account, MiB")
+    history_days: float | None = Field(None, gt=0, description="days after which a prediction leaves the history")
+    history_entries: int | None = Field(
+        None, ge=1, description="largest number of predictions in an account's history; the oldest leave it"
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="origins that browsers may call from")
 
     models: Annotated[tuple[Path, ...], NoDecode] = Field(

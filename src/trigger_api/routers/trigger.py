@@ -7,8 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, File, Form, UploadFile
 from pydantic import StringConstraints
 
+from trigger_api.history.media import Media
 from trigger_api.routers.answers import trigger_answer
 from trigger_api.routers.deps import ModelName, ModelVersion, Served, StrictForm
+from trigger_api.routers.recorder import Recorded
 from trigger_api.schemas import Sensitivity, TriggerAnswer
 from trigger_api.tasks.trigger.task import Trigger
 
@@ -23,6 +25,7 @@ Recording = Annotated[UploadFile, File(description=f"a recording: {_FORMATS}")]
 @router.post("/trigger")
 async def detect(
     service: Served,
+    recorder: Recorded,
     audio: Recording,
     model: ModelName = None,
     version: ModelVersion = None,
@@ -31,12 +34,13 @@ async def detect(
     word: Annotated[list[Word] | None, Form(max_length=64, description=_WORDS)] = None,
 ) -> TriggerAnswer:
     """Say whether trigger words are in a recording, and when each one ends."""
+    data = await audio.read()
     results = await service.task(Trigger).predict(
-        await audio.read(),
+        data,
         model=model,
         version=version,
         words=[each for each in word or () if each],
         sensitivity=sensitivity,
         threshold=threshold,
     )
-    return trigger_answer(results)
+    return await recorder.keep(trigger_answer(results), Media(data, audio.filename), task=Trigger.name)
