@@ -7,7 +7,16 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    model_validator,
+)
 
 
 def _check_surrogates(text: str) -> str:
@@ -300,6 +309,31 @@ class DeletedEntries(_Schema):
     deleted: int
 
 
+class JobStatus(_Schema):
+    """A recording that is too long for one request, and how far it is."""
+
+    id: UUID
+    status: Literal["receiving", "queued", "running", "done", "failed"]
+    progress: float = Field(ge=0, le=1, description="fraction of the recording that was searched")
+    task: str
+    file_name: str | None
+    media_bytes: int
+    created_at: datetime
+    updated_at: datetime
+    error: str | None = Field(description="why it failed, if it did")
+    history_id: UUID | None = Field(
+        validation_alias=AliasChoices("prediction_id", "history_id"),
+        description="of the result: see `/v1/history/{id}`; null before the job is done, and once that was deleted",
+    )
+
+
+class JobPage(_Schema):
+    """Some of the jobs, the newest first."""
+
+    items: list[JobStatus]
+    next: str | None = Field(description="cursor of the next page: send it as `cursor`; null on the last one")
+
+
 class StreamQuery(_Schema):
     """The parameters of a live stream."""
 
@@ -315,6 +349,9 @@ class StreamQuery(_Schema):
     sensitivity: Sensitivity | None = Field(None, description="one of the thresholds that were measured for the model")
     threshold: float | None = Field(None, ge=0, le=1, description="scores from this value on count as a detection")
     scores: bool = Field(False, description="send the score of every hop as well")
+    save: bool | None = Field(
+        None, description="keep the detections in the history, or not; by default as the account says"
+    )
     vad_dbfs: float | None = Field(
         None, ge=-96, le=0, description="skip detection while the audio is quieter than this"
     )
@@ -361,6 +398,21 @@ class StreamDetection(_Schema):
     version: str
     time_ms: int = Field(description="end of the word, milliseconds from the start of the stream")
     score: float
+
+
+class StreamSaved(Kept):
+    """Whether a detection is in the history, with the two seconds around it."""
+
+    type: Literal["saved"] = "saved"
+    word: str
+    time_ms: int
+
+
+class KeptDetection(StreamDetection):
+    """A detection of a stream, as the history has it."""
+
+    room: str
+    media_start_ms: int = Field(description="where the kept audio begins, milliseconds from the start of the stream")
 
 
 class StreamScore(_Schema):

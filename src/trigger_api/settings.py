@@ -94,6 +94,10 @@ class Settings(BaseSettings):
     max_audio_seconds: float = Field(300.0, gt=0, description="longest recording, seconds")
     max_audio_samples: int = Field(32_000_000, ge=1, description="largest recording, samples over all channels")
 
+    max_job_bytes: int = Field(1024 * _MIB, ge=1, description="largest recording of a job, bytes")
+    max_job_seconds: float = Field(14_400.0, gt=0, description="longest recording of a job, seconds")
+    job_timeout_s: float = Field(3_600.0, gt=0, description="seconds that the recording of a job may take to arrive")
+
     max_image_bytes: int = Field(16 * _MIB, ge=1, description="largest picture file, bytes")
     max_image_pixels: int = Field(25_000_000, ge=1, le=89_000_000, description="largest number of pixels in a picture")
     max_image_side: int = Field(16_384, ge=1, le=65_535, description="longest side of a picture, pixels")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from trigger_api.accounts.caller import LOCAL, Caller
-from trigger_api.errors import StorageUnavailable, Unauthenticated
+from trigger_api.accounts.caller import Caller
+from trigger_api.history.choice import check_owner
 from trigger_api.storage import users
 from trigger_api.storage.database import Database
 
@@ -24,7 +24,7 @@ class Owners:
             Unauthenticated: the caller is nobody in particular.
             StorageUnavailable: the database cannot be reached.
         """
-        check(caller)
+        check_owner(caller)
         if caller.user_id is not None:
             return caller.user_id
         assert caller.owner is not None
@@ -36,21 +36,3 @@ class Owners:
     def forget(self, caller: Caller) -> None:
         """Look the account up again: it has been deleted."""
         self._known.pop(caller.owner or "", None)
-
-
-def check(caller: Caller) -> None:
-    """Check that a caller can own something.
-
-    Raises:
-        Unauthenticated: the caller is nobody in particular.
-        StorageUnavailable: that cannot be told now.
-    """
-    if not caller.verified:
-        raise StorageUnavailable("the database is unavailable; try again later", retry_after=2)
-    if caller.user_id is None and caller.owner is None:
-        raise Unauthenticated("log in, or send a token: a history belongs to somebody")
-
-
-def is_signed_in(caller: Caller) -> bool:
-    """Whether a caller has said who they are: to be on the server's own machine is not enough."""
-    return caller.user_id is not None or caller.owner not in (None, LOCAL)

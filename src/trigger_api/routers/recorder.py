@@ -10,8 +10,8 @@ from fastapi import Depends, Query, Request
 from pydantic import BaseModel
 
 from trigger_api.accounts.caller import Caller
-from trigger_api.errors import ServiceError, Unprocessable
-from trigger_api.history import owners
+from trigger_api.errors import ServiceError
+from trigger_api.history.choice import is_wanted
 from trigger_api.history.media import Media
 from trigger_api.history.record import Record, answer_json, labels_of
 from trigger_api.routers.deps import service_of
@@ -21,7 +21,6 @@ from trigger_api.service import Service
 A = TypeVar("A", bound=BaseModel)
 SAVE = "keep the prediction in the history, or not; by default as the account says"
 Save = Annotated[bool | None, Query(description=SAVE)]
-_NO_HISTORY = "this server has no database, and so no history: leave `save` out"
 
 
 class Recorder:
@@ -46,13 +45,7 @@ class Recorder:
         self._path = path
         self._asked = save is True
         self._started = time.perf_counter()
-        has_history = service.settings.has_database
-        if self._asked and not has_history:
-            raise Unprocessable(_NO_HISTORY)
-        if self._asked:
-            owners.check(caller)
-        wanted = caller.keeps_history or (by_default and owners.is_signed_in(caller)) if save is None else save
-        self.wanted = has_history and wanted
+        self.wanted = is_wanted(caller, save, has_history=service.settings.has_database, by_default=by_default)
         """Whether the prediction is kept."""
 
     async def keep(self, answer: A, media: Media, *, task: str, kept: Callable[[], BaseModel] | None = None) -> A:

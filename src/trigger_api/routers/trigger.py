@@ -16,7 +16,7 @@ from trigger_api.tasks.trigger.task import Trigger
 
 router = APIRouter(prefix="/v1", tags=["trigger"], dependencies=[StrictForm])
 
-_WORDS = "instead of a model: one or more words or names of models, in any case; `*` means every known word"
+WORDS = "instead of a model: one or more words or names of models, in any case; `*` means every known word"
 Word = Annotated[str, StringConstraints(max_length=64)]
 _FORMATS = "WAV, MP3, FLAC, Ogg, WebM, MP4, M4A, 3GP, AAC and others; any rate, 1-8 channels"
 Recording = Annotated[UploadFile, File(description=f"a recording: {_FORMATS}")]
@@ -31,7 +31,7 @@ async def detect(
     version: ModelVersion = None,
     sensitivity: Annotated[Sensitivity | None, Form(description="a threshold measured for the model")] = None,
     threshold: Annotated[float | None, Form(ge=0, le=1, description="score from which a word is detected")] = None,
-    word: Annotated[list[Word] | None, Form(max_length=64, description=_WORDS)] = None,
+    word: Annotated[list[Word] | None, Form(max_length=64, description=WORDS)] = None,
 ) -> TriggerAnswer:
     """Say whether trigger words are in a recording, and when each one ends."""
     data = await audio.read()

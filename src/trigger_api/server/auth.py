@@ -46,7 +46,7 @@ _SIGN_UP = ("POST", "/v1/accounts")
 SCOPE_OF_TAG: dict[str, Scope | None] = {
     "trigger": "predict", "digits": "predict", "emotions": "predict", "objects": "predict", "entities": "predict",
     "open inference protocol": "predict", "compatible": "predict", "rooms": "stream", "history": "history",
-    "models": None, "accounts": None, "system": None,
+    "jobs": "predict", "models": None, "accounts": None, "system": None,
 }  # fmt: skip
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import math
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_api.errors import Unprocessable
+from trigger_api.errors import DeadlineExceeded, Overloaded, Unprocessable
 from trigger_api.media.audio import Audio, AudioLimits, decode
+from trigger_api.media.long_audio import Part
 from trigger_api.model_card import Decision, FrontEnd, MelFrontEnd, ModelCard
 from trigger_api.registry import Model
 from trigger_api.scheduler import BatchQueue, Tensors
@@ -23,6 +28,7 @@ from trigger_api.tasks.trigger.windows import SlidingWindows
 from trigger_api.tasks.trigger.words import WordModel, acquire, decision_for, keyword, models_for_words
 
 Array = NDArray[np.float32]
+_PATIENCE = 120  # attempts to score one part while the engine is busy
 
 
 @dataclass(frozen=True)
@@ -100,31 +106,91 @@ class Trigger(Task):
             Unprocessable: both a model and words are given.
             ServiceError: the recording is rejected, or the engine cannot answer in time.
         """
+        with self._words(model, version, words) as models:
+            decisions = [decision_for(each.card, sensitivity=sensitivity, threshold=threshold) for each in models]
+            return await self._detect(data, models, decisions)
+
+    async def predict_parts(
+        self,
+        parts: AsyncIterator[Part],
+        *,
+        model: str | None = None,
+        version: str | None = None,
+        words: Sequence[str] = (),
+        sensitivity: str | None = None,
+        threshold: float | None = None,
+    ) -> list[TriggerResult]:
+        """The same for the parts of a recording of any length: detections are those of one recording.
+
+        Where the engine is busy, it waits: nobody waits for the answer.
+
+        Raises:
+            ServiceError: as ``predict``; the parts' own errors.
+        """
+        with self._words(model, version, words) as models:
+            decisions = [decision_for(each.card, sensitivity=sensitivity, threshold=threshold) for each in models]
+            spans = [PartSpan(each.card, decision) for each, decision in zip(models, decisions, strict=True)]
+            async for part in parts:
+                scores = await self._score_part(part, models, decisions)
+                for each, span in zip(models, spans, strict=True):
+                    await self._engine.preprocess(span.add, scores[each.model], part)
+            return [span.result() for span in spans]
+
+    def check(
+        self,
+        *,
+        model: str | None = None,
+        version: str | None = None,
+        words: Sequence[str] = (),
+        sensitivity: str | None = None,
+        threshold: float | None = None,
+    ) -> None:
+        """Check what a later ``predict`` would be given.
+
+        Raises:
+            ServiceError: as ``predict`` would.
+        """
+        with self._words(model, version, words) as models:
+            for each in models:
+                decision_for(each.card, sensitivity=sensitivity, threshold=threshold)
+
+    @contextmanager
+    def _words(self, model: str | None, version: str | None, words: Sequence[str]) -> Iterator[list[WordModel]]:
         if words and (model or version):
             raise Unprocessable("give a model or words, not both")
         names: Sequence[str | None] = models_for_words(self._cards(), words) if words else [model]
         with acquire(self._registry, names, version) as models:
-            return await self._detect(data, models, sensitivity, threshold)
+            yield models
 
     def _cards(self) -> list[ModelCard]:
         return [version.card for version in self._registry.versions if version.card.task == self.name]
 
     async def _detect(
-        self, data: bytes, models: Sequence[WordModel], sensitivity: str | None, threshold: float | None
+        self, data: bytes, models: Sequence[WordModel], decisions: Sequence[Decision]
     ) -> list[TriggerResult]:
         """Each model's result. The recording is decoded once, and each backbone embeds it once."""
-        decisions = [decision_for(model.card, sensitivity=sensitivity, threshold=threshold) for model in models]
-        seconds = min(part.queue.limits.deadline_s for model in models for part in (model.model, model.audio_model))
-        async with self._engine.deadline(seconds) as deadline:
-            audio_models = list(
-                dict.fromkeys(m.audio_model for model in models for m in (model, model.without_student))
-            )
-            clip = await self._engine.preprocess(preprocess, data, audio_models, self._context.audio)
+        async with self._engine.deadline(_deadline_s(models)) as deadline:
+            clip = await self._engine.preprocess(preprocess, data, _audio_models(models), self._context.audio)
             scores = await self._score_cascade(models, decisions, clip, deadline)
             return [
                 await self._postprocess(scores[model.model], clip, model.card, decision)
                 for model, decision in zip(models, decisions, strict=True)
             ]
+
+    async def _score_part(
+        self, part: Part, models: Sequence[WordModel], decisions: Sequence[Decision]
+    ) -> Mapping[Model, Array]:
+        """The scores of every word in one part, however long the engine has no room for it."""
+        clip = await self._engine.preprocess(cut, part.audio, _audio_models(models))
+        for waited in count():
+            try:
+                async with self._engine.deadline(_deadline_s(models)) as deadline:
+                    return await self._score_cascade(models, decisions, clip, deadline)
+            except (Overloaded, DeadlineExceeded) as error:
+                if waited == _PATIENCE:
+                    raise
+                await asyncio.sleep(error.retry_after or 1)
+        raise AssertionError
 
     async def _score_cascade(
         self, models: Sequence[WordModel], decisions: Sequence[Decision], clip: Clip, deadline: float
@@ -162,7 +228,11 @@ class Trigger(Task):
 
 def preprocess(data: bytes, models: Sequence[Model], limits: AudioLimits) -> Clip:
     """Decode a recording and cut it into windows of features for each model; equal front ends are computed once."""
-    audio = decode(data, limits)
+    return cut(decode(data, limits), models)
+
+
+def cut(audio: Audio, models: Sequence[Model]) -> Clip:
+    """Cut a recording into windows of features for each model."""
     features = {parameters: _features(audio, parameters) for parameters in {_parameters(each.card) for each in models}}
     inputs = {model: _audio_input(model, features[_parameters(model.card)]) for model in models}
     return Clip(inputs, audio.seconds, audio.truncated)
@@ -226,10 +296,48 @@ def _queue(model: Model, count: int) -> tuple[int, BatchQueue]:
     return length or model.card.inputs[0].shape[0], model.queues[length]
 
 
+class PartSpan:
+    """The detections of one word in a recording that comes in parts."""
+
+    def __init__(self, card: ModelCard, decision: Decision) -> None:
+        self._card, self._decision = card, decision
+        self._debouncer = Debouncer(decision, card.frame_ms or 0.0)
+        self._detections: list[Detection] = []
+        self._seconds = 0.0
+        self._truncated = False
+
+    def add(self, scores: Array, part: Part) -> None:
+        """Take the scores of the next part; those of the audio that its neighbours have too are left out."""
+        frame_s = (self._card.frame_ms or 1.0) / 1000
+        first, last = round(part.lead_s / frame_s), math.isinf(part.seconds)
+        own = scores.reshape(-1)[first : None if last else first + round(part.seconds / frame_s)]
+        self._detections += self._debouncer.push(own)
+        self._seconds += part.audio.seconds - part.lead_s if last else part.seconds
+        self._truncated |= part.audio.truncated
+
+    def result(self) -> TriggerResult:
+        """The detections of all parts."""
+        duration = round(self._seconds * 1000)
+        return _result(self._detections, duration, self._card, self._decision, truncated=self._truncated)
+
+
+def _deadline_s(models: Sequence[WordModel]) -> float:
+    return min(part.queue.limits.deadline_s for model in models for part in (model.model, model.audio_model))
+
+
+def _audio_models(models: Sequence[WordModel]) -> list[Model]:
+    return list(dict.fromkeys(m.audio_model for model in models for m in (model, model.without_student)))
+
+
 def _postprocess(scores: Array, clip: Clip, card: ModelCard, decision: Decision) -> TriggerResult:
     duration = round(clip.seconds * 1000)
     hits = Debouncer(decision, card.frame_ms or 0.0).push(scores.reshape(-1))
+    return _result(hits, duration, card, decision, truncated=clip.truncated)
+
+
+def _result(
+    hits: Sequence[Detection], duration: int, card: ModelCard, decision: Decision, *, truncated: bool
+) -> TriggerResult:
     # The score that reaches the threshold may lie in the silence appended to the recording.
     detections = tuple(Detection(min(hit.time_ms, duration), hit.score) for hit in hits)
-    threshold, truncated = decision.threshold, clip.truncated
-    return TriggerResult(keyword(card), detections, duration, threshold, card.name, card.version, truncated)
+    return TriggerResult(keyword(card), detections, duration, decision.threshold, card.name, card.version, truncated)
