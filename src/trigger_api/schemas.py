@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import (
     AfterValidator,
     AliasChoices,
+    Base64Bytes,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -294,6 +295,12 @@ class HistoryEntry(HistoryItem):
     """A prediction in the history."""
 
     answer: dict[str, JsonValue] = Field(description="as the task's own route answers")
+
+
+class ExportedEntry(HistoryEntry):
+    """A prediction in an export."""
+
+    media: Base64Bytes | None = Field(None, description="what it was made of, if that was asked for")
 
 
 class HistoryPage(_Schema):

@@ -18,6 +18,7 @@ from helpers.beep import beeps, encode
 from helpers.people import accounts_app, another, join, log_in, running
 from trigger_api.jobs import runner
 from trigger_api.settings import Settings
+from trigger_api.storage import jobs as stored_jobs
 from trigger_api.storage.database import Database
 from trigger_api.storage.tables import Job, JobMedia, PredictionMedia, now
 
@@ -172,7 +173,7 @@ async def test_limits(settings: Settings, database_url: str, two_beeps: bytes, m
         assert failed["error"] == "the recording is longer than 2 s"
         assert (await submit(client, two_beeps + b"\0")).status_code == 413
         assert (await submit(client, bytes(size + 100_000))).status_code == 413
-        monkeypatch.setattr(runner.jobs, "claim", _nothing)
+        monkeypatch.setattr(stored_jobs, "claim", _nothing)
         refused = [await submit(client, two_beeps) for _ in range(5)]
         assert [answer.status_code for answer in refused] == [202, 202, 202, 507, 507]
         monkeypatch.setattr("trigger_api.jobs.manager._MOST", 3)
@@ -238,7 +239,7 @@ async def test_what_a_dead_server_had_begun_is_done_by_another(
 ) -> None:
     database: Database = app.state.service.database
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner.jobs, "claim", _nothing)
+        patch.setattr(stored_jobs, "claim", _nothing)
         job_id = (await submit(ada, two_beeps)).json()["id"]
         async with database.write() as session:
             await session.execute(update(Job).values(status="running", worker="dead", attempts=1))
@@ -250,7 +251,7 @@ async def test_what_a_dead_server_had_begun_is_done_by_another(
 
 async def test_what_ends_every_server_is_given_up(ada: httpx.AsyncClient, app: FastAPI, two_beeps: bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner.jobs, "claim", _nothing)
+        patch.setattr(stored_jobs, "claim", _nothing)
         job_id = (await submit(ada, two_beeps)).json()["id"]
         async with app.state.service.database.write() as session:
             await session.execute(update(Job).values(attempts=3))

@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 
 from trigger_api.accounts.caller import LOCAL, Caller, Scope
 from trigger_api.errors import Forbidden, StorageUnavailable, Unauthenticated
-from trigger_api.server.cookies import session_secret
+from trigger_api.server.cookies import SESSION_COOKIE, session_secret
 from trigger_api.server.origin import CROSS_SITE, client_address, is_cross_site, is_foreign, is_other_site
 from trigger_api.settings import Settings
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SCHEMES: dict[str, dict[str, Any]] = {
     "APIKeyHeader": {"type": "apiKey", "description": "an API token", "in": "header", "name": "X-Api-Token"},
     "HTTPBearer": {"type": "http", "description": "an API token", "scheme": "bearer"},
+    "APIKeyCookie": {"type": "apiKey", "description": "a session", "in": "cookie", "name": SESSION_COOKIE},
 }
 
 UNAUTHENTICATED = (
@@ -42,12 +43,15 @@ PUBLIC_PATHS = frozenset({"/health/live", "/health/ready", "/v2/health/live", "/
 _DOCS = re.compile(r"/docs(/assets/[^/]*)?|/openapi\.json|/static/.*")  # public where everybody else needs an account
 _LOG_IN = frozenset({("POST", "/v1/sessions"), ("POST", "/v1/accounts/reset")})
 _SIGN_UP = ("POST", "/v1/accounts")
-# What a token must be for, by the first tag of a route. Routes of the administrator and of accounts ask for more.
-SCOPE_OF_TAG: dict[str, Scope | None] = {
-    "trigger": "predict", "digits": "predict", "emotions": "predict", "objects": "predict", "entities": "predict",
-    "open inference protocol": "predict", "compatible": "predict", "rooms": "stream", "history": "history",
-    "jobs": "predict", "models": None, "accounts": None, "system": None,
-}  # fmt: skip
+# What a token must be for, by the first tag of a route, where that is not predictions. Routes of administrators and of
+# accounts ask for more themselves.
+_SCOPE_OF_TAG: dict[str, Scope | None] = {
+    "rooms": "stream",
+    "history": "history",
+    "models": None,
+    "accounts": None,
+    "system": None,
+}
 
 
 async def authenticate(connection: HTTPConnection) -> Caller:
@@ -187,7 +191,7 @@ def _scope(connection: HTTPConnection) -> Scope | None:
     if connection.scope["type"] == "websocket":
         return "stream"
     tags = getattr(connection.scope.get("route"), "tags", None)
-    return SCOPE_OF_TAG.get(tags[0]) if tags else None
+    return _SCOPE_OF_TAG.get(tags[0], "predict") if tags else "predict"
 
 
 def _host_header(connection: HTTPConnection) -> list[str]:

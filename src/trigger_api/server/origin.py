@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 from trigger_api.settings import Settings
 
 CROSS_SITE = "this request may not come from a page of another site"
+_ADDRESS = 64  # characters; a proxy may pass anything on
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -39,5 +40,5 @@ def is_cross_site(connection: HTTPConnection, settings: Settings) -> bool:
 
 
 def client_address(connection: HTTPConnection) -> str:
-    """The client's address; that of a Unix socket is `local`."""
-    return connection.client.host if connection.client else "local"
+    """The client's address, as far as it is one; that of a Unix socket is `local`."""
+    return connection.client.host[:_ADDRESS] if connection.client else "local"
