@@ -42,10 +42,6 @@ from trigger_api.server.shutdown import on_termination
 from trigger_api.service import Service
 from trigger_api.settings import Settings
 
-# Routes are matched in this order: first those of models that may be cheaper than the matching.
-_ROUTERS = (
-    v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts,
-)  # fmt: skip
 _TAGS = (
     "trigger",
     "rooms",

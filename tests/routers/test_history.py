@@ -22,9 +22,9 @@ UNKNOWN = "01890000-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
-async def ada(settings: Settings, database_url: str) -> AsyncIterator[httpx.AsyncClient]:
+async def ada(settings: Settings, emptied_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of somebody who is logged in."""
-    async with running(accounts_app(settings, database_url)) as client:
+    async with running(accounts_app(settings, emptied_url)) as client:
         yield await join(client)
 
 
@@ -306,9 +306,9 @@ async def test_tokens_of_the_settings_and_this_machine_have_a_history(
         assert len(await page(local)) == 1
 
 
-async def test_a_quota(settings: Settings, database_url: str) -> None:
+async def test_a_quota(settings: Settings, emptied_url: str) -> None:
     audio = encode(beeps([1.0], seconds=20))
-    async with running(accounts_app(settings, database_url, quota_mib=1)) as client:
+    async with running(accounts_app(settings, emptied_url, quota_mib=1)) as client:
         await join(client)
         ids = [await saved(client, audio)]
         refused = await predict(client, audio, save=True)

@@ -41,8 +41,8 @@ def recording() -> bytes:
 
 
 @pytest.fixture
-def app(settings: Settings, database_url: str) -> FastAPI:
-    return accounts_app(settings, database_url)
+def app(settings: Settings, emptied_url: str) -> FastAPI:
+    return accounts_app(settings, emptied_url)
 
 
 @pytest.fixture
@@ -98,9 +98,9 @@ async def test_a_job_finds_what_a_request_finds(ada: httpx.AsyncClient, app: Fas
     assert (await ada.get("/v1/accounts/me")).json()["stored_bytes"] == 0
 
 
-async def test_a_recording_longer_than_a_request_may_be(settings: Settings, database_url: str) -> None:
+async def test_a_recording_longer_than_a_request_may_be(settings: Settings, emptied_url: str) -> None:
     audio = encode(beeps([300.0, 700.0], seconds=720, rate=4_000), 4_000, "FLAC")
-    async with running(accounts_app(settings, database_url, max_body_bytes=100_000)) as client:
+    async with running(accounts_app(settings, emptied_url, max_body_bytes=100_000)) as client:
         await join(client)
         assert len(audio) > 100_000
         assert (await client.post("/v1/trigger", files={"audio": audio})).status_code == 413
@@ -164,9 +164,9 @@ async def test_what_cannot_be_predicted_is_refused_at_once(ada: httpx.AsyncClien
     assert (await ada.get("/v1/jobs")).json()["items"] == []
 
 
-async def test_limits(settings: Settings, database_url: str, two_beeps: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_limits(settings: Settings, emptied_url: str, two_beeps: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     size = len(two_beeps)
-    app = accounts_app(settings, database_url, max_job_bytes=size, max_job_seconds=2, quota_mib=1)
+    app = accounts_app(settings, emptied_url, max_job_bytes=size, max_job_seconds=2, quota_mib=1)
     async with running(app) as client:
         await join(client)
         failed = await finished(client, (await submit(client, two_beeps)).json()["id"])
@@ -214,7 +214,7 @@ async def test_a_job_is_cancelled(
 
 
 async def test_a_job_survives_a_restart(
-    settings: Settings, database_url: str, two_beeps: bytes, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, emptied_url: str, two_beeps: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = asyncio.Event()
 
@@ -222,14 +222,14 @@ async def test_a_job_survives_a_restart(
         begun.set()
         await asyncio.Event().wait()
 
-    app = accounts_app(settings, database_url)
+    app = accounts_app(settings, emptied_url)
     with monkeypatch.context() as patch:
         async with running(app) as client:
             await join(client)
             patch.setattr(type(app.state.service.jobs._task), "predict_parts", stuck)
             job_id = (await submit(client, two_beeps)).json()["id"]
             await begun.wait()
-    async with running(accounts_app(settings, database_url)) as client:
+    async with running(accounts_app(settings, emptied_url)) as client:
         await log_in(client)
         assert (await finished(client, job_id))["status"] == "done"
 
@@ -259,9 +259,9 @@ async def test_what_ends_every_server_is_given_up(ada: httpx.AsyncClient, app: F
     assert (failed["status"], "3 times" in failed["error"]) == ("failed", True)
 
 
-async def test_two_servers_share_the_work(settings: Settings, database_url: str, two_beeps: bytes) -> None:
-    app = accounts_app(settings, database_url)
-    async with running(app) as here, running(accounts_app(settings, database_url)) as there:
+async def test_two_servers_share_the_work(settings: Settings, emptied_url: str, two_beeps: bytes) -> None:
+    app = accounts_app(settings, emptied_url)
+    async with running(app) as here, running(accounts_app(settings, emptied_url)) as there:
         await join(here)
         await log_in(there)
         ids = [(await submit(each, two_beeps)).json()["id"] for each in (here, there) * 5]

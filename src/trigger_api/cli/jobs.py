@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from trigger_api.schemas import JobStatus
 
 _TOGETHER = 4  # recordings that are sent before the first is done
-_SOUNDS = frozenset(
-    ".3gp .aac .ac3 .aif .aiff .amr .au .avi .caf .flac .m4a .m4b .mka .mkv .mov .mp2 .mp3 .mp4 .oga .ogg .opus .wav "
-    ".w64 .weba .webm .wma .wv".split()
-)
+_SOUNDS = {
+    *(".3gp", ".aac", ".ac3", ".aif", ".aiff", ".amr", ".au", ".avi", ".caf", ".flac", ".m4a", ".m4b", ".mka", ".mkv"),
+    *(".mov", ".mp2", ".mp3", ".mp4", ".oga", ".ogg", ".opus", ".wav", ".w64", ".weba", ".webm", ".wma", ".wv"),
+}
 
 
 def jobs(

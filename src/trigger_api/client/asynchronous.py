@@ -261,7 +261,7 @@ class AsyncClient:
     ) -> JobStatus:
         """As ``Client.submit_job``."""
         options = {"sensitivity": sensitivity, "threshold": threshold, "word": words}
-        with Path(audio).open("rb") as file:
+        with Path(audio).open("rb") as file:  # noqa: ASYNC230 - httpx reads it in small pieces
             call = calls.submit_job(Path(audio).name, file, model=model, version=version, **options)
             return await self._send(call)
 
@@ -275,7 +275,7 @@ class AsyncClient:
 
     async def wait_for_job(self, job_id: UUID | str, *, every_s: float = 1.0) -> JobStatus:
         """As ``Client.wait_for_job``."""
-        while (job := await self.job(job_id)).status not in ("done", "failed"):
+        while (job := await self.job(job_id)).status not in ("done", "failed"):  # noqa: ASYNC110 - elsewhere
             await asyncio.sleep(every_s)
         return job
 
