@@ -48,23 +48,15 @@ async def page(
     session: AsyncSession, *, owner_id: UUID, filters: Filters, before: UUID | None = None, limit: int = 50
 ) -> list[Prediction]:
     """Predictions of an account without their answers, the newest first; those before one of them, if given."""
-    query = _newest(_ids(owner_id, filters, before), limit)
-    found = await session.scalars(
-        select(Prediction)
-        .where(Prediction.id.in_(list(await session.scalars(query))))
-        .order_by(Prediction.id.desc())
-        .options(defer(Prediction.answer, raiseload=True))
-    )
-    return list(found)
+    query = _rows(_newest(_ids(owner_id, filters, before), limit))
+    return list(await session.scalars(query.options(defer(Prediction.answer, raiseload=True))))
 
 
 async def whole_page(
     session: AsyncSession, *, owner_id: UUID, filters: Filters, before: UUID | None, limit: int
 ) -> list[Prediction]:
     """The same with their answers."""
-    ids = list(await session.scalars(_newest(_ids(owner_id, filters, before), limit)))
-    query = select(Prediction).where(Prediction.id.in_(ids)).order_by(Prediction.id.desc())
-    return list(await session.scalars(query))
+    return list(await session.scalars(_rows(_newest(_ids(owner_id, filters, before), limit))))
 
 
 async def get(session: AsyncSession, *, owner_id: UUID, prediction_id: UUID) -> Prediction | None:
@@ -141,6 +133,10 @@ def _ids(owner_id: UUID, filters: Filters, before: UUID | None) -> Select[UUID]:
     bounds = (key < before if before else None, key >= first_id(filters.since) if filters.since else None)
     until = key < first_id(filters.until) if filters.until else None
     return query.where(*(bound for bound in (*bounds, until) if bound is not None))
+
+
+def _rows(ids: Select[UUID]) -> Select[Prediction]:
+    return select(Prediction).where(Prediction.id.in_(ids)).order_by(Prediction.id.desc())
 
 
 def _newest(query: Select[UUID], limit: int) -> Select[UUID]:
