@@ -102,7 +102,8 @@ def _predictions(name: str) -> Iterator[str]:
     failures = sum(len(one.failures) for each in rounds for one in each.values())
     size = CLIP.stat().st_size // 1024
     yield (
-        f"| {name}: a clip of {size} KiB, {CLIENTS} clients, p50 | {statistics.median(off):.1f} ms off, {statistics.median(on):.1f} ms on: ratio {ratio:.3f}, {failures} failures | at most 1.10 |"
+        f"| {name}: a clip of {size} KiB, {CLIENTS} clients, p50 | {statistics.median(off):.1f} ms off, "
+        f"{statistics.median(on):.1f} ms on: ratio {ratio:.3f}, {failures} failures | at most 1.10 |"
     )
 
 

@@ -120,7 +120,7 @@ class History:
         async def step(session: AsyncSession) -> int:
             return await predictions.remove_some(session, owner_id=owner_id, filters=filters, limit=_DELETED_TOGETHER)
 
-        return await retention.in_steps(self._database, step, _DELETED_TOGETHER)
+        return await retention.in_steps(self._database, step)
 
     async def export(self, caller: Caller, filters: Filters, *, media: bool) -> AsyncIterator[bytes]:
         """The caller's predictions with their answers as JSON lines, the newest first.

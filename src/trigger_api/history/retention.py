@@ -45,10 +45,10 @@ async def run(database: Database, *, days: float | None, most: int | None) -> No
         await asyncio.sleep(_EVERY_S)
 
 
-async def in_steps(database: Database, step: Callable[[AsyncSession], Awaitable[int]], size: int = _TOGETHER) -> int:
-    """Run a deletion of at most ``size`` rows until nothing is left to delete: others may write in between."""
-    total, removed = 0, size
-    while removed == size:
+async def in_steps(database: Database, step: Callable[[AsyncSession], Awaitable[int]]) -> int:
+    """Run a deletion of some rows until nothing is left to delete: others may write in between."""
+    total, removed = 0, 1
+    while removed:
         async with database.write() as session:
             removed = await step(session)
         total += removed
