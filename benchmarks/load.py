@@ -58,10 +58,13 @@ class LoadResult:
         return ordered[min(int(share * len(ordered)), len(ordered) - 1)] * 1000
 
 
-def upload(url: str, name: str, content: bytes, field_name: str) -> Request:
-    """A multipart request with one file."""
+def upload(url: str, name: str, content: bytes, field_name: str, **fields: str) -> Request:
+    """A multipart request with one file, after other fields."""
     boundary = uuid.uuid4().hex
-    head = (
+    head = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
+        for key, value in fields.items()
+    ) + (
         f'--{boundary}\r\nContent-Disposition: form-data; name="{field_name}"; filename="{name}"\r\n'
         "Content-Type: application/octet-stream\r\n\r\n"
     )

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
+from threadpoolctl import threadpool_limits
 
 from trigger_api.errors import NotFound
 from trigger_api.inference import Engine
@@ -51,6 +52,7 @@ class Service:
     """
 
     def __init__(self, settings: Settings, metrics: Metrics, loader: Loader | None = None) -> None:
+        threadpool_limits(1, user_api="blas")  # requests are computed side by side, on a core each
         self.settings = settings
         self.metrics = metrics
         entries = find_models(settings)

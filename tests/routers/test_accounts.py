@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select, update
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
@@ -520,12 +522,7 @@ class TestTokens:
 class TestWebSockets:
     @pytest.fixture
     def browser(self, settings: Settings, emptied_url: str) -> Iterator[TestClient]:
-        app = accounts_app(settings, emptied_url)
-        with TestClient(app, base_url=URL, client=("203.0.113.7", 1)) as browser:
-            while browser.get("/health/ready").status_code != 200:
-                pass
-            browser.post("/v1/accounts", json={"name": "ada", "password": PASSWORD})
-            assert browser.post("/v1/sessions", json={"name": "ada", "password": PASSWORD}).status_code == 201
+        with ready_browser(accounts_app(settings, emptied_url)) as browser:
             yield browser
 
     def test_a_session_opens_one(self, browser: TestClient) -> None:
@@ -533,6 +530,17 @@ class TestWebSockets:
             assert open_stream(browser, headers={"Origin": origin}) == status
         browser.cookies.clear()
         assert open_stream(browser) == 401
+
+    def test_an_origin_that_the_settings_name_has_tokens_and_no_cookies(
+        self, settings: Settings, emptied_url: str
+    ) -> None:
+        app = accounts_app(settings, emptied_url, cors_origins="*")
+        with ready_browser(app) as browser:
+            assert open_stream(browser, headers={"Origin": "https://app.example"}) == 403
+            token = browser.post("/v1/tokens", json={"name": "t", "scopes": ["stream"]}).json()["token"]
+            browser.cookies.clear()
+            headers = {"Origin": "https://app.example", "X-Api-Token": token}
+            assert open_stream(browser, headers=headers) is None
 
     def test_a_token_opens_one_if_it_has_the_scope(self, browser: TestClient) -> None:
         for scope, status in (("stream", None), ("predict", 403)):
@@ -542,6 +550,17 @@ class TestWebSockets:
             assert open_stream(browser, subprotocols=["trigger-api", f"bearer.{token}"]) == status
             assert open_stream(browser, headers={"X-Api-Token": token, "Origin": "https://app.example"}) == status
             browser.cookies.update(cookies)
+
+
+@contextmanager
+def ready_browser(app: FastAPI) -> Iterator[TestClient]:
+    """A client with WebSockets that is logged in."""
+    with TestClient(app, base_url=URL, client=("203.0.113.7", 1)) as browser:
+        while browser.get("/health/ready").status_code != 200:
+            pass
+        browser.post("/v1/accounts", json={"name": "ada", "password": PASSWORD})
+        assert browser.post("/v1/sessions", json={"name": "ada", "password": PASSWORD}).status_code == 201
+        yield browser
 
 
 def open_stream(browser: TestClient, **options: Any) -> int | None:

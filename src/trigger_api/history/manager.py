@@ -23,6 +23,7 @@ from trigger_api.storage import predictions
 from trigger_api.storage.database import Database
 from trigger_api.storage.predictions import Filters
 from trigger_api.storage.tables import MEDIA_CHUNK, Prediction
+from trigger_api.storage.uncancelled import Uncancelled
 
 _EXPORTED_TOGETHER = 100
 _DELETED_TOGETHER = 500
@@ -59,7 +60,9 @@ class History:
         self.owners = Owners(database)
         self._writer = Writer(database, settings.quota_mib * 2**20 if settings.quota_mib else None)
         days, most = settings.history_days, settings.history_entries
-        self._retention = asyncio.create_task(retention.run(database, days=days, most=most)) if days or most else None
+        self._uncancelled = Uncancelled()
+        expiry = retention.run(database, self._uncancelled, days=days, most=most) if days or most else None
+        self._retention = asyncio.create_task(expiry) if expiry else None
 
     async def keep(self, caller: Caller, make: Record) -> UUID:
         """Keep a prediction; see ``Writer.write``."""
@@ -142,6 +145,7 @@ class History:
         if self._retention is not None:
             self._retention.cancel()
             await asyncio.gather(self._retention, return_exceptions=True)
+            await self._uncancelled.finish()
         await self._writer.close()
 
     async def _find(self, caller: Caller, prediction_id: UUID) -> Prediction:

@@ -14,6 +14,7 @@ from trigger_api.errors import ServiceError
 from trigger_api.storage import predictions, users
 from trigger_api.storage.database import Database
 from trigger_api.storage.tables import now
+from trigger_api.storage.uncancelled import Uncancelled
 
 _EVERY_S = 3_600.0
 _TOGETHER = 500  # deleted in one transaction
@@ -33,11 +34,11 @@ async def remove_expired(database: Database, *, days: float | None, most: int | 
     return sum([await _remove(database, owner_id, days, most) for owner_id in await _owners(database)])
 
 
-async def run(database: Database, *, days: float | None, most: int | None) -> None:
+async def run(database: Database, uncancelled: Uncancelled, *, days: float | None, most: int | None) -> None:
     """Do it every hour, for ever."""
     while True:
         try:
-            removed = await remove_expired(database, days=days, most=most)
+            removed = await uncancelled.run(remove_expired(database, days=days, most=most))
             if removed:
                 _log.info("removed expired predictions", count=removed)
         except ServiceError as error:

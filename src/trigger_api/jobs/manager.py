@@ -123,7 +123,8 @@ class Jobs:
                     return
                 last = status
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._closing.wait(), _LOOK_S)
+                    async with asyncio.timeout(_LOOK_S):
+                        await self._closing.wait()
         finally:
             self.watchers -= 1
 

@@ -6,12 +6,12 @@ import asyncio
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -25,11 +25,12 @@ from trigger_api.settings import Settings
 from trigger_api.storage import jobs
 from trigger_api.storage.database import Database
 from trigger_api.storage.tables import Job, now
+from trigger_api.storage.uncancelled import Uncancelled
 from trigger_api.tasks.trigger.task import Trigger, TriggerResult
 
 T = TypeVar("T")
-PART_S, LEAD_S, TAIL_S = 120, 10, 2
-"""Seconds of the parts that a recording is scored in, and what each sees of its neighbours. All are multiples of the
+PART_S, LEAD_S, TAIL_S = 120, 8, 2
+"""Seconds of the parts that a recording is scored in, and what each sees of its neighbours. All are multiples of two
 frames of every front end, and the lead is longer than any receptive field: the seams do not show."""
 _LOOK_S = 2.0  # between looks for work that another server has accepted
 _BEAT_S, _LEASE = 1.0, timedelta(seconds=30)
@@ -63,6 +64,7 @@ class JobRunner:
         self._limits = AudioLimits(settings.max_job_seconds, settings.max_job_bytes)
         self._answer = answer
         self._pool = PreprocessPool(1, 4)
+        self.uncancelled = Uncancelled()
         self._wake = asyncio.Event()
         self._swept = 0.0
         self._running = asyncio.create_task(self._run())
@@ -75,20 +77,22 @@ class JobRunner:
         """Stop. A job that was begun is given back."""
         self._running.cancel()
         await asyncio.gather(self._running, return_exceptions=True)
+        await self.uncancelled.finish()
         self._pool.close()
 
     async def _run(self) -> None:
         while True:
             self._wake.clear()
             try:
-                job = await self._claim()
+                job = await self.uncancelled.run(self._claim())
             except ServiceError:  # the database is away
                 job = None
             if job is not None:
                 await _Work(job, self).run()
                 continue
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _LOOK_S)
+                async with asyncio.timeout(_LOOK_S):
+                    await self._wake.wait()
 
     async def _claim(self) -> Job | None:
         async with self._database.write() as session:
@@ -115,8 +119,7 @@ class _Work:
         except asyncio.CancelledError:
             await _cancel(work, lease)
             with suppress(ServiceError):
-                async with self._database.write() as session:
-                    await jobs.give_back(session, job_id=self._job.id, worker=self._runner.worker)
+                await self._runner.uncancelled.run(self._give_back())
             raise
         await _cancel(work, lease)
 
@@ -126,10 +129,15 @@ class _Work:
         while ours:
             await asyncio.sleep(_BEAT_S)
             with suppress(ServiceError):
-                async with self._database.write() as session:
-                    ours = await jobs.beat(
-                        session, job_id=self._job.id, worker=self._runner.worker, progress=self._progress
-                    )
+                ours = await self._runner.uncancelled.run(self._beat())
+
+    async def _beat(self) -> bool:
+        async with self._database.write() as session:
+            return await jobs.beat(session, job_id=self._job.id, worker=self._runner.worker, progress=self._progress)
+
+    async def _give_back(self) -> None:
+        async with self._database.write() as session:
+            await jobs.give_back(session, job_id=self._job.id, worker=self._runner.worker)
 
     async def _finish(self) -> None:
         started = time.perf_counter()
@@ -198,10 +206,10 @@ class _Work:
         async with self._database.write() as session:
             await jobs.fail(session, job=self._job, worker=self._runner.worker, error=detail[:500])
 
-    async def _patiently(self, attempt: Callable[..., Awaitable[T]], *arguments: object) -> T:
+    async def _patiently(self, attempt: Callable[..., Coroutine[Any, Any, T]], *arguments: object) -> T:
         while True:
             try:
-                return await attempt(*arguments)
+                return await self._runner.uncancelled.run(attempt(*arguments))
             except StorageUnavailable:
                 await asyncio.sleep(_BEAT_S)
 

@@ -27,7 +27,7 @@ async def _check_site(request: Request) -> None:
     Raises:
         Forbidden: such a page sent this.
     """
-    if is_cross_site(request, request.app.state.settings):
+    if is_cross_site(request):
         raise Forbidden(CROSS_SITE)
 
 

@@ -152,7 +152,7 @@ async def _of_account(
     cookie = session_secret(connection) if accounts else None
     if accounts is None or not (given or cookie):
         return anonymous
-    if cookie and is_cross_site(connection, settings):
+    if cookie and is_cross_site(connection):
         raise Forbidden(CROSS_SITE)
     try:
         found = await _look_up(accounts, connection, [*given, *([cookie] if cookie else [])])

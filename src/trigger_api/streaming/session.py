@@ -20,6 +20,7 @@ from trigger_api.model_card import Decision, MelFrontEnd, ModelCard
 from trigger_api.registry import Model
 from trigger_api.runtimes.speech_embedding import SILENT
 from trigger_api.scheduler import BatchQueue
+from trigger_api.tasks.trigger.cascade import CANDIDATE_HOPS
 from trigger_api.tasks.trigger.detector import Debouncer
 from trigger_api.tasks.trigger.mel import FRAMES, Mel
 from trigger_api.tasks.trigger.words import gate, keyword
@@ -29,8 +30,6 @@ SAMPLE_BYTES = 2
 _FULL_SCALE = np.float32(32_768)
 _GATE_HOLD_MS = 2_000  # longer than a word with its pauses, and than the receptive field of a head on its backbone
 _SETTLING_MS = 200  # more than the delay of the resampler
-CANDIDATE_HOPS = 4
-"""Hops that the backbone computes once a word may have been said: that one and those after it."""
 
 
 class StreamModel:

@@ -11,7 +11,7 @@ from helpers import wake_words
 from helpers.tiny_word import card, detector, sound
 from trigger_api.datasets.speech import RATE
 from trigger_api.evaluation.trigger import detector as module
-from trigger_api.evaluation.trigger.detector import candidate_hops, load
+from trigger_api.evaluation.trigger.detector import load
 from trigger_api.evaluation.trigger.embedder import Embedder
 from trigger_api.model_card import CARD_FILE, CONVERTED_FILE, WEIGHTS_FILE, read_card, write_card
 from trigger_api.registry import BUNDLED
@@ -146,11 +146,3 @@ def test_a_folder_without_weights_holds_no_model(folder: Path) -> None:
     (folder / WEIGHTS_FILE).unlink()
     with pytest.raises(FileNotFoundError, match=r"holds no model\.keras"):
         load(folder)
-
-
-def test_a_backbone_hears_on_after_its_student_was_in_doubt() -> None:
-    scores = np.zeros(12, np.float32)
-    scores[[2, 10]] = 0.5
-    assert np.flatnonzero(candidate_hops(scores, 0.5)).tolist() == [2, 3, 4, 5, 10, 11]
-    assert candidate_hops(scores, 0.0).all()
-    assert not candidate_hops(scores, 0.6).any()

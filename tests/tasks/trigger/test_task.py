@@ -17,7 +17,7 @@ from trigger_api.registry import ModelVersion, Registry
 from trigger_api.runtimes import LoadedModel
 from trigger_api.scheduler import CompiledFunction, Tensors
 from trigger_api.tasks import Context
-from trigger_api.tasks.trigger import task as module
+from trigger_api.tasks.trigger import clip as module
 from trigger_api.tasks.trigger.task import Trigger
 from trigger_api.tasks.trigger.words import acquire
 

@@ -37,7 +37,8 @@ def test_a_run_leaves_a_head(tmp_path: Path, folders: dict[str, Path], recipe: R
     assert card.sha256 == hashlib.sha256((out / "model.keras").read_bytes()).hexdigest()
     assert card.decision is not None
     assert set(card.decision.sensitivities) == {"low", "medium", "high"}
-    assert sorted(path.name for path in out.iterdir()) == ["card.json", "learning.png", "model.keras", "tradeoff.png"]
+    written = ["card.json", "learning.png", "low_rank.npz", "model.keras", "tradeoff.png"]
+    assert sorted(path.name for path in out.iterdir()) == written
     assert scores(out).shape == (1, 40 - card.context)
 
 

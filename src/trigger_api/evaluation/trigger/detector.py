@@ -9,7 +9,6 @@ from pathlib import Path
 from zipfile import is_zipfile
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -21,8 +20,9 @@ from trigger_api.model_card import CARD_FILE, WEIGHTS_FILE, Decision, ModelCard,
 from trigger_api.runtimes import openwakeword
 from trigger_api.runtimes.speech_embedding import EMBEDDING
 from trigger_api.scheduler import CompiledFunction
-from trigger_api.streaming.session import CANDIDATE_HOPS
+from trigger_api.tasks.trigger.cascade import candidate_hops
 from trigger_api.tasks.trigger.detector import Debouncer, Detection
+from trigger_api.tasks.trigger.low_rank import LowRankHead, score_words
 from trigger_api.tasks.trigger.words import gate
 
 Scores = NDArray[np.float32]
@@ -76,7 +76,8 @@ def load(path: Path) -> Detector:
     card = _read_card(path)
     _check_weights(path, card)
     try:
-        detector = Detector(card, _Scorer(runtimes.load(path, card, runtimes.LoadOptions()), card))
+        network = runtimes.load(path, card, runtimes.LoadOptions())
+        detector = Detector(card, _Scorer(network, card, LowRankHead.load(path, card.sha256)))
         detector.scores(np.zeros(RATE, np.float32))
     except ImportError:  # no fault of the model
         raise
@@ -118,10 +119,11 @@ class _Scorer:
     With a student, the scores on the backbone's embeddings count where a word may have been said, as in a room.
     """
 
-    def __init__(self, network: runtimes.LoadedModel, card: ModelCard) -> None:
+    def __init__(self, network: runtimes.LoadedModel, card: ModelCard, low_rank: LowRankHead | None) -> None:
         self._card = card
         self._embedder = Embedder()
         self._student = Embedder(STUDENT) if card.student else None
+        self._low_rank = low_rank
         self._gate = gate(card.decision or Decision())
         self._run = cache(lambda length: _compiled(network, card, length))
         front_end = read_card(FOLDER).front_end
@@ -131,14 +133,25 @@ class _Scorer:
         padded = np.concatenate([samples, self._tail])
         if self._student is None:
             return self._score(self._embedder, padded)
-        first = self._score(self._student, padded)
+        first = self._score_by_student(self._student, padded)
         active = candidate_hops(first, self._gate)
         return np.where(active, self._score(self._embedder, padded), first) if active.any() else first
 
+    def _score_by_student(self, student: Embedder, samples: Samples) -> Scores:
+        embeddings = self._embed(student, samples)
+        if self._low_rank:
+            (rough,) = score_words([self._low_rank], embeddings, len(embeddings) - self._card.context)
+            if rough.max() < self._gate:
+                return rough
+        return self._scores(embeddings)
+
     def _score(self, embedder: Embedder, samples: Samples) -> Scores:
+        return self._scores(self._embed(embedder, samples))
+
+    def _embed(self, embedder: Embedder, samples: Samples) -> Embeddings:
         embeddings = _embeddings(embedder, samples)
         before = np.broadcast_to(embedder.silence, (self._card.context, embeddings.shape[1]))
-        return self._scores(np.concatenate([before, embeddings]))
+        return np.concatenate([before, embeddings])
 
     def _scores(self, embeddings: Embeddings) -> Scores:
         """Scores ``[T - context]`` of embeddings ``[T, 96]``, from windows that overlap by the context."""
@@ -150,12 +163,6 @@ class _Scorer:
         )
         padded = (np.pad(window, ((0, length - len(window)), (0, 0)))[None] for window in windows)
         return np.concatenate([run({name: window})[output][0] for window in padded])[: len(embeddings) - context]
-
-
-def candidate_hops(scores: Scores, gate: float) -> NDArray[np.bool_]:
-    """The hops that a stream's backbone embeds: those with such scores on a student's embeddings, and a few more."""
-    over = np.concatenate([np.zeros(CANDIDATE_HOPS - 1, np.bool_), scores >= gate])
-    return np.asarray(sliding_window_view(over, CANDIDATE_HOPS).any(axis=-1))
 
 
 def _embeddings(embedder: Embedder, samples: Samples) -> Embeddings:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from trigger_api.errors import NotReady, UnknownModel, Unprocessable
 from trigger_api.model_card import Decision, ModelCard
 from trigger_api.registry import Model, Registry
+from trigger_api.tasks.trigger.low_rank import LowRankHead
 
 EVERY_WORD = "*"
 _CLEAR = 10  # gates that a threshold is above, at least: near to it, the student's errors would decide
@@ -45,6 +46,12 @@ class WordModel:
     def without_student(self) -> WordModel:
         """The same word on the backbone's own embeddings."""
         return replace(self, student=None)
+
+    @property
+    def low_rank(self) -> LowRankHead | None:
+        """What tells at a fraction of the head's cost, on the student's embeddings, that the word was not said."""
+        assets: LowRankHead | None = self.model.assets if self.student else None
+        return assets
 
     def is_candidate(self, scores: NDArray[np.float32], decision: Decision) -> bool:
         """Whether scores on the student's embeddings leave it open that the word was said."""

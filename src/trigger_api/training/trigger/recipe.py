@@ -21,7 +21,7 @@ from trigger_api.evaluation.trigger.embedder import STEP_SECONDS, Embedder, Embe
 from trigger_api.model_card import WEIGHTS_FILE, Decision, ModelCard, TensorSpec, write_card
 from trigger_api.runtimes.speech_embedding import EMBEDDING
 from trigger_api.training.compressed_save import save_compressed
-from trigger_api.training.trigger import calibration, plots, scenes
+from trigger_api.training.trigger import calibration, low_rank, plots, scenes
 from trigger_api.training.trigger.collect import Material, Sources, collect
 from trigger_api.training.trigger.fit import Schedule, fit, windows
 from trigger_api.training.trigger.head import Shape, serving_network
@@ -31,6 +31,7 @@ WORK_FOLDER = ".training"
 BACKBONE, STUDENT = "speech-embedding", "speech-embedding-student"
 GATE = 0.018
 """A score by the student that was reached in each of 1 400 recordings of words that the backbone found there."""
+_SAMPLE = 30_000  # windows that the low-rank head is right on, in the mean square
 _CLIP = 144  # embeddings of a window of a recording: 11.5 s
 _PIECE = 30  # embeddings of a scene
 _TAIL = RATE // 2  # silence after a recording, as the service puts it there
@@ -101,6 +102,7 @@ def train_trigger(
     decision = _calibrated(network, material, banks, recipe.shape, embedder, out)
     plots.loss(losses or [1.0], out / "learning.png")
     card = _write(out, sources.word, network, recipe.shape, decision)
+    low_rank.write(out, network, data.take(_sample(data.negatives, seed)))
     shutil.rmtree(work)
     return card
 
@@ -176,6 +178,10 @@ def _scores(network: Any, embeddings: Embeddings) -> Embeddings:
     padded = np.pad(embeddings, ((0, -len(embeddings) % _CLIP), (0, 0)), mode="edge")
     scores: Embeddings = np.asarray(network({"embeddings": padded[None]})["scores"])[0]
     return scores[: len(scores) - (len(padded) - len(embeddings))]
+
+
+def _sample(windows: NDArray[np.int32], seed: int) -> NDArray[np.int32]:
+    return windows[np.random.default_rng(seed).integers(len(windows), size=_SAMPLE)]
 
 
 def _write(out: Path, word: str, network: Any, shape: Shape, decision: Decision) -> ModelCard:
