@@ -31,8 +31,9 @@ class Request:
         """The whole request as it goes over the wire."""
         address = urlsplit(self.url)
         own = {"Host": address.netloc, "Content-Length": str(len(self.body))}
+        path = f"{address.path}?{address.query}" if address.query else address.path
         lines = [
-            f"POST {address.path} HTTP/1.1",
+            f"POST {path} HTTP/1.1",
             *(f"{key}: {value}" for key, value in {**own, **self.headers}.items()),
         ]
         return "\r\n".join([*lines, "", ""]).encode() + self.body

@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
-from io import BytesIO
 from itertools import chain
-from typing import Final, NoReturn, Protocol
+from typing import BinaryIO, Final, NoReturn, Protocol
 
 import av
 import numpy as np
@@ -68,7 +67,11 @@ class Readable(Protocol):
 
 
 class Recording:
-    """One recording in memory. Use it in a ``with`` block.
+    """One recording. Use it in a ``with`` block.
+
+    Args:
+        file: the recording.
+        seconds: that decoding may take.
 
     Attributes:
         damaged: whether a part of what was read so far could not be decoded.
@@ -80,12 +83,12 @@ class Recording:
         UnsupportedMedia: it is no recording, holds no sound, or sound in a coding that is not read.
     """
 
-    def __init__(self, data: bytes) -> None:
-        self._begin(_open(data), _SECONDS)
+    def __init__(self, file: BinaryIO, seconds: float = _SECONDS) -> None:
+        self._begin(_open(file), seconds)
 
     def _begin(self, container: InputContainer, seconds: float) -> None:
         self._container = container
-        self._limit = seconds
+        self._limit_s = seconds
         self._stream = _audio_stream(self._container)
         self._seconds = 0.0
         self._lead_in = _LEAD_IN.get(self._stream.codec_context.name, 0)
@@ -118,13 +121,13 @@ class Recording:
         """
         # All channels in one plane: of frames with eight planes, PyAV reads a ninth.
         resampler = av.AudioResampler(format="flt", layout=self._first.layout, rate=self.rate)
-        late = time.monotonic() + self._limit
+        late = time.monotonic() + self._limit_s
         for frame in chain([self._first], self._decoded):
             if not self._is_alike(frame):
                 self.damaged = True
                 continue
             if time.monotonic() > late:
-                raise TooLarge(f"the recording takes longer than {self._limit:g} s to decode")
+                raise TooLarge(f"the recording takes longer than {self._limit_s:g} s to decode")
             if not self._seconds and self._stream.codec_context.name in _FIRST_LOST:
                 yield np.zeros((frame.samples, self.channels), np.float32)
             for each in resampler.resample(frame):
@@ -181,10 +184,12 @@ def _container(source: Readable, name: str | None = None, options: Mapping[str, 
     return av.open(source, "r", name, io_open=_refuse, container_options=allowed, metadata_errors="ignore")
 
 
-def _open(data: bytes) -> InputContainer:
+def _open(file: BinaryIO) -> InputContainer:
     try:
-        return _container(BytesIO(data))
+        return _container(file)
     except (av.FFmpegError, PermissionError):
+        file.seek(0)
+        data = file.read(64)
         if data[4:8] == b"ftyp":
             raise UnreadableMedia(
                 "the recording was cut off: the index at the end of the MP4 file is missing"
@@ -215,5 +220,5 @@ def _codec(stream: Stream) -> str:
 
 
 def _resemblance(data: bytes) -> str:
-    start = data[:64].lstrip()
+    start = data.lstrip()
     return next((f": it looks like {name}" for magic, name in _RESEMBLANCES if start.startswith(magic)), "")

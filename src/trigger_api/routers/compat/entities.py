@@ -7,10 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BeforeValidator, TypeAdapter
 
-from trigger_api.routers.answers import entities_answer_size, text_answer
+from trigger_api.history.media import TEXT_TYPE, Media
+from trigger_api.routers.answers import entities_answer, entities_answer_size, text_answer
 from trigger_api.routers.compat.body import json_body, read_json
 from trigger_api.routers.compat.columns import format_columns
 from trigger_api.routers.deps import Served
+from trigger_api.routers.recorder import Recorded
 from trigger_api.schemas import AlignedAnswer, EntitiesRequest
 from trigger_api.tasks.entities.task import Entities, EntitiesResult
 
@@ -27,11 +29,13 @@ _Text: TypeAdapter[EntitiesRequest] = TypeAdapter(
 
 
 @router.post("/api", openapi_extra=json_body(_Text))
-async def tag(request: Request, service: Served) -> AlignedAnswer:
+async def tag(request: Request, service: Served, recorder: Recorded) -> AlignedAnswer:
     """The original named-entity service: a bare JSON string, or an object with `text`."""
     body = await read_json(_Text, request, service)
     result = await service.task(Entities).predict([body.text])
-    return await service.engine.preprocess(_answer, result, size=entities_answer_size([body.text]))
+    answer = await service.engine.preprocess(_answer, result, size=entities_answer_size([body.text]))
+    media = Media(body.text.encode(), type=TEXT_TYPE)
+    return await recorder.keep(answer, media, task=Entities.name, kept=lambda: entities_answer(result))
 
 
 def _answer(result: EntitiesResult) -> AlignedAnswer:
