@@ -161,7 +161,7 @@ async def test_a_full_disk(settings: Settings, tmp_path: Path, monkeypatch: pyte
     database = Database(url)
     await database.migrate()
     await database.close()
-    monkeypatch.setattr(engine, "_PRAGMAS", (*engine._PRAGMAS, "max_page_count = 80"))
+    monkeypatch.setattr(engine, "_PRAGMAS", (*engine._PRAGMAS, "max_page_count = 36"))
     app = accounts_app(settings, url)
     async with running(app) as client:
         await join(client)
