@@ -31,8 +31,9 @@ class Request:
         """The whole request as it goes over the wire."""
         address = urlsplit(self.url)
         own = {"Host": address.netloc, "Content-Length": str(len(self.body))}
+        path = f"{address.path}?{address.query}" if address.query else address.path
         lines = [
-            f"POST {address.path} HTTP/1.1",
+            f"POST {path} HTTP/1.1",
             *(f"{key}: {value}" for key, value in {**own, **self.headers}.items()),
         ]
         return "\r\n".join([*lines, "", ""]).encode() + self.body
@@ -57,10 +58,13 @@ class LoadResult:
         return ordered[min(int(share * len(ordered)), len(ordered) - 1)] * 1000
 
 
-def upload(url: str, name: str, content: bytes, field_name: str) -> Request:
-    """A multipart request with one file."""
+def upload(url: str, name: str, content: bytes, field_name: str, **fields: str) -> Request:
+    """A multipart request with one file, after other fields."""
     boundary = uuid.uuid4().hex
-    head = (
+    head = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
+        for key, value in fields.items()
+    ) + (
         f'--{boundary}\r\nContent-Disposition: form-data; name="{field_name}"; filename="{name}"\r\n'
         "Content-Type: application/octet-stream\r\n\r\n"
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from fastapi import FastAPI
 from pwdlib import PasswordHash
@@ -103,6 +105,31 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/database.sqlite3"
     cluster: Cluster = request.getfixturevalue("cluster")
     return cluster.create_database()
+
+
+@pytest.fixture(scope="session")
+def migrated_url(cluster: Cluster) -> str:
+    """The URL of a PostgreSQL database with its tables."""
+    url = cluster.create_database()
+
+    async def migrate() -> None:
+        database = Database(url)
+        await database.migrate()
+        await database.close()
+
+    asyncio.run(migrate())
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def emptied_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """As ``database_url``, and quicker: on PostgreSQL the tables are there already, and only emptied."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/database.sqlite3"
+    url: str = request.getfixturevalue("migrated_url")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("TRUNCATE users CASCADE")  # everything belongs to a user
+    return url
 
 
 @pytest.fixture

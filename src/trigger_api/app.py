@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,8 @@ from trigger_api.routers import (
     digits,
     emotions,
     entities,
+    history,
+    jobs,
     models,
     objects,
     pages,
@@ -30,20 +32,17 @@ from trigger_api.routers import (
     trigger,
     v2,
 )
+from trigger_api.routers.answers import trigger_answer
 from trigger_api.schemas import Problem
 from trigger_api.server import problems
 from trigger_api.server.auth import SCHEMES, Authenticated
 from trigger_api.server.decompression import Decompression
-from trigger_api.server.middleware import AuthMiddleware, BodyLimit, Disconnect, RequestLog
+from trigger_api.server.middleware import AuthMiddleware, BodyLimit, BodyRules, Disconnect, RequestLog
 from trigger_api.server.request_body import RequestBodies
 from trigger_api.server.shutdown import on_termination
 from trigger_api.service import Service
 from trigger_api.settings import Settings
 
-# Routes are matched in this order: first those of models that may be cheaper than the matching.
-_ROUTERS = (
-    v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts, pages,
-)  # fmt: skip
 _TAGS = (
     "trigger",
     "rooms",
@@ -53,9 +52,15 @@ _TAGS = (
     "entities",
     "models",
     "open inference protocol",
+    "jobs",
+    "history",
     "accounts",
     "system",
 )
+# Routes are matched in this order: first those of models that may be cheaper than the matching.
+_ROUTERS = (
+    v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts, history, jobs, pages,
+)  # fmt: skip
 DESCRIPTION = "Keras models behind typed answers: trigger words, digits, emotions, objects and named entities."
 
 
@@ -82,6 +87,7 @@ def create_app(settings: Settings | None = None, *, loader: Loader | None = None
     )
     app.state.settings = settings
     app.state.request_bodies = RequestBodies(settings.body_timeout_s)
+    app.state.job_bodies = RequestBodies(settings.job_timeout_s)
     app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
     problems.install(app)
     _add_middleware(app, settings, metrics)
@@ -102,8 +108,11 @@ async def _lifespan(
     await service.rooms.start()
     try:
         await service.open_database()
+        service.run_jobs(trigger_answer)
         app.state.accounts = service.accounts if settings.has_database else None
-        with on_termination(service.rooms.begin_shutdown), on_termination(app.state.request_bodies.begin_shutdown):
+        with ExitStack() as stack:
+            for each in (service, app.state.request_bodies, app.state.job_bodies):
+                stack.enter_context(on_termination(each.begin_shutdown))
             async with _wyoming(service), memory.periodic_trim():
                 yield
     finally:
@@ -129,7 +138,8 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """Add the middleware, from the innermost to the outermost."""
     app.add_middleware(Decompression, limit=settings.max_body_bytes)
     app.add_middleware(Disconnect)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, request_bodies=app.state.request_bodies)
+    longer = {jobs.PATH: BodyRules(settings.max_job_bytes + jobs.FORM_BYTES, app.state.job_bodies)}
+    app.add_middleware(BodyLimit, rules=BodyRules(settings.max_body_bytes, app.state.request_bodies), others=longer)
     if settings.rate_limit or settings.max_requests_per_caller:
         from trigger_api.accounts.limits import RateLimiter  # slow to import
         from trigger_api.server.limits import CallerLimits

@@ -7,7 +7,17 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    Base64Bytes,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    model_validator,
+)
 
 
 def _check_surrogates(text: str) -> str:
@@ -36,6 +46,22 @@ class Problem(_Schema):
     request_id: str
     success: Literal[False] = False
     error: str
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class Kept(_Schema):
+    """An answer that says whether it is in the history; without these fields if nobody asked for that."""
+
+    saved: bool | None = Field(
+        None,
+        exclude_if=_is_none,
+        description="whether it is in the history, for good; absent if that was not asked for",
+    )
+    history_id: UUID | None = Field(None, exclude_if=_is_none, description="its id there: see `/v1/history/{id}`")
+    save_error: str | None = Field(None, exclude_if=_is_none, description="why it is not there")
 
 
 class Detection(_Schema):
@@ -68,10 +94,10 @@ class WordDetections(_Schema):
     threshold: float = Field(description="scores from this value on count as a detection")
     model: str
     version: str
-    scores: ScoreCurve | None = Field(None, description="only on request")
+    scores: ScoreCurve | None = Field(None, exclude_if=_is_none, description="only on request")
 
 
-class TriggerAnswer(_Schema):
+class TriggerAnswer(Kept):
     """The detections in a recording: of all words together, and word by word."""
 
     detected: bool
@@ -87,7 +113,7 @@ class TriggerAnswer(_Schema):
     words: list[WordDetections]
 
 
-class PredictAnswer(_Schema):
+class PredictAnswer(Kept):
     """The answer of the original trigger-word service, its spelling included."""
 
     success: Literal[True] = True
@@ -263,6 +289,72 @@ class NewToken(Token):
     token: str
 
 
+class HistoryItem(_Schema):
+    """A prediction in the history, without its answer."""
+
+    id: UUID
+    created_at: datetime
+    task: str
+    path: str = Field(description="the route that was called")
+    model: str
+    version: str
+    file_name: str | None
+    duration_ms: float = Field(description="how long the prediction took")
+    labels: list[str] = Field(description="what was found: words, numbers, emotions, classes, types of entities")
+    media_type: str | None = Field(description="of what `/v1/history/{id}/media` returns; null if nothing was kept")
+    media_bytes: int
+
+
+class HistoryEntry(HistoryItem):
+    """A prediction in the history."""
+
+    answer: dict[str, JsonValue] = Field(description="as the task's own route answers")
+
+
+class ExportedEntry(HistoryEntry):
+    """A prediction in an export."""
+
+    media: Base64Bytes | None = Field(None, description="what it was made of, if that was asked for")
+
+
+class HistoryPage(_Schema):
+    """Part of the history, the newest first."""
+
+    items: list[HistoryItem]
+    next: str | None = Field(description="cursor of the next page: send it as `cursor`; null on the last one")
+
+
+class DeletedEntries(_Schema):
+    """How many predictions were deleted."""
+
+    deleted: int
+
+
+class JobStatus(_Schema):
+    """A recording that is too long for one request, and how far it is."""
+
+    id: UUID
+    status: Literal["receiving", "queued", "running", "done", "failed"]
+    progress: float = Field(ge=0, le=1, description="fraction of the recording that was searched")
+    task: str
+    file_name: str | None
+    media_bytes: int
+    created_at: datetime
+    updated_at: datetime
+    error: str | None = Field(description="why it failed, if it did")
+    history_id: UUID | None = Field(
+        validation_alias=AliasChoices("prediction_id", "history_id"),
+        description="of the result: see `/v1/history/{id}`; null before the job is done, and once that was deleted",
+    )
+
+
+class JobPage(_Schema):
+    """Some of the jobs, the newest first."""
+
+    items: list[JobStatus]
+    next: str | None = Field(description="cursor of the next page: send it as `cursor`; null on the last one")
+
+
 class StreamQuery(_Schema):
     """The parameters of a live stream."""
 
@@ -278,6 +370,9 @@ class StreamQuery(_Schema):
     sensitivity: Sensitivity | None = Field(None, description="one of the thresholds that were measured for the model")
     threshold: float | None = Field(None, ge=0, le=1, description="scores from this value on count as a detection")
     scores: bool = Field(False, description="send the score of every hop as well")
+    save: bool | None = Field(
+        None, description="keep the detections in the history, or not; by default as the account says"
+    )
     vad_dbfs: float | None = Field(
         None, ge=-96, le=0, description="skip detection while the audio is quieter than this"
     )
@@ -324,6 +419,21 @@ class StreamDetection(_Schema):
     version: str
     time_ms: int = Field(description="end of the word, milliseconds from the start of the stream")
     score: float
+
+
+class StreamSaved(Kept):
+    """Whether a detection is in the history, with the two seconds around it."""
+
+    type: Literal["saved"] = "saved"
+    word: str
+    time_ms: int
+
+
+class KeptDetection(StreamDetection):
+    """A detection of a stream, as the history has it."""
+
+    room: str
+    media_start_ms: int = Field(description="where the kept audio begins, milliseconds from the start of the stream")
 
 
 class StreamScore(_Schema):
@@ -432,7 +542,7 @@ class TextEntities(_Schema):
     entities: list[Entity]
 
 
-class EntitiesAnswer(TextEntities):
+class EntitiesAnswer(TextEntities, Kept):
     """The entities of `text`, and of each of `texts`."""
 
     results: list[TextEntities] = Field(description="one result for each of `texts`")
@@ -440,7 +550,7 @@ class EntitiesAnswer(TextEntities):
     version: str
 
 
-class AlignedAnswer(_Schema):
+class AlignedAnswer(Kept):
     """The answer of the original named-entity service: words above their tags, in aligned columns."""
 
     input: str
@@ -472,7 +582,7 @@ class FoundDigit(_Schema):
     number: int = Field(ge=0, description="index into `numbers`")
 
 
-class DigitsAnswer(_Schema):
+class DigitsAnswer(Kept):
     """Every digit on a picture, line by line, each from left to right."""
 
     detected: bool
@@ -489,10 +599,10 @@ class ImagePredictRequest(_Schema):
     """The request of the original digit service."""
 
     image: str = Field(description="a picture file in base64, with or without the head of a data URL")
-    filename: str | None = Field(default=None, max_length=1_024, description="ignored")
+    filename: str | None = Field(default=None, max_length=1_024, description="its name in the history")
 
 
-class ImagePredictAnswer(_Schema):
+class ImagePredictAnswer(Kept):
     """The answer of the original digit service, with every digit."""
 
     img_shape: tuple[int, int] = Field(description="width and height")
@@ -563,7 +673,7 @@ class FoundFace(_Schema):
     crop: str | None = Field(default=None, description="the cropped face, a JPEG file in base64, if requested")
 
 
-class EmotionsAnswer(_Schema):
+class EmotionsAnswer(Kept):
     """Every face on a photo, those of the highest confidence first."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EMOTIONS_EXAMPLE]})
@@ -589,7 +699,7 @@ class EmotionRequest(_Schema):
         default="inception-resnet",
         description="`inception-resnet`, `mobilenetv2` or `yolo3`; anything else means the first",
     )
-    img_name: JsonValue = Field(default=None, description="the name of the uploaded file")
+    img_name: JsonValue = Field(default=None, description="the name of the uploaded file, for the history")
 
 
 class EmotionProbability(_Schema):
@@ -606,7 +716,7 @@ class EmotionFace(_Schema):
     prediction: list[EmotionProbability] = Field(description="every emotion, the most likely one first")
 
 
-class EmotionPicture(_Schema):
+class EmotionPicture(Kept):
     """The answer of the original emotion service without its faces."""
 
     found: bool
@@ -639,7 +749,7 @@ class FoundObject(_Schema):
     normalized: FractionBox
 
 
-class ObjectsAnswer(_Schema):
+class ObjectsAnswer(Kept):
     """The objects on a photo, those with the highest scores first."""
 
     detected: bool
@@ -690,7 +800,7 @@ class VisionError(_Schema):
     message: str
 
 
-class VisionResponse(_Schema):
+class VisionResponse(Kept):
     """The objects on one photo, or an error."""
 
     objects: list[FoundObject] = []

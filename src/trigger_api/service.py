@@ -5,7 +5,7 @@ The web application, the command line and the evaluation all use this one object
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,12 +22,16 @@ from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import BUNDLED, Loader, ModelVersion, Registry
 from trigger_api.repository import Watcher, discover, discover_all
 from trigger_api.runtimes import LoadOptions, load, servable
+from trigger_api.schemas import TriggerAnswer
 from trigger_api.settings import Settings
 from trigger_api.streaming.manager import StreamManager
 from trigger_api.tasks import TASKS, Context, Task
+from trigger_api.tasks.trigger.task import Trigger, TriggerResult
 
 if TYPE_CHECKING:
     from trigger_api.accounts.manager import Accounts
+    from trigger_api.history.manager import History
+    from trigger_api.jobs.manager import Jobs
     from trigger_api.storage.database import Database
 
 T = TypeVar("T", bound=Task)
@@ -73,6 +77,8 @@ class Service:
         self.rooms = StreamManager(settings, self.engine, self.registry, metrics)
         self._database: Database | None = None
         self._accounts: Accounts | None = None
+        self._history: History | None = None
+        self._jobs: Jobs | None = None
 
     def task(self, kind: type[T]) -> T:
         """The task of a class, as in ``service.task(Digits)``."""
@@ -102,6 +108,45 @@ class Service:
             raise NotFound(_NO_DATABASE)
         return self._accounts
 
+    @property
+    def history(self) -> History:
+        """The history.
+
+        Raises:
+            NotFound: the service has no database.
+        """
+        if self._history is None:
+            raise NotFound(_NO_DATABASE)
+        return self._history
+
+    @property
+    def jobs(self) -> Jobs:
+        """The jobs.
+
+        Raises:
+            NotFound: the service has no database.
+        """
+        if self._jobs is None:
+            raise NotFound(_NO_DATABASE)
+        return self._jobs
+
+    def run_jobs(self, answer: Callable[[Sequence[TriggerResult]], TriggerAnswer]) -> None:
+        """Accept jobs and work on them until ``close``, if there is a database.
+
+        Args:
+            answer: makes the answer from the task's results.
+        """
+        if self._database is not None and self._history is not None:
+            from trigger_api.jobs.manager import Jobs
+
+            self._jobs = Jobs(self._database, self._history, self.task(Trigger), self.settings, answer)
+
+    def begin_shutdown(self) -> None:
+        """End every subscription: the server would wait for them before it stops."""
+        self.rooms.begin_shutdown()
+        if self._jobs is not None:
+            self._jobs.begin_shutdown()
+
     async def open_database(self) -> None:
         """Open the database and bring its tables to this version, unless the settings say that there is none.
 
@@ -109,11 +154,13 @@ class Service:
         """
         if self.settings.has_database:
             from trigger_api.accounts.manager import Accounts  # slow to import
+            from trigger_api.history.manager import History
             from trigger_api.storage.database import Database
 
             url = self.settings.database_url
             self._database = Database(url.get_secret_value() if url else None)
             self._accounts = Accounts(self._database, self.settings)
+            self._history = History(self._database, self.settings)
             await self._database.open()
 
     def load(self) -> None:
@@ -125,10 +172,14 @@ class Service:
 
     async def close(self) -> None:
         """Finish accepted requests, then stop."""
+        if self._jobs is not None:
+            await self._jobs.close()
         self.registry.close()
         self._watcher.close()
         await self.rooms.close()
         await self.engine.close(self.settings.drain_s)
+        if self._history is not None:
+            await self._history.close()
         if self._accounts is not None:
             await self._accounts.close()
         if self._database is not None:

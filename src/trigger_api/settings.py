@@ -65,6 +65,10 @@ class Settings(BaseSettings):
     )
     max_requests_per_caller: int | None = Field(None, ge=1, description="requests that a caller may have open at once")
     quota_mib: int | None = Field(1_024, ge=1, description="largest history of an account, MiB")
+    history_days: float | None = Field(None, gt=0, description="days after which a prediction leaves the history")
+    history_entries: int | None = Field(
+        None, ge=1, description="largest number of predictions in an account's history; the oldest leave it"
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="origins that browsers may call from")
 
     models: Annotated[tuple[Path, ...], NoDecode] = Field(
@@ -89,6 +93,10 @@ class Settings(BaseSettings):
     body_timeout_s: float = Field(60.0, gt=0, description="seconds that a request body may take to arrive; then 408")
     max_audio_seconds: float = Field(300.0, gt=0, description="longest recording, seconds")
     max_audio_samples: int = Field(32_000_000, ge=1, description="largest recording, samples over all channels")
+
+    max_job_bytes: int = Field(1024 * _MIB, ge=1, description="largest recording of a job, bytes")
+    max_job_seconds: float = Field(14_400.0, gt=0, description="longest recording of a job, seconds")
+    job_timeout_s: float = Field(3_600.0, gt=0, description="seconds that the recording of a job may take to arrive")
 
     max_image_bytes: int = Field(16 * _MIB, ge=1, description="largest picture file, bytes")
     max_image_pixels: int = Field(25_000_000, ge=1, le=89_000_000, description="largest number of pixels in a picture")

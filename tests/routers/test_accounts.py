@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select, update
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from helpers.people import PASSWORD, accounts_app, another, join, log_in, running, token_of
+from helpers.people import PASSWORD, URL, accounts_app, another, join, log_in, running, token_of
 from trigger_api.accounts import limits
 from trigger_api.settings import Settings
 from trigger_api.storage.database import Database
@@ -20,9 +24,9 @@ pytestmark = pytest.mark.usefixtures("quick_passwords")
 
 
 @pytest.fixture
-async def client(settings: Settings, database_url: str) -> AsyncIterator[httpx.AsyncClient]:
+async def client(settings: Settings, emptied_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application with accounts, on each database in turn."""
-    async with running(accounts_app(settings, database_url)) as client:
+    async with running(accounts_app(settings, emptied_url)) as client:
         yield client
 
 
@@ -140,16 +144,16 @@ class TestAccounts:
         assert "eve" not in exported.text
 
     @pytest.mark.parametrize(("sign_up", "status"), [("open", 201), ("callers", 401), ("closed", 401)])
-    async def test_who_may_sign_up(self, settings: Settings, database_url: str, sign_up: str, status: int) -> None:
+    async def test_who_may_sign_up(self, settings: Settings, emptied_url: str, sign_up: str, status: int) -> None:
         body = {"name": "ada", "password": PASSWORD}
-        async with running(accounts_app(settings, database_url, sign_up=sign_up)) as client:
+        async with running(accounts_app(settings, emptied_url, sign_up=sign_up)) as client:
             assert (await client.post("/v1/accounts", json=body)).status_code == status
 
     @pytest.mark.parametrize(("sign_up", "status"), [("callers", 201), ("closed", 403)])
     async def test_a_caller_may_sign_up_unless_it_is_closed(
-        self, settings: Settings, database_url: str, sign_up: str, status: int
+        self, settings: Settings, emptied_url: str, sign_up: str, status: int
     ) -> None:
-        app = accounts_app(settings, database_url, sign_up=sign_up, auth="token", tokens="of-the-settings")
+        app = accounts_app(settings, emptied_url, sign_up=sign_up, auth="token", tokens="of-the-settings")
         async with running(app) as client:
             headers, body = {"X-Api-Token": "of-the-settings"}, {"name": "ada", "password": PASSWORD}
             assert (await client.post("/v1/accounts", json=body, headers=headers)).status_code == status
@@ -307,10 +311,10 @@ class TestSessions:
         client.cookies.set("trigger_api_session", secret)
         assert (await client.get("/v1/accounts/me")).status_code == 401
 
-    async def test_plain_http_is_for_the_machine_itself(self, settings: Settings, database_url: str) -> None:
+    async def test_plain_http_is_for_the_machine_itself(self, settings: Settings, emptied_url: str) -> None:
         body = {"name": "ada", "password": PASSWORD}
         async with running(
-            accounts_app(settings, database_url), host="127.0.0.1", url="http://127.0.0.1:8000"
+            accounts_app(settings, emptied_url), host="127.0.0.1", url="http://127.0.0.1:8000"
         ) as client:
             answer = await log_in(await join(client))
             assert answer.headers["Set-Cookie"].startswith("trigger_api_session=tas_")
@@ -318,7 +322,7 @@ class TestSessions:
             assert (await client.get("/v1/accounts/me")).status_code == 200
             refused = await another(client).post("/v1/sessions", json=body)
             assert (refused.status_code, "Set-Cookie" in refused.headers) == (403, False)
-        app = accounts_app(settings, database_url, insecure_cookies=True)
+        app = accounts_app(settings, emptied_url, insecure_cookies=True)
         async with running(app, url="http://service.example") as client:
             await log_in(client)
             assert (await client.get("/v1/accounts/me")).status_code == 200
@@ -345,6 +349,36 @@ class TestSessions:
         assert answer.status_code == status
         account = (await client.get("/v1/accounts/me")).json()
         assert account["keeps_history"] is (status == 200)
+
+    @pytest.mark.parametrize("path", ["/v1/sessions", "/v1/accounts", "/v1/accounts/reset"])
+    async def test_a_page_of_another_site_logs_nobody_in(self, client: httpx.AsyncClient, path: str) -> None:
+        await join(client)
+        for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+            body = {"name": "ada", "password": PASSWORD}
+            answer = await another(client).post(path, json=body, headers=headers)
+            assert (answer.status_code, "Set-Cookie" in answer.headers) == (403, False)
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"X-Api-Token": "t" * 60_000},
+            {"X-Api-Token": "tat_" + "\xff" * 43},
+            {"Authorization": "Bearer " + "tas_" * 10_000},
+            {"Cookie": "__Host-trigger_api_session=" + "c" * 60_000},
+            {"Cookie": "__Host-trigger_api_session=tas_" + "A" * 43 + "; " * 20_000},
+            {"Cookie": '__Host-trigger_api_session="\\000\\377; =;;="'},
+            {"Origin": "x" * 60_000, "User-Agent": "\x01" * 1_000, "Sec-Fetch-Site": "none"},
+        ],
+    )
+    async def test_a_large_or_strange_header_is_refused_without_an_error(
+        self, client: httpx.AsyncClient, headers: dict[str, str]
+    ) -> None:
+        encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        answer = await client.get("/v1/accounts/me", headers=encoded)
+        assert answer.status_code == 401
+        assert len(answer.text) < 1_000
+        logged_in = await client.post("/v1/sessions", json={"name": "a", "password": "b"}, headers=encoded)
+        assert logged_in.status_code in (401, 403)
 
 
 class TestTokens:
@@ -483,6 +517,60 @@ class TestTokens:
         assert statuses == [401] * 60 + [429]
         assert (await client.get("/metrics", headers={"X-Api-Token": "of another kind"})).status_code == 401
         assert (await another(client).get("/metrics")).status_code == 401
+
+
+class TestWebSockets:
+    @pytest.fixture
+    def browser(self, settings: Settings, emptied_url: str) -> Iterator[TestClient]:
+        with ready_browser(accounts_app(settings, emptied_url)) as browser:
+            yield browser
+
+    def test_a_session_opens_one(self, browser: TestClient) -> None:
+        for origin, status in ((URL, None), ("https://evil.example", 403)):
+            assert open_stream(browser, headers={"Origin": origin}) == status
+        browser.cookies.clear()
+        assert open_stream(browser) == 401
+
+    def test_an_origin_that_the_settings_name_has_tokens_and_no_cookies(
+        self, settings: Settings, emptied_url: str
+    ) -> None:
+        app = accounts_app(settings, emptied_url, cors_origins="*")
+        with ready_browser(app) as browser:
+            assert open_stream(browser, headers={"Origin": "https://app.example"}) == 403
+            token = browser.post("/v1/tokens", json={"name": "t", "scopes": ["stream"]}).json()["token"]
+            browser.cookies.clear()
+            headers = {"Origin": "https://app.example", "X-Api-Token": token}
+            assert open_stream(browser, headers=headers) is None
+
+    def test_a_token_opens_one_if_it_has_the_scope(self, browser: TestClient) -> None:
+        for scope, status in (("stream", None), ("predict", 403)):
+            token = browser.post("/v1/tokens", json={"name": "t", "scopes": [scope]}).json()["token"]
+            cookies = dict(browser.cookies)
+            browser.cookies.clear()
+            assert open_stream(browser, subprotocols=["trigger-api", f"bearer.{token}"]) == status
+            assert open_stream(browser, headers={"X-Api-Token": token, "Origin": "https://app.example"}) == status
+            browser.cookies.update(cookies)
+
+
+@contextmanager
+def ready_browser(app: FastAPI) -> Iterator[TestClient]:
+    """A client with WebSockets that is logged in."""
+    with TestClient(app, base_url=URL, client=("203.0.113.7", 1)) as browser:
+        while browser.get("/health/ready").status_code != 200:
+            pass
+        browser.post("/v1/accounts", json={"name": "ada", "password": PASSWORD})
+        assert browser.post("/v1/sessions", json={"name": "ada", "password": PASSWORD}).status_code == 201
+        yield browser
+
+
+def open_stream(browser: TestClient, **options: Any) -> int | None:
+    """The status with which a stream is refused, None if it is opened."""
+    try:
+        with browser.websocket_connect("wss://service.example/v1/trigger/stream?word=beep", **options) as socket:
+            assert socket.receive_json()["type"] == "ready"
+    except WebSocketDenialResponse as refusal:
+        return int(refusal.status_code)
+    return None
 
 
 class TestOthers:

@@ -85,7 +85,7 @@ def test_where_it_is_required_a_websocket_wants_a_token(settings: Settings, netw
 
 def test_the_scope_of_every_route_is_known(app: FastAPI) -> None:
     tags = {str(route.tags[0]) for route in walk(app.routes) if isinstance(route, APIRoute)}
-    assert {"rooms", "models", "accounts", "system"} == tags & set(_SCOPE_OF_TAG)
+    assert {"rooms", "history", "models", "accounts", "system"} == tags & set(_SCOPE_OF_TAG)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ async def test_a_row_and_its_media_come_back(database: Database) -> None:
         (found,) = await session.scalars(select(Prediction).where(Prediction.id >= first_id(before)))
         assert found.answer == {"prediction": 7}
         assert found.created_at >= before
-        media = await session.get(PredictionMedia, found.id)
+        media = await session.get(PredictionMedia, (found.id, 0))
         assert media is not None
         assert media.content == b"\x00\xffa"
 

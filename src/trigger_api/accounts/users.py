@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+from trigger_api.accounts.caller import Caller
 from trigger_api.accounts.credentials import Kind, digest, is_secret, new_secret
 from trigger_api.accounts.identities import Identities
 from trigger_api.accounts.passwords import Passwords
@@ -23,6 +24,7 @@ class Users:
         self._database = database
         self._passwords = passwords
         self._identities = identities
+        self._owners: dict[str, UUID] = {}  # as many as the settings have tokens
 
     async def create(self, *, name: str, password: str, is_admin: bool = False) -> User:
         """Make an account.
@@ -48,6 +50,15 @@ class Users:
         if user is None:
             raise Unauthenticated("this account has been deleted")
         return user
+
+    async def owner_id(self, caller: Caller) -> UUID | None:
+        """The account that owns what a caller keeps; None for a caller who keeps nothing."""
+        if caller.user_id is not None or caller.owner is None:
+            return caller.user_id
+        if caller.owner not in self._owners:
+            async with self._database.write() as session:
+                self._owners[caller.owner] = (await users.ensure(session, name=caller.owner)).id
+        return self._owners[caller.owner]
 
     async def find(self, name: str) -> User:
         """The account of a name.
@@ -142,6 +153,7 @@ class Users:
         """Delete an account with everything that it owns."""
         async with self._database.write() as session:
             await users.remove(session, user_id=user_id)
+        self._owners = {name: owner for name, owner in self._owners.items() if owner != user_id}
         self._identities.forget(user_id)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from trigger_api.cli import bench, db, detect, evaluate, models, serve, streaming, train, users
+from trigger_api.cli import bench, db, detect, evaluate, history, jobs, models, serve, streaming, train, users
 from trigger_api.cli.console import cli_errors
 
 
@@ -24,6 +24,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(db.app, name="db")
 app.add_typer(users.app, name="users")
+app.add_typer(history.app, name="history")
 app.command()(streaming.listen)
 app.command()(streaming.wyoming)
 app.command()(train.record)
@@ -31,5 +32,6 @@ app.command()(serve.serve)
 app.command()(detect.detect)
 app.command()(models.convert)
 app.command()(models.export)
+app.command()(jobs.jobs)
 app.command()(bench.bench)
 app.command(name="models")(models.list_models)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
@@ -18,6 +20,11 @@ from trigger_api.schemas import (
     DigitsAnswer,
     EmotionsAnswer,
     EntitiesAnswer,
+    ExportedEntry,
+    HistoryEntry,
+    HistoryPage,
+    JobPage,
+    JobStatus,
     LoginSession,
     ModelStatus,
     NewToken,
@@ -60,16 +67,23 @@ class AsyncClient:
         sensitivity: Sensitivity | None = None,
         threshold: float | None = None,
         words: Sequence[str] = (),
+        save: bool | None = None,
     ) -> TriggerAnswer:
         """As ``Client.trigger``."""
         options = {"sensitivity": sensitivity, "threshold": threshold, "word": words}
-        return await self._send(calls.trigger(audio, rate, model=model, version=version, **options))
+        return await self._send(calls.trigger(audio, rate, save, model=model, version=version, **options))
 
     async def digits(
-        self, image: Picture, *, model: str | None = None, version: str | None = None, threshold: float | None = None
+        self,
+        image: Picture,
+        *,
+        model: str | None = None,
+        version: str | None = None,
+        threshold: float | None = None,
+        save: bool | None = None,
     ) -> DigitsAnswer:
         """As ``Client.digits``."""
-        return await self._send(calls.digits(image, model=model, version=version, threshold=threshold))
+        return await self._send(calls.digits(image, save, model=model, version=version, threshold=threshold))
 
     async def emotions(
         self,
@@ -80,10 +94,13 @@ class AsyncClient:
         threshold: float | None = None,
         annotated: bool = False,
         crops: bool = False,
+        save: bool | None = None,
     ) -> EmotionsAnswer:
         """As ``Client.emotions``."""
         options = {"annotated": str(annotated), "crops": str(crops)}
-        return await self._send(calls.emotions(image, model=model, version=version, threshold=threshold, **options))
+        return await self._send(
+            calls.emotions(image, save, model=model, version=version, threshold=threshold, **options)
+        )
 
     async def objects(
         self,
@@ -96,14 +113,19 @@ class AsyncClient:
         min_height: float | None = None,
         min_width: float | None = None,
         max_results: int | None = None,
+        save: bool | None = None,
     ) -> ObjectsAnswer:
         """As ``Client.objects``."""
         limits = {"score_th": score_th, "nms_iou": nms_iou, "min_height": min_height, "min_width": min_width}
-        return await self._send(calls.objects(image, model=model, version=version, maxResults=max_results, **limits))
+        return await self._send(
+            calls.objects(image, save, model=model, version=version, maxResults=max_results, **limits)
+        )
 
-    async def entities(self, text: str, *more: str, model: str | None = None) -> EntitiesAnswer:
+    async def entities(
+        self, text: str, *more: str, model: str | None = None, save: bool | None = None
+    ) -> EntitiesAnswer:
         """As ``Client.entities``."""
-        return await self._send(calls.entities(text, more, model))
+        return await self._send(calls.entities(text, more, model, save))
 
     async def infer(
         self, model: str, inputs: Mapping[str, NDArray[Any]], *, version: str | None = None
@@ -161,6 +183,105 @@ class AsyncClient:
     async def revoke_token(self, token_id: UUID | str) -> None:
         """As ``Client.revoke_token``."""
         await self._send(calls.revoke_token(token_id))
+
+    async def keep_history(self, value: bool) -> Account:
+        """As ``Client.keep_history``."""
+        return await self._send(calls.keep_history(value))
+
+    async def history(
+        self,
+        *,
+        task: str | None = None,
+        label: str | None = None,
+        file_name: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> HistoryPage:
+        """As ``Client.history``."""
+        filters = {"task": task, "label": label, "file_name": file_name, "since": since, "until": until}
+        return await self._send(calls.history(filters, cursor, limit))
+
+    async def history_entry(self, history_id: UUID | str) -> HistoryEntry:
+        """As ``Client.history_entry``."""
+        return await self._send(calls.history_entry(history_id))
+
+    async def history_media(self, history_id: UUID | str) -> bytes:
+        """As ``Client.history_media``."""
+        return await self._send(calls.history_media(history_id))
+
+    async def export_history(
+        self,
+        *,
+        task: str | None = None,
+        label: str | None = None,
+        file_name: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        media: bool = False,
+    ) -> AsyncIterator[ExportedEntry]:
+        """As ``Client.export_history``."""
+        filters = {"task": task, "label": label, "file_name": file_name, "since": since, "until": until}
+        call = calls.export_history(filters, media)
+        async with self._http.stream(call.method, call.path, **call.options) as response:
+            if response.is_error:
+                await response.aread()
+                call.read(response)
+            async for line in response.aiter_lines():
+                yield calls.exported(line)
+
+    async def delete_prediction(self, history_id: UUID | str) -> None:
+        """As ``Client.delete_prediction``."""
+        await self._send(calls.delete_prediction(history_id))
+
+    async def delete_history(
+        self,
+        *,
+        task: str | None = None,
+        label: str | None = None,
+        file_name: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        everything: bool = False,
+    ) -> int:
+        """As ``Client.delete_history``."""
+        filters = {"task": task, "label": label, "file_name": file_name, "since": since, "until": until}
+        return (await self._send(calls.delete_history(filters, everything))).deleted
+
+    async def submit_job(
+        self,
+        audio: str | Path,
+        *,
+        model: str | None = None,
+        version: str | None = None,
+        sensitivity: Sensitivity | None = None,
+        threshold: float | None = None,
+        words: Sequence[str] = (),
+    ) -> JobStatus:
+        """As ``Client.submit_job``."""
+        options = {"sensitivity": sensitivity, "threshold": threshold, "word": words}
+        with Path(audio).open("rb") as file:  # noqa: ASYNC230 - httpx reads it in small pieces
+            call = calls.submit_job(Path(audio).name, file, model=model, version=version, **options)
+            return await self._send(call)
+
+    async def jobs(self, *, cursor: str | None = None, limit: int = 50) -> JobPage:
+        """As ``Client.jobs``."""
+        return await self._send(calls.jobs(cursor, limit))
+
+    async def job(self, job_id: UUID | str) -> JobStatus:
+        """As ``Client.job``."""
+        return await self._send(calls.job(job_id))
+
+    async def wait_for_job(self, job_id: UUID | str, *, every_s: float = 1.0) -> JobStatus:
+        """As ``Client.wait_for_job``."""
+        while (job := await self.job(job_id)).status not in ("done", "failed"):  # noqa: ASYNC110 - elsewhere
+            await asyncio.sleep(every_s)
+        return job
+
+    async def delete_job(self, job_id: UUID | str) -> None:
+        """As ``Client.delete_job``."""
+        await self._send(calls.delete_job(job_id))
 
     async def ready(self) -> bool:
         """As ``Client.ready``."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
@@ -18,6 +20,11 @@ from trigger_api.schemas import (
     DigitsAnswer,
     EmotionsAnswer,
     EntitiesAnswer,
+    ExportedEntry,
+    HistoryEntry,
+    HistoryPage,
+    JobPage,
+    JobStatus,
     LoginSession,
     ModelStatus,
     NewToken,
@@ -58,6 +65,7 @@ class Client:
         sensitivity: Sensitivity | None = None,
         threshold: float | None = None,
         words: Sequence[str] = (),
+        save: bool | None = None,
     ) -> TriggerAnswer:
         """Detect trigger words in a recording.
 
@@ -69,19 +77,26 @@ class Client:
             sensitivity: low, medium or high, instead of a threshold.
             threshold: score from which a word counts as detected, from 0 to 1.
             words: the words to detect, instead of a model; ``*`` for every known word.
+            save: whether to keep the prediction in the history; by default as the account says.
 
         Raises:
             ProblemError: the service answered with an error.
             UnreachableError: the service could not be reached.
         """
         options = {"sensitivity": sensitivity, "threshold": threshold, "word": words}
-        return self._send(calls.trigger(audio, rate, model=model, version=version, **options))
+        return self._send(calls.trigger(audio, rate, save, model=model, version=version, **options))
 
     def digits(
-        self, image: Picture, *, model: str | None = None, version: str | None = None, threshold: float | None = None
+        self,
+        image: Picture,
+        *,
+        model: str | None = None,
+        version: str | None = None,
+        threshold: float | None = None,
+        save: bool | None = None,
     ) -> DigitsAnswer:
         """Read the digits in a picture: a file's path, its bytes, or an open file. Raises as ``trigger`` does."""
-        return self._send(calls.digits(image, model=model, version=version, threshold=threshold))
+        return self._send(calls.digits(image, save, model=model, version=version, threshold=threshold))
 
     def emotions(
         self,
@@ -92,10 +107,11 @@ class Client:
         threshold: float | None = None,
         annotated: bool = False,
         crops: bool = False,
+        save: bool | None = None,
     ) -> EmotionsAnswer:
         """Find faces and their emotions in a photo, given as in ``digits``. Raises as ``trigger`` does."""
         options = {"annotated": str(annotated), "crops": str(crops)}
-        return self._send(calls.emotions(image, model=model, version=version, threshold=threshold, **options))
+        return self._send(calls.emotions(image, save, model=model, version=version, threshold=threshold, **options))
 
     def objects(
         self,
@@ -108,14 +124,15 @@ class Client:
         min_height: float | None = None,
         min_width: float | None = None,
         max_results: int | None = None,
+        save: bool | None = None,
     ) -> ObjectsAnswer:
         """Detect objects in a photo, given as in ``digits``. Raises as ``trigger`` does."""
         limits = {"score_th": score_th, "nms_iou": nms_iou, "min_height": min_height, "min_width": min_width}
-        return self._send(calls.objects(image, model=model, version=version, maxResults=max_results, **limits))
+        return self._send(calls.objects(image, save, model=model, version=version, maxResults=max_results, **limits))
 
-    def entities(self, text: str, *more: str, model: str | None = None) -> EntitiesAnswer:
+    def entities(self, text: str, *more: str, model: str | None = None, save: bool | None = None) -> EntitiesAnswer:
         """Find the named entities in one or more texts. Raises as ``trigger`` does."""
-        return self._send(calls.entities(text, more, model))
+        return self._send(calls.entities(text, more, model, save))
 
     def infer(self, model: str, inputs: Mapping[str, NDArray[Any]], *, version: str | None = None) -> dict[str, Any]:
         """Run a model on arrays by name, whose first axis is the batch. Raises as ``trigger`` does."""
@@ -174,6 +191,121 @@ class Client:
     def revoke_token(self, token_id: UUID | str) -> None:
         """Revoke an API token. Raises as ``trigger`` does."""
         self._send(calls.revoke_token(token_id))
+
+    def keep_history(self, value: bool) -> Account:
+        """Choose whether the account keeps predictions without being asked to for each. Raises as ``trigger`` does."""
+        return self._send(calls.keep_history(value))
+
+    def history(
+        self,
+        *,
+        task: str | None = None,
+        label: str | None = None,
+        file_name: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> HistoryPage:
+        """A page of the history, the newest first. Raises as ``trigger`` does.
+
+        Args:
+            task: only predictions of this task.
+            label: only those that found this: a word, number, emotion, class or type.
+            file_name: only those of files of this name.
+            since: only those from then on.
+            until: only those before then.
+            cursor: ``next`` of the page before.
+            limit: predictions on the page, at most 100.
+        """
+        filters = {"task": task, "label": label, "file_name": file_name, "since": since, "until": until}
+        return self._send(calls.history(filters, cursor, limit))
+
+    def history_entry(self, history_id: UUID | str) -> HistoryEntry:
+        """A prediction in the history, with its answer. Raises as ``trigger`` does."""
+        return self._send(calls.history_entry(history_id))
+
+    def history_media(self, history_id: UUID | str) -> bytes:
+        """What a prediction in the history was made of. Raises as ``trigger`` does."""
+        return self._send(calls.history_media(history_id))
+
+    def export_history(
+        self,
+        *,
+        task: str | None = None,
+        label: str | None = None,
+        file_name: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        media: bool = False,
+    ) -> Iterator[ExportedEntry]:
+        """The predictions that match, as in ``history``, with their answers. Raises as ``trigger`` does.
+
+        With ``media``, what they were made of is added.
+        """
+        filters = {"task": task, "label": label, "file_name": file_name, "since": since, "until": until}
+        call = calls.export_history(filters, media)
+        with self._http.stream(call.method, call.path, **call.options) as response:
+            if response.is_error:
+                response.read()
+                call.read(response)
+            for line in response.iter_lines():
+                yield calls.exported(line)
+
+    def delete_prediction(self, history_id: UUID | str) -> None:
+        """Delete a prediction from the history. Raises as ``trigger`` does."""
+        self._send(calls.delete_prediction(history_id))
+
+    def delete_history(
+        self,
+        *,
+        task: str | None = None,
+        label: str | None = None,
+        file_name: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        everything: bool = False,
+    ) -> int:
+        """Delete the predictions that match, or everything; returns how many there were. Raises as ``trigger`` does."""
+        filters = {"task": task, "label": label, "file_name": file_name, "since": since, "until": until}
+        return (self._send(calls.delete_history(filters, everything))).deleted
+
+    def submit_job(
+        self,
+        audio: str | Path,
+        *,
+        model: str | None = None,
+        version: str | None = None,
+        sensitivity: Sensitivity | None = None,
+        threshold: float | None = None,
+        words: Sequence[str] = (),
+    ) -> JobStatus:
+        """Have a long recording, in a file, searched in the background. Raises as ``trigger`` does.
+
+        The options are those of ``trigger``.
+        """
+        options = {"sensitivity": sensitivity, "threshold": threshold, "word": words}
+        with Path(audio).open("rb") as file:
+            call = calls.submit_job(Path(audio).name, file, model=model, version=version, **options)
+            return self._send(call)
+
+    def jobs(self, *, cursor: str | None = None, limit: int = 50) -> JobPage:
+        """The account's jobs, the newest first. Raises as ``trigger`` does."""
+        return self._send(calls.jobs(cursor, limit))
+
+    def job(self, job_id: UUID | str) -> JobStatus:
+        """How far a job is. Raises as ``trigger`` does."""
+        return self._send(calls.job(job_id))
+
+    def wait_for_job(self, job_id: UUID | str, *, every_s: float = 1.0) -> JobStatus:
+        """A job once it is done or has failed. Raises as ``trigger`` does."""
+        while (job := self.job(job_id)).status not in ("done", "failed"):
+            time.sleep(every_s)
+        return job
+
+    def delete_job(self, job_id: UUID | str) -> None:
+        """Cancel a job if it has not finished, and forget it. Raises as ``trigger`` does."""
+        self._send(calls.delete_job(job_id))
 
     def ready(self) -> bool:
         """Whether the service is ready. Raises ``UnreachableError``, but never ``ProblemError``."""

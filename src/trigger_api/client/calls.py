@@ -6,8 +6,9 @@ import io
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar, cast
 from uuid import UUID
 
 import httpx
@@ -17,9 +18,15 @@ from pydantic import TypeAdapter
 
 from trigger_api.schemas import (
     Account,
+    DeletedEntries,
     DigitsAnswer,
     EmotionsAnswer,
     EntitiesAnswer,
+    ExportedEntry,
+    HistoryEntry,
+    HistoryPage,
+    JobPage,
+    JobStatus,
     LoginSession,
     NewToken,
     ObjectsAnswer,
@@ -98,6 +105,8 @@ class Call(Generic[T]):
         Raises:
             ProblemError: the service answered with an error.
         """
+        if response.is_success and self.answer is bytes:
+            return cast(T, response.content)
         if response.is_success:
             return TypeAdapter(self.answer).validate_json(response.content or b"null")
         body = response.json() if "json" in response.headers.get("Content-Type", "") else {}
@@ -131,30 +140,109 @@ LOG_OUT = Call("DELETE", "/v1/sessions/current", _NOTHING)
 READY = Call("GET", "/health/ready", dict[str, Any])
 
 
-def trigger(audio: Audio, rate: int, **options: _Option) -> Call[TriggerAnswer]:
+def trigger(audio: Audio, rate: int, save: bool | None, **options: _Option) -> Call[TriggerAnswer]:
     """``POST /v1/trigger``."""
-    return Call("POST", "/v1/trigger", TriggerAnswer, {"files": {"audio": _file(audio, rate)}, "data": _form(options)})
+    body = {"files": {"audio": _file(audio, rate)}, "data": _form(options)}
+    return Call("POST", "/v1/trigger", TriggerAnswer, {**body, **_saving(save)})
 
 
-def digits(image: Picture, **options: str | float | None) -> Call[DigitsAnswer]:
+def digits(image: Picture, save: bool | None, **options: str | float | None) -> Call[DigitsAnswer]:
     """``POST /v1/digits``."""
-    return Call("POST", "/v1/digits", DigitsAnswer, {"files": {"image": _file(image)}, "data": _form(options)})
+    body = {"files": {"image": _file(image)}, "data": _form(options)}
+    return Call("POST", "/v1/digits", DigitsAnswer, {**body, **_saving(save)})
 
 
-def emotions(image: Picture, **options: str | float | None) -> Call[EmotionsAnswer]:
+def emotions(image: Picture, save: bool | None, **options: str | float | None) -> Call[EmotionsAnswer]:
     """``POST /v1/emotions``."""
-    return Call("POST", "/v1/emotions", EmotionsAnswer, {"files": {"image": _file(image)}, "data": _form(options)})
+    body = {"files": {"image": _file(image)}, "data": _form(options)}
+    return Call("POST", "/v1/emotions", EmotionsAnswer, {**body, **_saving(save)})
 
 
-def objects(image: Picture, **options: str | float | None) -> Call[ObjectsAnswer]:
+def objects(image: Picture, save: bool | None, **options: str | float | None) -> Call[ObjectsAnswer]:
     """``POST /v1/objects``."""
-    return Call("POST", "/v1/objects", ObjectsAnswer, {"files": {"image": _file(image)}, "data": _form(options)})
+    body = {"files": {"image": _file(image)}, "data": _form(options)}
+    return Call("POST", "/v1/objects", ObjectsAnswer, {**body, **_saving(save)})
 
 
-def entities(text: str, more: Sequence[str], model: str | None) -> Call[EntitiesAnswer]:
+def entities(text: str, more: Sequence[str], model: str | None, save: bool | None) -> Call[EntitiesAnswer]:
     """``POST /v1/entities``."""
     body = {"text": text, "texts": [*more], "model": model}
-    return Call("POST", "/v1/entities", EntitiesAnswer, {"json": body})
+    return Call("POST", "/v1/entities", EntitiesAnswer, {"json": body, **_saving(save)})
+
+
+def history(filters: Mapping[str, str | datetime | None], cursor: str | None, limit: int) -> Call[HistoryPage]:
+    """``GET /v1/history``."""
+    params = {**_filters(filters), "limit": limit, **({"cursor": cursor} if cursor else {})}
+    return Call("GET", "/v1/history", HistoryPage, {"params": params})
+
+
+def history_entry(history_id: UUID | str) -> Call[HistoryEntry]:
+    """``GET /v1/history/{id}``."""
+    return Call("GET", f"/v1/history/{history_id}", HistoryEntry)
+
+
+def history_media(history_id: UUID | str) -> Call[bytes]:
+    """``GET /v1/history/{id}/media``."""
+    return Call("GET", f"/v1/history/{history_id}/media", bytes)
+
+
+def export_history(filters: Mapping[str, str | datetime | None], media: bool) -> Call[bytes]:
+    """``GET /v1/history/export``."""
+    return Call("GET", "/v1/history/export", bytes, {"params": {**_filters(filters), "media": media}})
+
+
+def delete_prediction(history_id: UUID | str) -> Call[None]:
+    """``DELETE /v1/history/{id}``."""
+    return Call("DELETE", f"/v1/history/{history_id}", _NOTHING)
+
+
+def delete_history(filters: Mapping[str, str | datetime | None], everything: bool) -> Call[DeletedEntries]:
+    """``DELETE /v1/history``."""
+    params = {**_filters(filters), "everything": everything}
+    return Call("DELETE", "/v1/history", DeletedEntries, {"params": params})
+
+
+def keep_history(value: bool) -> Call[Account]:
+    """``PATCH /v1/accounts/me``."""
+    return Call("PATCH", "/v1/accounts/me", Account, {"json": {"keeps_history": value}})
+
+
+def submit_job(name: str, file: BinaryIO, **options: _Option) -> Call[JobStatus]:
+    """``POST /v1/jobs``. The file is read while it is sent, from its start each time."""
+    return Call("POST", "/v1/jobs", JobStatus, {"files": {"audio": (name, file)}, "data": _form(options)})
+
+
+def jobs(cursor: str | None, limit: int) -> Call[JobPage]:
+    """``GET /v1/jobs``."""
+    return Call("GET", "/v1/jobs", JobPage, {"params": {"limit": limit, **({"cursor": cursor} if cursor else {})}})
+
+
+def job(job_id: UUID | str) -> Call[JobStatus]:
+    """``GET /v1/jobs/{id}``."""
+    return Call("GET", f"/v1/jobs/{job_id}", JobStatus)
+
+
+def delete_job(job_id: UUID | str) -> Call[None]:
+    """``DELETE /v1/jobs/{id}``."""
+    return Call("DELETE", f"/v1/jobs/{job_id}", _NOTHING)
+
+
+def exported(line: str) -> ExportedEntry:
+    """A line of an export."""
+    return ExportedEntry.model_validate_json(line)
+
+
+def _filters(filters: Mapping[str, str | datetime | None]) -> dict[str, str]:
+    given = {name: value for name, value in filters.items() if value is not None}
+    return {name: _utc(value) if isinstance(value, datetime) else value for name, value in given.items()}
+
+
+def _utc(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
+
+
+def _saving(save: bool | None) -> dict[str, Any]:
+    return {} if save is None else {"params": {"save": save}}
 
 
 def _form(options: Mapping[str, _Option]) -> dict[str, str | list[str]]:

@@ -23,11 +23,11 @@ from trigger_api.media.downmix import Block, Downmix, Samples
 MAX_CHANNELS: Final = 8
 MIN_RATE, MAX_RATE = 4_000, 192_000
 _FORMATS = {"WAV", "WAVEX", "FLAC", "OGG", "AIFF", "AU", "CAF", "W64"}
-_SIMPLE = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b"FORM", b".snd", b"caff", b"riff")  # how those files begin
+SIMPLE = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b"FORM", b".snd", b"caff", b"riff")  # how those files begin
 _FOREIGN = {"GSM610", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"}  # codings that such a container may hold
 _BLOCK = 262_144  # sample frames decoded at a time
 _INT16_SCALE = 1 / 32_768
-_UNKNOWN = 2**62  # frames that libsndfile reports, or more, where a header leaves their number open
+UNKNOWN = 2**62  # frames that libsndfile reports, or more, where a header leaves their number open
 _OGG_PAGE = b"OggS"
 
 
@@ -63,13 +63,14 @@ class Audio:
         return np.asarray(soxr.resample(self.samples, self.rate, rate), np.float32)
 
 
-class _SoundFile(soundfile.SoundFile):  # type: ignore[misc]
+class SoundFile(soundfile.SoundFile):  # type: ignore[misc]
     """Read from start to end only.
 
     The library would seek after each read, and that fails at the end of a FLAC of unknown length.
     """
 
     def seekable(self) -> bool:
+        """Not that anybody may know."""
         return False
 
 
@@ -80,7 +81,7 @@ class _Buffer(BytesIO):
         return super().seek(max(offset, 0) if whence == 0 else offset, whence)
 
 
-class _NotReadError(Exception):
+class NotReadError(Exception):
     """libsndfile does not read this recording, or not to its end."""
 
 
@@ -96,10 +97,10 @@ def decode(data: bytes, limits: AudioLimits) -> Audio:
         raise UnreadableMedia("the recording is empty: 0 bytes")
     mended = riff.mend(data)
     try:
-        if not data.startswith(_SIMPLE):
-            raise _NotReadError
+        if not data.startswith(SIMPLE):
+            raise NotReadError
         audio = _by_libsndfile(mended.data, limits)
-    except (soundfile.LibsndfileError, _NotReadError):
+    except (soundfile.LibsndfileError, NotReadError):
         audio = _by_ffmpeg(data, limits)
     if not len(audio.samples):
         raise UnreadableMedia("the recording is empty: it holds no samples")
@@ -108,23 +109,24 @@ def decode(data: bytes, limits: AudioLimits) -> Audio:
 
 def _by_libsndfile(data: bytes, limits: AudioLimits, channel: int | None = None) -> Audio:
     mix = Downmix(channel)
-    with _SoundFile(_Buffer(data)) as file:
-        if not _is_read_well(file, data):
-            raise _NotReadError
-        _check_kind(file.channels, file.samplerate)
-        if file.frames < _UNKNOWN:
-            _check_length(file.frames, file.channels, file.samplerate, limits)
-        scale = _INT16_SCALE if file.subtype == "PCM_16" else 1.0
-        for block in _blocks(file):
+    with SoundFile(_Buffer(data)) as file:
+        if not is_read_well(file, data):
+            raise NotReadError
+        check_kind(file.channels, file.samplerate)
+        if file.frames < UNKNOWN:
+            check_length(file.frames, file.channels, file.samplerate, limits)
+        scale = scale_of(file)
+        for block in blocks(file):
             mix.add(block, scale)
-            _check_length(mix.frames, file.channels, file.samplerate, limits)
-        if mix.frames < file.frames < _UNKNOWN:
-            raise _NotReadError  # whether it was cut off, the other decoder finds out
+            check_length(mix.frames, file.channels, file.samplerate, limits)
+        if mix.frames < file.frames < UNKNOWN:
+            raise NotReadError  # whether it was cut off, the other decoder finds out
         rate = file.samplerate
     return _by_libsndfile(data, limits, mix.loudest) if mix.cancelled else Audio(mix.samples, rate)
 
 
-def _blocks(file: _SoundFile) -> Iterator[Block]:
+def blocks(file: SoundFile) -> Iterator[Block]:
+    """The samples of a file, ``(n, channels)``."""
     # 16-bit samples are taken as they are: the library would convert them in small steps, each a call back to Python.
     dtype = "int16" if file.subtype == "PCM_16" else "float32"
     while len(block := file.read(_BLOCK, dtype=dtype, always_2d=True)):
@@ -135,37 +137,52 @@ def _by_ffmpeg(data: bytes, limits: AudioLimits, channel: int | None = None) -> 
     from trigger_api.media.ffmpeg import Recording  # a tenth of a second, and memory, that few recordings need
 
     mix = Downmix(channel)
-    with Recording(data) as recording:
-        _check_kind(recording.channels, recording.rate)
+    with Recording(BytesIO(data)) as recording:
+        check_kind(recording.channels, recording.rate)
         for block in recording.blocks():
             mix.add(block)
-            _check_length(mix.frames, recording.channels, recording.rate, limits)
-        audio = Audio(mix.samples, recording.rate, recording.truncated or not _has_whole_pages(data))
+            check_length(mix.frames, recording.channels, recording.rate, limits)
+        audio = Audio(mix.samples, recording.rate, recording.truncated or not has_whole_pages(data))
     return _by_ffmpeg(data, limits, mix.loudest) if mix.cancelled else audio
 
 
-def _check_kind(channels: int, rate: int) -> None:
+def scale_of(file: SoundFile) -> float:
+    """What the samples of ``blocks`` have to be multiplied by."""
+    return _INT16_SCALE if file.subtype == "PCM_16" else 1.0
+
+
+def check_kind(channels: int, rate: int) -> None:
+    """Check what kind of recording it is.
+
+    Raises:
+        UnsupportedMedia: it has too many channels, or an odd rate.
+    """
     if not 1 <= channels <= MAX_CHANNELS:
         raise UnsupportedMedia(f"the recording has {channels} channels: 1 to {MAX_CHANNELS} are supported")
     if not MIN_RATE <= rate <= MAX_RATE:
         raise UnsupportedMedia(f"the recording has {rate} Hz: {MIN_RATE} to {MAX_RATE} Hz are supported")
 
 
-def _check_length(frames: int, channels: int, rate: int, limits: AudioLimits) -> None:
+def check_length(frames: int, channels: int, rate: int, limits: AudioLimits) -> None:
+    """Check how much of a recording there is so far.
+
+    Raises:
+        TooLarge: it is over a limit.
+    """
     if frames > limits.seconds * rate:
         raise TooLarge(f"the recording is longer than {limits.seconds:g} s")
     if frames * channels > limits.samples:
         raise TooLarge(f"the recording has more than {limits.samples} samples")
 
 
-def _is_read_well(file: _SoundFile, data: bytes) -> bool:
+def is_read_well(file: SoundFile, data: riff.Bytes) -> bool:
     """Whether libsndfile reads such a recording to its end, and no further."""
-    return file.format in _FORMATS and file.subtype not in _FOREIGN and _has_whole_pages(data)
+    return file.format in _FORMATS and file.subtype not in _FOREIGN and has_whole_pages(data)
 
 
-def _has_whole_pages(data: bytes) -> bool:
+def has_whole_pages(data: riff.Bytes) -> bool:
     """Whether an Ogg stream's last page is all there; libsndfile stops well before one that is not. True of others."""
-    if not data.startswith(_OGG_PAGE):
+    if data[:4] != _OGG_PAGE:
         return True
     page = data[data.rfind(_OGG_PAGE) :]
     segments = page[27 : 27 + page[26]] if len(page) > 26 else b""
@@ -174,7 +191,21 @@ def _has_whole_pages(data: bytes) -> bool:
 
 def _bounded(samples: Samples) -> Samples:
     """Float files may go beyond full scale, without end: bring those back to it."""
-    peak = max(float(samples.max()), -float(samples.min()))
-    if not math.isfinite(peak):  # one that is not a number makes both of them none
-        raise UnreadableMedia("the recording holds samples that are not numbers")
+    peak = peak_of(samples)
+    check_peak(peak)
     return samples if peak <= 1 else np.asarray(samples / peak, np.float32)
+
+
+def peak_of(samples: Samples) -> float:
+    """The largest magnitude; not a number if one of the samples is none."""
+    return max(float(samples.max()), -float(samples.min()))
+
+
+def check_peak(peak: float) -> None:
+    """Check that a peak is a number.
+
+    Raises:
+        UnreadableMedia: it is not.
+    """
+    if not math.isfinite(peak):
+        raise UnreadableMedia("the recording holds samples that are not numbers")

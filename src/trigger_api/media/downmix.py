@@ -27,6 +27,10 @@ class Downmix:
 
     def add(self, block: Block, scale: float = 1.0) -> None:
         """Take the next samples ``(n, channels)``, to be multiplied by ``scale``."""
+        self._blocks.append(self.mix(block, scale))
+
+    def mix(self, block: Block, scale: float = 1.0) -> Samples:
+        """The same, for a recording that is too long to be kept: returns them as mono samples ``(n,)``."""
         self.frames += len(block)
         with np.errstate(invalid="ignore", over="ignore"):  # whoever asks refuses what is not a number
             mixed = np.multiply(self._mix(block), scale, dtype=np.float32)
@@ -34,7 +38,7 @@ class Downmix:
                 scaled = np.multiply(block, scale, dtype=np.float32)
                 self._energies = self._energies + np.einsum("ij,ij->j", scaled, scaled, dtype=np.float64)
                 self._mixed += float(np.einsum("i,i->", mixed, mixed, dtype=np.float64))
-        self._blocks.append(mixed)
+        return mixed
 
     @property
     def samples(self) -> Samples:

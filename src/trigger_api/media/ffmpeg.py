@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from io import BytesIO
 from itertools import chain
-from typing import Final, NoReturn
+from typing import BinaryIO, Final, NoReturn
 
 import av
 import numpy as np
@@ -56,15 +55,20 @@ _RESEMBLANCES: Final = (
 
 
 class Recording:
-    """One recording in memory. Use it in a ``with`` block.
+    """One recording. Use it in a ``with`` block.
+
+    Args:
+        file: the recording.
+        seconds: that decoding may take.
 
     Raises:
         UnreadableMedia: it was cut off before its index, or nothing of it can be decoded.
         UnsupportedMedia: it is no recording, holds no sound, or sound in a coding that is not read.
     """
 
-    def __init__(self, data: bytes) -> None:
-        self._container = _open(data)
+    def __init__(self, file: BinaryIO, seconds: float = _SECONDS) -> None:
+        self._container = _open(file)
+        self._limit_s = seconds
         self._stream = _audio_stream(self._container)
         self._seconds = 0.0
         self._lead_in = _LEAD_IN.get(self._stream.codec_context.name, 0)
@@ -97,13 +101,13 @@ class Recording:
         """
         # All channels in one plane: of frames with eight planes, PyAV reads a ninth.
         resampler = av.AudioResampler(format="flt", layout=self._first.layout, rate=self.rate)
-        late = time.monotonic() + _SECONDS
+        late = time.monotonic() + self._limit_s
         for frame in chain([self._first], self._decoded):
             if not self._is_alike(frame):
                 self.damaged = True
                 continue
             if time.monotonic() > late:
-                raise TooLarge(f"the recording takes longer than {_SECONDS:g} s to decode")
+                raise TooLarge(f"the recording takes longer than {self._limit_s:g} s to decode")
             if not self._seconds and self._stream.codec_context.name in _FIRST_LOST:
                 yield np.zeros((frame.samples, self.channels), np.float32)
             for each in resampler.resample(frame):
@@ -140,11 +144,13 @@ class Recording:
         self._container.close()
 
 
-def _open(data: bytes) -> InputContainer:
+def _open(file: BinaryIO) -> InputContainer:
     allowed = {"format_whitelist": _CONTAINERS, "protocol_whitelist": ""}
     try:
-        return av.open(BytesIO(data), "r", io_open=_refuse, container_options=allowed, metadata_errors="ignore")
+        return av.open(file, "r", io_open=_refuse, container_options=allowed, metadata_errors="ignore")
     except (av.FFmpegError, PermissionError):
+        file.seek(0)
+        data = file.read(64)
         if data[4:8] == b"ftyp":
             raise UnreadableMedia(
                 "the recording was cut off: the index at the end of the MP4 file is missing"
@@ -175,5 +181,5 @@ def _codec(stream: Stream) -> str:
 
 
 def _resemblance(data: bytes) -> str:
-    start = data[:64].lstrip()
+    start = data.lstrip()
     return next((f": it looks like {name}" for magic, name in _RESEMBLANCES if start.startswith(magic)), "")

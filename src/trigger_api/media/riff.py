@@ -5,13 +5,33 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from mmap import mmap
 
 from trigger_api.errors import UnreadableMedia
+
+Bytes = bytes | mmap
 
 _MOST_CHUNKS = 1_000
 _PIPED = 0x7FFF_0000  # bytes that a header promises, or more, where the writer could not know the length
 _DESCRIBING = (b"fmt ", b"fact")  # the chunks that decoders need
 _EVEN = 2  # chunks are padded to a multiple of so many bytes
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to mend a WAV file: other chunks, and which part of the file its samples are.
+
+    Attributes:
+        head: the file up to its samples, as it should be.
+        start: where the samples begin.
+        size: bytes of them.
+        truncated: whether the header promises more samples than there are.
+    """
+
+    head: bytes
+    start: int
+    size: int
+    truncated: bool
 
 
 @dataclass(frozen=True)
@@ -37,8 +57,21 @@ def mend(data: bytes) -> Mended:
     Raises:
         UnreadableMedia: the file has a thousand chunks before its samples.
     """
-    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+    found = mended_layout(data)
+    if found is None:
         return Mended(data, False)
+    samples = data[found.start : found.start + found.size]
+    return Mended(found.head + samples + b"\0" * (found.size % _EVEN), found.truncated)
+
+
+def mended_layout(data: Bytes) -> Layout | None:
+    """How to mend a file, in memory or mapped into it; None if it needs no mending, or is none of these files.
+
+    Raises:
+        UnreadableMedia: the file has a thousand chunks before its samples.
+    """
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        return None
     head: list[bytes] = []
     for name, start, size in _chunks(data):
         if name in _DESCRIBING:
@@ -47,12 +80,13 @@ def mend(data: bytes) -> Mended:
             continue
         held, samples = len(data) - start, _size(data, start, size)
         if samples == size <= held and start % _EVEN == 0:
-            return Mended(data, False)
-        return Mended(_file([*head, _chunk(name, data[start : start + samples])]), samples > held)
-    return Mended(data, False)
+            return None
+        held_samples = min(samples, held)
+        return Layout(_head(b"".join(head), held_samples), start, held_samples, samples > held)
+    return None
 
 
-def _size(data: bytes, start: int, size: int) -> int:
+def _size(data: Bytes, start: int, size: int) -> int:
     """Bytes of samples from here: what the header promises, unless it shows that it could not know."""
     held = len(data) - start
     rest = data[start + size + size % _EVEN :]
@@ -61,12 +95,12 @@ def _size(data: bytes, start: int, size: int) -> int:
     return size if not rest or _is_name(rest[:4]) or not rest.strip(b"\0") else held
 
 
-def _is_piped(data: bytes, size: int) -> bool:
+def _is_piped(data: Bytes, size: int) -> bool:
     (whole,) = struct.unpack_from("<I", data, 4)
     return whole >= _PIPED or (size >= _PIPED and whole + 8 < len(data))
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def _chunks(data: Bytes) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and size of every chunk."""
     offset = 12
     for _ in range(_MOST_CHUNKS):
@@ -78,7 +112,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     raise UnreadableMedia(f"the recording has more than {_MOST_CHUNKS} chunks")
 
 
-def _next(data: bytes, end: int) -> int:
+def _next(data: Bytes, end: int) -> int:
     """Where the chunk after one that ends here begins: behind a pad byte, if the writer did not forget it."""
     return end if end % _EVEN == 0 or _is_name(data[end : end + 4]) else end + 1
 
@@ -91,6 +125,6 @@ def _chunk(name: bytes, content: bytes) -> bytes:
     return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % _EVEN)
 
 
-def _file(chunks: list[bytes]) -> bytes:
-    body = b"WAVE" + b"".join(chunks)
-    return b"RIFF" + struct.pack("<I", len(body)) + body
+def _head(chunks: bytes, size: int) -> bytes:
+    whole = len(b"WAVE") + len(chunks) + 8 + size + size % _EVEN
+    return b"RIFF" + struct.pack("<I", whole) + b"WAVE" + chunks + b"data" + struct.pack("<I", size)

@@ -39,6 +39,7 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_formatter(shared))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it would tell at every start what it found
 
 
 def _name_request(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

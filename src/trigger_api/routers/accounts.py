@@ -16,11 +16,22 @@ from trigger_api.errors import Forbidden, StorageUnavailable, Unauthenticated
 from trigger_api.routers.deps import Served
 from trigger_api.server.auth import authenticate, is_local
 from trigger_api.server.cookies import delete_session, is_https, set_session
-from trigger_api.server.origin import client_address
+from trigger_api.server.origin import CROSS_SITE, client_address, is_cross_site
 from trigger_api.service import Service
 from trigger_api.settings import Settings
 
-router = APIRouter(prefix="/v1", tags=["accounts"])
+
+async def _check_site(request: Request) -> None:
+    """Refuse what a page of another site sends: it could log somebody's browser in to an account of its own.
+
+    Raises:
+        Forbidden: such a page sent this.
+    """
+    if is_cross_site(request):
+        raise Forbidden(CROSS_SITE)
+
+
+router = APIRouter(prefix="/v1", tags=["accounts"], dependencies=[Depends(_check_site)])
 
 
 async def _log_in_required(caller: Annotated[Caller, Depends(authenticate)], service: Served) -> Caller:

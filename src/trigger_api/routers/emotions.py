@@ -6,8 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form
 
+from trigger_api.history.media import Media
 from trigger_api.routers.answers import emotions_answer
 from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served, StrictForm
+from trigger_api.routers.recorder import Recorded
 from trigger_api.schemas import EmotionsAnswer
 from trigger_api.tasks.emotions.task import Emotions
 
@@ -17,6 +19,7 @@ router = APIRouter(prefix="/v1", tags=["emotions"], dependencies=[StrictForm])
 @router.post("/emotions")
 async def read_emotions(
     service: Served,
+    recorder: Recorded,
     image: Picture,
     model: ModelName = None,
     version: ModelVersion = None,
@@ -25,6 +28,8 @@ async def read_emotions(
     crops: Annotated[bool, Form(description="also return each face cropped")] = False,
 ) -> EmotionsAnswer:
     """Find the faces on a photo and say what each shows."""
-    result = await service.task(Emotions).predict(await image.read(), model=model, version=version, threshold=threshold)
+    data = await image.read()
+    result = await service.task(Emotions).predict(data, model=model, version=version, threshold=threshold)
     quality = service.settings.jpeg_quality
-    return await service.engine.preprocess(emotions_answer, result, quality, annotated, crops)
+    answer = await service.engine.preprocess(emotions_answer, result, quality, annotated, crops)
+    return await recorder.keep(answer, Media(data, image.filename), task=Emotions.name)

@@ -7,8 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from pydantic import Field
 
+from trigger_api.history.media import Media
 from trigger_api.routers.answers import objects_answer
 from trigger_api.routers.deps import ModelName, ModelVersion, Picture, Served, StrictForm
+from trigger_api.routers.recorder import Recorded
 from trigger_api.schemas import ObjectsAnswer
 from trigger_api.tasks.objects.task import DetectionOptions, Objects
 
@@ -27,6 +29,7 @@ MaxResults = Annotated[int, Form(alias="maxResults", ge=1, le=100, description="
 @router.post("/objects")
 async def find_objects(
     service: Served,
+    recorder: Recorded,
     image: Picture,
     model: ModelName = None,
     version: ModelVersion = None,
@@ -38,5 +41,6 @@ async def find_objects(
 ) -> ObjectsAnswer:
     """Find everyday objects on a photo."""
     options = DetectionOptions(score_th, nms_iou, min_height, min_width, max_results)
-    task = service.task(Objects)
-    return objects_answer(await task.predict(await image.read(), options, model=model, version=version))
+    data = await image.read()
+    result = await service.task(Objects).predict(data, options, model=model, version=version)
+    return await recorder.keep(objects_answer(result), Media(data, image.filename), task=Objects.name)

@@ -25,7 +25,8 @@ _RETRY_MS = 2_000
 async def stream(websocket: WebSocket, caller: Annotated[Caller, Depends(authenticate)]) -> None:
     """Detect trigger words in live audio; see docs/streaming.md."""
     service: Service = websocket.app.state.service
-    await StreamWebSocket(websocket, service.rooms, service.settings).serve(caller.name)
+    history = service.history if service.settings.has_database else None
+    await StreamWebSocket(websocket, service.rooms, service.settings, history).serve(caller)
 
 
 @router.get("/rooms")

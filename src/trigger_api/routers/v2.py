@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from trigger_api import __version__
 from trigger_api.errors import BadRequest, NotReady, Unprocessable
 from trigger_api.registry import ModelVersion, State
-from trigger_api.routers import v2_codec
+from trigger_api.routers import v2_codec, v2_history
 from trigger_api.routers.deps import Served, service_of
 from trigger_api.server.auth import Administrator
 from trigger_api.tasks.raw import Raw
@@ -33,7 +33,8 @@ _BINARY: dict[str, Any] = {
             "in": "header",
             "description": "the length of the JSON, if binary tensors follow it",
             "schema": {"type": "integer", "minimum": 0},
-        }
+        },
+        v2_history.PARAMETER,
     ]
 }
 
@@ -51,15 +52,18 @@ async def model_version_infer(request: Request, name: str, version: str) -> Resp
 
 
 async def _infer(request: Request, name: str, version: str | None) -> Response:
+    recorder = v2_history.recorder(request)
     service, body = service_of(request), await request.body()
     parsed, inputs = await service.engine.preprocess(v2_codec.decode, body, _json_length(request), size=len(body))
     result = await service.task(Raw).predict(inputs, model=name, version=version)
     size = sum(tensor.nbytes for tensor in result.outputs.values())
     answer = result.model, result.version, result.outputs
     body, length = await service.engine.preprocess(v2_codec.encode, parsed, *answer, size=size)
+    headers = await recorder.keep(*answer) if recorder else {}
     if length is None:
-        return Response(body, media_type="application/json")
-    return Response(body, media_type="application/octet-stream", headers={v2_codec.BINARY_HEADER: str(length)})
+        return Response(body, media_type="application/json", headers=headers)
+    headers[v2_codec.BINARY_HEADER] = str(length)
+    return Response(body, media_type="application/octet-stream", headers=headers)
 
 
 def _json_length(request: Request) -> int | None:

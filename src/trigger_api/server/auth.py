@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 
 from trigger_api.accounts.caller import LOCAL, Caller, Scope
 from trigger_api.errors import Forbidden, StorageUnavailable, Unauthenticated
-from trigger_api.server.cookies import session_secret
+from trigger_api.server.cookies import SESSION_COOKIE, session_secret
 from trigger_api.server.origin import CROSS_SITE, client_address, is_cross_site, is_foreign, is_other_site
 from trigger_api.settings import Settings
 from trigger_api.web.pages import PATHS as PAGE_PATHS
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SCHEMES: dict[str, dict[str, Any]] = {
     "APIKeyHeader": {"type": "apiKey", "description": "an API token", "in": "header", "name": "X-Api-Token"},
     "HTTPBearer": {"type": "http", "description": "an API token", "scheme": "bearer"},
+    "APIKeyCookie": {"type": "apiKey", "description": "a session", "in": "cookie", "name": SESSION_COOKIE},
 }
 
 UNAUTHENTICATED = (
@@ -160,7 +161,7 @@ async def _of_account(
     cookie = session_secret(connection) if accounts else None
     if accounts is None or not (given or cookie):
         return anonymous
-    if cookie and is_cross_site(connection, settings):
+    if cookie and is_cross_site(connection):
         raise Forbidden(CROSS_SITE)
     try:
         found = await _look_up(accounts, connection, [*given, *([cookie] if cookie else [])])

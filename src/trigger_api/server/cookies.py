@@ -10,7 +10,7 @@ from __future__ import annotations
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-_NAME, _SECURE_NAME = "trigger_api_session", "__Host-trigger_api_session"
+SESSION_COOKIE, _PLAIN_COOKIE = "__Host-trigger_api_session", "trigger_api_session"
 
 
 def is_https(connection: HTTPConnection) -> bool:
@@ -40,4 +40,4 @@ def delete_session(connection: HTTPConnection, response: Response) -> None:
 
 
 def _name(connection: HTTPConnection) -> str:
-    return _SECURE_NAME if is_https(connection) else _NAME
+    return SESSION_COOKIE if is_https(connection) else _PLAIN_COOKIE

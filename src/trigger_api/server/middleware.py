@@ -7,7 +7,9 @@ import itertools
 import re
 import time
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import structlog
@@ -116,48 +118,66 @@ class AuthMiddleware:
         return None if caller else Unauthenticated(UNAUTHENTICATED)
 
 
-class BodyLimit:
-    """Limits a request body, in bytes and in seconds, before anything parses it."""
+@dataclass(frozen=True)
+class BodyRules:
+    """How large a body may be, in bytes, and those that are still arriving, which have a deadline."""
 
-    def __init__(self, app: ASGIApp, limit: int, request_bodies: RequestBodies) -> None:
+    limit: int
+    bodies: RequestBodies
+
+
+class BodyLimit:
+    """Limits a request body, in bytes and in seconds, before anything parses it.
+
+    Args:
+        app: parses the body.
+        rules: of all paths.
+        others: of those that have rules of their own.
+    """
+
+    def __init__(self, app: ASGIApp, rules: BodyRules, others: Mapping[str, BodyRules]) -> None:
         self._app = app
-        self._limit = limit
-        self._bodies = request_bodies
+        self._rules = rules
+        self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif _content_length(scope) > self._limit:
+            return
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        rules = self._others.get(path, self._rules)
+        if _content_length(scope) > rules.limit:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            await problem(status, self._detail, request_id=_state_id(scope))(scope, receive, send)
+            await problem(status, _too_large(rules), request_id=_state_id(scope))(scope, receive, send)
         else:
-            await self._serve(scope, receive, send)
+            await self._serve(scope, receive, send, rules)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = RequestBody(receive, self._bodies)
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, rules: BodyRules) -> None:
+        body = RequestBody(receive, rules.bodies)
         try:
-            await self._app(scope, self._counted(body.receive), send)
+            await self._app(scope, self._counted(body.receive, rules), send)
         finally:
-            self._bodies.remove(body)
+            rules.bodies.remove(body)
 
-    @property
-    def _detail(self) -> str:
-        return f"the request body is larger than {self._limit} bytes"
-
-    def _counted(self, receive: Receive) -> Receive:
+    @staticmethod
+    def _counted(receive: Receive, rules: BodyRules) -> Receive:
         received = 0
 
         async def counted() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._limit:
+            if received > rules.limit:
                 # Not a ServiceError: FastAPI's body parser lets only this kind through.
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._detail)
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(rules))
             return message
 
         return counted
+
+
+def _too_large(rules: BodyRules) -> str:
+    return f"the request body is larger than {rules.limit} bytes"
 
 
 class Disconnect:

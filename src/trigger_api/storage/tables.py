@@ -12,6 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 NAME, LABEL, FILE_NAME, MEDIA_TYPE, PATH = 64, 128, 255, 100, 200  # characters
+MEDIA_CHUNK = 768 * 1024  # bytes of media in a row: a multiple of 3, so that chunks can be put into base64 one by one
 
 
 def new_id() -> UUID:
@@ -21,7 +22,7 @@ def new_id() -> UUID:
 
 def first_id(at: datetime) -> UUID:
     """The smallest id of a moment: what was made from then on has a larger one."""
-    milliseconds = int(at.timestamp() * 1000)
+    milliseconds = max(0, int(at.timestamp() * 1000))
     return UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62)
 
 
@@ -148,6 +149,8 @@ class Prediction(Base):
     duration_ms: Mapped[float]
     """How long the prediction took."""
     answer: Mapped[dict[str, Any]]
+    answer_bytes: Mapped[int] = mapped_column(default=0)
+    """Size of the answer, as the quota counts it."""
     media_type: Mapped[str | None] = mapped_column(String(MEDIA_TYPE))
     media_bytes: Mapped[int] = mapped_column(default=0)
     __table_args__ = (
@@ -169,11 +172,13 @@ class PredictionLabel(Base):
 
 
 class PredictionMedia(Base):
-    """The input of a prediction, in a table of its own: pages of the history do not read it."""
+    """A chunk of the input of a prediction, in a table of its own: pages of the history do not read it."""
 
     __tablename__ = "prediction_media"
 
     prediction_id: Mapped[UUID] = mapped_column(ForeignKey("predictions.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, default=0)
+    """Counts the chunks from 0; all but the last have ``MEDIA_CHUNK`` bytes."""
     content: Mapped[bytes]
 
 
@@ -188,7 +193,9 @@ class Job(Base):
     updated_at: Mapped[datetime] = mapped_column(default=now)
     task: Mapped[str] = mapped_column(String(NAME))
     status: Mapped[str] = mapped_column(String(16))
-    """``queued``, ``running``, ``done``, ``failed`` or ``cancelled``."""
+    """``receiving``, ``queued``, ``running``, ``done`` or ``failed``."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    """How often it was begun: a recording that ends its process is not tried for ever."""
     progress: Mapped[float] = mapped_column(default=0.0)
     """From 0 to 1."""
     parameters: Mapped[dict[str, Any]]
@@ -204,9 +211,10 @@ class Job(Base):
 
 
 class JobMedia(Base):
-    """The recording of a job."""
+    """A chunk of the recording of a job, as in ``PredictionMedia``."""
 
     __tablename__ = "job_media"
 
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, default=0)
     content: Mapped[bytes]

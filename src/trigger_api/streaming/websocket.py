@@ -11,6 +11,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from trigger_api.accounts.caller import Caller
 from trigger_api.errors import (
     ONE_ONLY,
     Idle,
@@ -22,17 +23,21 @@ from trigger_api.errors import (
     UnsupportedMedia,
     format_validation_errors,
 )
+from trigger_api.history.choice import is_wanted
+from trigger_api.history.manager import History
 from trigger_api.schemas import (
     StreamControl,
     StreamDetection,
     StreamError,
     StreamQuery,
     StreamReady,
+    StreamSaved,
     StreamScore,
     StreamStopped,
     StreamWord,
 )
 from trigger_api.settings import Settings
+from trigger_api.streaming.clips import BEFORE_MS, AudioBuffer, Clips
 from trigger_api.streaming.manager import StreamManager
 from trigger_api.streaming.session import HopResult, Keyword
 from trigger_api.streaming.stream import Stream
@@ -47,13 +52,17 @@ _log = structlog.get_logger(__name__)
 class StreamWebSocket:
     """One WebSocket."""
 
-    def __init__(self, websocket: WebSocket, streams: StreamManager, settings: Settings) -> None:
+    def __init__(
+        self, websocket: WebSocket, streams: StreamManager, settings: Settings, history: History | None = None
+    ) -> None:
         self._websocket = websocket
         self._streams = streams
         self._settings = settings
+        self._history = history
+        self._clips: Clips | None = None
         self._last = 0.0
 
-    async def serve(self, caller: str) -> None:
+    async def serve(self, caller: Caller) -> None:
         """Accept the WebSocket, and stream until either side ends it."""
         await self._websocket.accept(PROTOCOL if PROTOCOL in self._websocket.scope["subprotocols"] else None)
         try:
@@ -66,12 +75,26 @@ class StreamWebSocket:
             _log.error("stream failed", exc_info=error)
             await self._close_with_error(ServiceError("internal error; see the server's log"))
 
-    async def _stream(self, query: StreamQuery, caller: str) -> None:
+    async def _stream(self, query: StreamQuery, caller: Caller) -> None:
+        keep = is_wanted(caller, query.save, has_history=self._history is not None)
         reset = True
         while reset:
-            async with self._streams.open(query, caller) as stream:
+            async with self._streams.open(query, caller.name) as stream:
                 await self._send(_ready(stream))
-                reset = await self._run(stream)
+                reset = await (self._run_and_keep(stream, caller) if keep else self._run(stream))
+
+    async def _run_and_keep(self, stream: Stream, caller: Caller) -> bool:
+        assert self._history is not None
+        seconds = self._settings.stream_backlog_s + BEFORE_MS / 1000 + 1
+        buffer = AudioBuffer(stream.session.rate, seconds)
+        self._clips = Clips(self._history, caller, stream.room, buffer, self._report)
+        async with self._clips.saving():
+            return await self._run(stream)
+
+    async def _report(self, saved: StreamSaved) -> None:
+        """Tell the client, if it is still there."""
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await self._send(saved)
 
     async def _run(self, stream: Stream) -> bool:
         """Receive audio and send results, concurrently. True if the client asks for a reset."""
@@ -109,6 +132,8 @@ class StreamWebSocket:
         async for frame in self._frames():
             if isinstance(frame, bytes):
                 stream.feed(frame)
+                if self._clips is not None:
+                    self._clips.feed(frame)
             elif _control(frame).type == "reset":
                 return True
             else:
@@ -132,9 +157,14 @@ class StreamWebSocket:
         async for result in stream.results():
             for hit in result.detections:
                 word = _word_fields(hit.keyword)
-                await self._send(StreamDetection(**word, time_ms=hit.time_ms, score=round(hit.score, 4)))
+                detection = StreamDetection(**word, time_ms=hit.time_ms, score=round(hit.score, 4))
+                await self._send(detection)
+                if self._clips is not None:
+                    self._clips.detected(detection)
             if stream.scores:
                 await self._send_scores(stream, result)
+        if self._clips is not None:
+            await self._clips.finish()
         await self._send(StreamStopped(detections=stream.detections, heard_ms=stream.heard_ms))
         await self._websocket.close(DONE)
         return False

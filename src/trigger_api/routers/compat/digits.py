@@ -12,9 +12,11 @@ import PIL.ImageFont
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
 
-from trigger_api.routers.answers import digit_answer
+from trigger_api.history.media import Media
+from trigger_api.routers.answers import digit_answer, digits_answer
 from trigger_api.routers.compat.body import json_body, read_json
 from trigger_api.routers.deps import Served, decode_picture
+from trigger_api.routers.recorder import RecordedIfSignedIn
 from trigger_api.schemas import ImagePredictAnswer, ImagePredictRequest
 from trigger_api.tasks.digits.task import Digits
 
@@ -30,16 +32,18 @@ def sample_image_request() -> ImagePredictRequest:
 
 
 @router.post("/image-predict", openapi_extra=json_body(_ImageRequest))
-async def image_predict(request: Request, service: Served) -> ImagePredictAnswer:
-    """The original digit service: a picture in base64."""
+async def image_predict(request: Request, service: Served, recorder: RecordedIfSignedIn) -> ImagePredictAnswer:
+    """The original digit service: a picture in base64. It is kept in the history of whoever is signed in."""
     body = await read_json(_ImageRequest, request, service)
-    result = await service.task(Digits).predict(await decode_picture(service, body.image))
-    return ImagePredictAnswer(
+    data = await decode_picture(service, body.image)
+    result = await service.task(Digits).predict(data)
+    answer = ImagePredictAnswer(
         img_shape=(result.width, result.height),
         prediction=result.digits[0].value if result.digits else None,
         digits=[digit_answer(digit) for digit in result.digits],
         numbers=list(result.numbers),
     )
+    return await recorder.keep(answer, Media(data, body.filename), task=Digits.name, kept=lambda: digits_answer(result))
 
 
 @lru_cache

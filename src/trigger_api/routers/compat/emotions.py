@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
 
 from trigger_api.errors import FAILED_IMAGE, MalformedJson, Unprocessable, UnreadableMedia, UnsupportedMedia
+from trigger_api.history.media import Media
+from trigger_api.routers.answers import emotions_answer
 from trigger_api.routers.compat.body import json_body, read_json
 from trigger_api.routers.deps import Served, decode_picture
+from trigger_api.routers.recorder import Recorded, RecordedIfSignedIn, Recorder
 from trigger_api.schemas import EmotionFace, EmotionPicture, EmotionPictureAndFaces, EmotionProbability, EmotionRequest
 from trigger_api.service import Service
 from trigger_api.tasks.emotions.drawing import annotated_photo, face_crops
@@ -15,40 +21,48 @@ from trigger_api.tasks.emotions.task import Emotions, EmotionsResult
 
 router = APIRouter(tags=["compatible"])
 
+P = TypeVar("P", bound=EmotionPicture)
 _FALLBACK = "inception-resnet"
 _Request = TypeAdapter(EmotionRequest)
 _BODY = json_body(_Request)
 
 
 @router.post("/predict_api", openapi_extra=_BODY, response_model_exclude_none=True)
-async def predict_emotions(request: Request, service: Served) -> EmotionPictureAndFaces:
+async def predict_emotions(request: Request, service: Served, recorder: Recorded) -> EmotionPictureAndFaces:
     """The original emotion service: a photo in base64 is returned with its faces framed, and each face cropped."""
-    return await _predict_with_faces(request, service)
+    return await _answer(request, service, recorder, _picture_and_faces)
 
 
 @router.post("/predict_upload_api", openapi_extra=_BODY, response_model_exclude_none=True)
-async def predict_uploaded_emotions(request: Request, service: Served) -> EmotionPictureAndFaces:
-    """The same, with the name of the uploaded file in `img_name`."""
-    return await _predict_with_faces(request, service)
+async def predict_uploaded_emotions(
+    request: Request, service: Served, recorder: RecordedIfSignedIn
+) -> EmotionPictureAndFaces:
+    """The same. The photo is kept in the history of whoever is signed in, by the name in `img_name`."""
+    return await _answer(request, service, recorder, _picture_and_faces)
 
 
 @router.post("/predict_img_only_api", openapi_extra=_BODY, response_model_exclude_none=True)
-async def predict_emotions_picture(request: Request, service: Served) -> EmotionPicture:
+async def predict_emotions_picture(request: Request, service: Served, recorder: Recorded) -> EmotionPicture:
     """The same without the cropped faces, for a camera."""
-    result = await _predict(request, service)
-    return await service.engine.preprocess(_picture, result, service.settings.jpeg_quality)
+    return await _answer(request, service, recorder, _picture)
 
 
-async def _predict_with_faces(request: Request, service: Service) -> EmotionPictureAndFaces:
-    result = await _predict(request, service)
-    return await service.engine.preprocess(_picture_and_faces, result, service.settings.jpeg_quality)
+async def _answer(
+    request: Request, service: Service, recorder: Recorder, draw: Callable[[EmotionsResult, int], P]
+) -> P:
+    quality = service.settings.jpeg_quality
+    result, media = await _predict(await _body(request, service), service)
+    answer = await service.engine.preprocess(draw, result, quality)
+    return await recorder.keep(
+        answer, media, task=Emotions.name, kept=lambda: emotions_answer(result, quality, False, False)
+    )
 
 
-async def _predict(request: Request, service: Service) -> EmotionsResult:
-    body, task = await _body(request, service), service.task(Emotions)
+async def _predict(body: EmotionRequest, service: Service) -> tuple[EmotionsResult, Media]:
+    task, name = service.task(Emotions), body.img_name if isinstance(body.img_name, str) else None
     try:
         data = await decode_picture(service, body.image)
-        return await task.predict(data, model=_model(body, task.models))
+        return await task.predict(data, model=_model(body, task.models)), Media(data, name)
     except (UnreadableMedia, UnsupportedMedia):
         raise UnreadableMedia(FAILED_IMAGE) from None
 

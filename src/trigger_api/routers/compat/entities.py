@@ -5,10 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
 
-from trigger_api.routers.answers import entities_answer_size, text_answer
+from trigger_api.history.media import TEXT_TYPE, Media
+from trigger_api.routers.answers import entities_answer, entities_answer_size, text_answer
 from trigger_api.routers.compat.body import json_body, read_json
 from trigger_api.routers.compat.columns import format_columns
 from trigger_api.routers.deps import Served
+from trigger_api.routers.recorder import Recorded
 from trigger_api.schemas import AlignedAnswer, EntitiesRequest
 from trigger_api.tasks.entities.task import Entities, EntitiesResult
 
@@ -18,12 +20,14 @@ _Text: TypeAdapter[str | EntitiesRequest] = TypeAdapter(str | EntitiesRequest)
 
 
 @router.post("/api", openapi_extra=json_body(_Text))
-async def tag(request: Request, service: Served) -> AlignedAnswer:
+async def tag(request: Request, service: Served, recorder: Recorded) -> AlignedAnswer:
     """The original named-entity service: a bare JSON string, or an object with `text`."""
     body = await read_json(_Text, request, service)
     text = body if isinstance(body, str) else body.text
     result = await service.task(Entities).predict([text])
-    return await service.engine.preprocess(_answer, result, size=entities_answer_size([text]))
+    answer = await service.engine.preprocess(_answer, result, size=entities_answer_size([text]))
+    media = Media(text.encode(), type=TEXT_TYPE)
+    return await recorder.keep(answer, media, task=Entities.name, kept=lambda: entities_answer(result))
 
 
 def _answer(result: EntitiesResult) -> AlignedAnswer:

@@ -10,9 +10,11 @@ from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
 
 from trigger_api.errors import FAILED_IMAGE, ServiceError, UnreadableMedia, UnsupportedMedia
-from trigger_api.routers.answers import object_answers
+from trigger_api.history.media import Media
+from trigger_api.routers.answers import object_answers, objects_answer
 from trigger_api.routers.compat.body import json_body, read_json
 from trigger_api.routers.deps import Served, decode_picture
+from trigger_api.routers.recorder import Recorded, Recorder
 from trigger_api.schemas import VisionAnswer, VisionError, VisionFeature, VisionRequest, VisionRequests, VisionResponse
 from trigger_api.service import Service
 from trigger_api.tasks.objects.task import DetectionOptions, Objects, ObjectsResult
@@ -23,28 +25,29 @@ _VisionRequests = TypeAdapter(VisionRequests)
 
 
 @router.post("/", openapi_extra=json_body(_VisionRequests))
-async def annotate(request: Request, service: Served) -> VisionAnswer:
+async def annotate(request: Request, service: Served, recorder: Recorded) -> VisionAnswer:
     """The original detection service: photos in base64, each with its own thresholds.
 
     A photo that cannot be read has an error in its own response, unless none can be read.
     """
     body = await read_json(_VisionRequests, request, service)
-    results = await asyncio.gather(*(_detect(service, each) for each in body.requests))
+    results = await asyncio.gather(*(_detect(service, recorder, each) for each in body.requests))
     failed = [result for result in results if isinstance(result, ServiceError)]
     if len(failed) == len(results):
         raise failed[0]
-    return VisionAnswer(responses=[_response(result) for result in results])
+    return VisionAnswer(responses=[_failure(each) if isinstance(each, ServiceError) else each for each in results])
 
 
-async def _detect(service: Service, request: VisionRequest) -> ObjectsResult | ServiceError:
+async def _detect(service: Service, recorder: Recorder, request: VisionRequest) -> VisionResponse | ServiceError:
     feature = next(iter(request.features or ()), None) or VisionFeature()
     try:
         data = await decode_picture(service, request.image.content)
-        return await service.task(Objects).predict(data, _options(feature))
+        result = await service.task(Objects).predict(data, _options(feature))
     except (UnreadableMedia, UnsupportedMedia):
         return UnreadableMedia(FAILED_IMAGE)
     except ServiceError as error:
         return error
+    return await recorder.keep(_response(result), Media(data), task=Objects.name, kept=lambda: objects_answer(result))
 
 
 def _options(feature: VisionFeature) -> DetectionOptions:
@@ -58,7 +61,9 @@ def _options(feature: VisionFeature) -> DetectionOptions:
     return replace(DetectionOptions(), **{name: value for name, value in options.items() if value is not None})
 
 
-def _response(result: ObjectsResult | ServiceError) -> VisionResponse:
-    if isinstance(result, ServiceError):
-        return VisionResponse(error=VisionError(code=result.status, message=result.detail))
+def _failure(error: ServiceError) -> VisionResponse:
+    return VisionResponse(error=VisionError(code=error.status, message=error.detail))
+
+
+def _response(result: ObjectsResult) -> VisionResponse:
     return VisionResponse(objects=object_answers(result), width=result.width, height=result.height)

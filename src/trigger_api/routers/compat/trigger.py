@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from trigger_api.history.media import Media
+from trigger_api.routers.answers import trigger_answer
 from trigger_api.routers.deps import Served
+from trigger_api.routers.recorder import Recorded
 from trigger_api.routers.trigger import Recording
 from trigger_api.schemas import PredictAnswer
 from trigger_api.tasks.trigger.task import Trigger
@@ -13,9 +16,12 @@ router = APIRouter(tags=["compatible"])
 
 
 @router.post("/predict")
-async def predict(service: Served, audio: Recording) -> PredictAnswer:
+async def predict(service: Served, recorder: Recorded, audio: Recording) -> PredictAnswer:
     """The original trigger-word service."""
-    (result,) = await service.task(Trigger).predict(await audio.read())
+    data = await audio.read()
+    (result,) = await service.task(Trigger).predict(data)
     found = bool(result.detections)
     timestamps = [hit.time_ms for hit in result.detections]
-    return PredictAnswer(detected=found, trigget_detected=found, timestamps=timestamps)
+    answer = PredictAnswer(detected=found, trigget_detected=found, timestamps=timestamps)
+    media = Media(data, audio.filename)
+    return await recorder.keep(answer, media, task=Trigger.name, kept=lambda: trigger_answer([result]))

@@ -77,7 +77,11 @@ class ModelInput:
 
 def preprocess(data: bytes, cards: Iterable[ModelCard], limits: AudioLimits) -> Clip:
     """Decode a recording and compute the features that some models take; equal front ends are computed once."""
-    audio = decode(data, limits)
+    return clip_of(decode(data, limits), cards)
+
+
+def clip_of(audio: Audio, cards: Iterable[ModelCard]) -> Clip:
+    """The features of a recording."""
     features = {parameters: _features(audio, parameters) for parameters in {_parameters(card) for card in cards}}
     return Clip(features, audio.seconds, audio.truncated)
 

@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("file_name", sa.String(length=255), nullable=True),
         sa.Column("duration_ms", sa.Double(), nullable=False),
         sa.Column("answer", sa.JSON(), nullable=False),
+        sa.Column("answer_bytes", sa.Integer(), nullable=False),
         sa.Column("media_type", sa.String(length=100), nullable=True),
         sa.Column("media_bytes", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name=op.f("fk_predictions_owner_id"), ondelete="CASCADE"),
@@ -98,6 +99,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("task", sa.String(length=64), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("progress", sa.Double(), nullable=False),
         sa.Column("parameters", sa.JSON(), nullable=False),
         sa.Column("file_name", sa.String(length=255), nullable=True),
@@ -132,16 +134,18 @@ def upgrade() -> None:
     op.create_table(
         "prediction_media",
         sa.Column("prediction_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
             ["prediction_id"], ["predictions.id"], name=op.f("fk_prediction_media_prediction_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("prediction_id", name=op.f("pk_prediction_media")),
+        sa.PrimaryKeyConstraint("prediction_id", "number", name=op.f("pk_prediction_media")),
     )
     op.create_table(
         "job_media",
         sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_job_media_job_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("job_id", name=op.f("pk_job_media")),
+        sa.PrimaryKeyConstraint("job_id", "number", name=op.f("pk_job_media")),
     )

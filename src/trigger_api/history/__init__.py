@@ -1,0 +1,1 @@
+"""The history: past predictions, kept for whoever wants them. Rules without HTTP."""
