@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FormData, Page, expect
 
 from helpers.browser import ROOT, Visit
 from trigger_api.web.pages import PAGES
@@ -215,8 +215,11 @@ def test_what_was_kept_is_in_the_history(visitor: Visit, folder: Path) -> None:
 
 def keep(page: Page, url: str, task: str, **files: Path) -> None:
     """Have a prediction kept."""
-    parts = {name: {"name": path.name, "mimeType": "", "buffer": path.read_bytes()} for name, path in files.items()}
-    answer = page.request.post(f"{url}/v1/{task}?save=true", multipart=parts, headers={"Sec-Fetch-Site": "same-origin"})
+    form = FormData()
+    for name, path in files.items():
+        form.append(name, path)
+    headers = {"Sec-Fetch-Site": "same-origin"}
+    answer = page.request.post(f"{url}/v1/{task}?save=true", multipart=form, headers=headers)
     assert answer.json()["saved"] is True
 
 
