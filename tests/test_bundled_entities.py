@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from trigger_api.evaluation.entities.texts import evaluate_texts
 from trigger_api.model_card import WEIGHTS_FILE
 from trigger_api.observability.metrics import Metrics
-from trigger_api.registry import State
+from trigger_api.registry import BUNDLED, State
 from trigger_api.routers.compat.columns import format_columns
 from trigger_api.service import Service
 from trigger_api.settings import Settings
@@ -51,6 +53,10 @@ async def test_the_original_sentence(service: Service) -> None:
         ("angela merkel lives in berlin", [("angela merkel", "PER"), ("berlin", "LOC")]),
         ("The U.S. economy grew.", [("U.S.", "LOC")]),
         ("She works for Microsoft\u2003in\tNew  York 😀.", [("Microsoft", "ORG"), ("New  York", "LOC")]),
+        ("Anne-Marie Duff met Kim Jong-un.", [("Anne-Marie Duff", "PER"), ("Kim Jong-un", "PER")]),
+        ("A London-based firm, well-known.", [("London", "LOC")]),
+        ("US-China trade talks ended.", [("US", "LOC"), ("China", "LOC")]),
+        ("omg @BarackObama just landed", [("@BarackObama", "PER")]),
         ("Nobody came.", []),
         ("", []),
     ],
@@ -62,6 +68,12 @@ async def test_names_are_found(service: Service, text: str, expected: list[tuple
 async def test_a_long_text_is_tagged_to_its_end(service: Service) -> None:
     text = "Nothing happened that day, and nobody came. " * 60 + "Then Maria Lopez flew to Madrid."
     assert await entities_in(service, text) == [("Maria Lopez", "PER"), ("Madrid", "LOC")]
+
+
+@pytest.mark.parametrize("half", ["development", "held_out"])
+def test_hyphenated_names_and_handles_are_whole(half: str) -> None:
+    file = Path(__file__).parent / "evaluation" / "entities" / f"hyphens_{half}.md"
+    assert evaluate_texts(file, BUNDLED / "entities" / "minilm" / "1").overall.f1 > 92
 
 
 def test_the_card_is_complete(service: Service) -> None:

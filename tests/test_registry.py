@@ -3,7 +3,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,9 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from helpers.beep import BACKBONE, BeepModel, add_model, embedding_card, plain_card, trigger_card
+from helpers.beep import BACKBONE, BeepModel, add_model, plain_card, trigger_card
 from trigger_api.errors import NotReady, UnknownModel
-from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec
+from trigger_api.model_card import WEIGHTS_FILE, ModelCard, TensorSpec
 from trigger_api.observability import memory
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import Loader, ModelVersion, Registry, State
@@ -47,22 +47,6 @@ class TestLoad:
         registry.load_all()
         assert registry.ready
         assert sorted(network.batches) == [1, 1, 2, 2, 4, 4]  # two window lengths, three sizes
-
-    def test_a_model_without_variable_dimensions_has_one_lane(self, tmp_path: Path, scheduler: Scheduler) -> None:
-        card = plain_card(inputs=(TensorSpec(name="features", shape=(8, 40)),), sequence_lengths=())
-        add_model(tmp_path, card)
-        registry = make_registry(tmp_path, scheduler)
-        registry.load_all()
-        with registry.acquire("trigger") as model:
-            assert list(model.queues) == [0]
-
-    def test_limits_in_force_may_differ_from_the_card(self, tmp_path: Path, scheduler: Scheduler) -> None:
-        add_model(tmp_path, plain_card())
-        network = BeepModel()
-        one = Limits(batch_sizes=(1,), stream_batch_sizes=(1,))
-        registry = Registry(discover(tmp_path), lambda path, card: network, scheduler, Metrics(), lambda card: one)
-        registry.load_all()
-        assert network.batches == [1, 1]
 
     def test_a_broken_model_is_marked_and_the_rest_serve(self, tmp_path: Path, scheduler: Scheduler) -> None:
         add_model(tmp_path, plain_card("alarm"))
@@ -154,7 +138,7 @@ class TestSwap:
             seen.append(registry.ready)
             return BeepModel()
 
-        monkeypatch.setattr(registry, "_load", load)
+        monkeypatch.setattr(registry._loader, "_load", load)
         registry.load(registry.versions[0])
         assert seen == [True]
 
@@ -167,7 +151,7 @@ class TestSwap:
         def broken(path: Path, card: ModelCard) -> LoadedModel:
             raise ValueError("half a file")
 
-        monkeypatch.setattr(registry, "_load", broken)
+        monkeypatch.setattr(registry._loader, "_load", broken)
         registry.load(entry)
         assert entry.model is before
         assert entry.state is State.READY
@@ -299,7 +283,7 @@ class TestSync:
         def broken(path: Path, card: ModelCard) -> LoadedModel:
             raise ValueError(f"{path}/model.keras is half a file")
 
-        monkeypatch.setattr(registry, "_load", broken)
+        monkeypatch.setattr(registry._loader, "_load", broken)
         add_model(tmp_path, plain_card(version="2"))
         add_model(tmp_path, plain_card("alarm"))
         registry.sync(discover(tmp_path))
@@ -338,18 +322,6 @@ def test_the_card_of_a_trigger_model_needs_a_decision() -> None:
 
 
 class TestBackbone:
-    def test_windows_of_live_streams_have_sizes_of_their_own(self, tmp_path: Path, scheduler: Scheduler) -> None:
-        limits = Limits(batch_sizes=(1,), stream_batch_sizes=(1, 16))
-        spec, state = TensorSpec(name="features", shape=(-1, 40)), TensorSpec(name="state", shape=(1,))
-        plain = plain_card("plain", inputs=(spec, state), limits=limits)  # a state alone makes no stream
-        cards = [plain, trigger_card(limits=limits), embedding_card(limits=limits)]
-        network = BeepModel()
-        entries = [ModelVersion(card, Path()) for card in cards]
-        registry = Registry(entries, lambda path, card: network, scheduler, Metrics())
-        registry.load_all()
-        found = [{length: list(queue.functions) for length, queue in _queues(entry).items()} for entry in entries]
-        assert found == [{8: [1], 64: [1]}, {3: [1, 16], 10: [1]}, {8: [1, 16], 64: [1]}]
-
     def test_a_head_without_its_backbone_fails_to_load(self, scheduler: Scheduler) -> None:
         registry = Registry(
             [ModelVersion(trigger_card(), Path())], lambda path, card: BeepModel(), scheduler, Metrics()
@@ -359,13 +331,6 @@ class TestBackbone:
         reason = f"no such backbone: {BACKBONE}; available: none"
         with pytest.raises(NotReady, match=reason), registry.acquire("trigger"):
             pass
-
-    def test_a_head_with_another_backbone_fails_to_load(self, scheduler: Scheduler) -> None:
-        wide = trigger_card().model_copy(update={"inputs": (TensorSpec(name="embeddings", shape=(-1, 96)),)})
-        entries = [ModelVersion(wide, Path()), ModelVersion(embedding_card(), Path())]
-        registry = Registry(entries, lambda path, card: BeepModel(), scheduler, Metrics())
-        registry.load_all()
-        assert "embeddings of size 96, but those of backbone beep-embedding have 2" in entries[0].reason
 
     def test_it_is_ready_when_both_are(self, tmp_path: Path, scheduler: Scheduler) -> None:
         add_model(tmp_path, trigger_card())
@@ -394,8 +359,3 @@ class TestBackbone:
     def test_a_heads_shortest_length_is_that_of_one_score(self) -> None:
         with pytest.raises(ValidationError, match="its context plus one"):
             ModelCard.model_validate({**trigger_card().model_dump(), "sequence_lengths": (4, 10)})
-
-
-def _queues(entry: ModelVersion) -> Mapping[int, BatchQueue]:
-    assert entry.model is not None
-    return entry.model.queues

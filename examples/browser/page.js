@@ -1,5 +1,7 @@
 import { Stream } from "./stream.js";
 
+const BLOCK_MS = 100; // of sound in each message
+
 const form = document.getElementById("settings");
 const stop = document.getElementById("stop");
 const status = document.getElementById("status");
@@ -23,23 +25,20 @@ function onMessage(message) {
 
 async function listen({ server, ...query }) {
   const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
-  const context = new AudioContext();
-  await context.audioWorklet.addModule("recorder.js");
+  const recorder = new MediaRecorder(microphone);
   const stream = new Stream(server, {
     ...query,
-    rate: context.sampleRate,
     onMessage,
+    onOpen: () => recorder.start(BLOCK_MS), // not before: the server has to see how the recording begins
     onClose: (code) => {
       microphone.getTracks().forEach((track) => track.stop());
-      context.close();
       stop.disabled = true;
       if (code !== 1000) status.textContent += ` The connection was closed (${code}).`;
     },
   });
-  const recorder = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
-  recorder.port.onmessage = ({ data }) => stream.send(data);
-  context.createMediaStreamSource(microphone).connect(recorder);
-  stop.onclick = () => stream.stop();
+  recorder.ondataavailable = ({ data }) => stream.send(data);
+  recorder.onstop = () => stream.stop();
+  stop.onclick = () => (recorder.state === "recording" ? recorder.stop() : stream.stop());
   stop.disabled = false;
 }
 

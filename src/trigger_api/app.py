@@ -31,11 +31,13 @@ from trigger_api.routers import (
     system,
     trigger,
     v2,
+    v2_extensions,
 )
 from trigger_api.routers.answers import trigger_answer
 from trigger_api.schemas import Problem
 from trigger_api.server import problems
 from trigger_api.server.auth import SCHEMES, Authenticated
+from trigger_api.server.charset import Charset
 from trigger_api.server.decompression import Decompression
 from trigger_api.server.middleware import AuthMiddleware, BodyLimit, BodyRules, Disconnect, RequestLog
 from trigger_api.server.request_body import RequestBodies
@@ -60,6 +62,7 @@ _TAGS = (
 # Routes are matched in this order: first those of models that may be cheaper than the matching.
 _ROUTERS = (
     v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts, history, jobs, pages,
+    v2_extensions,
 )  # fmt: skip
 DESCRIPTION = "Keras models behind typed answers: trigger words, digits, emotions, objects and named entities."
 
@@ -136,6 +139,7 @@ async def _wyoming(service: Service) -> AsyncIterator[None]:
 
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """Add the middleware, from the innermost to the outermost."""
+    app.add_middleware(Charset)
     app.add_middleware(Decompression, limit=settings.max_body_bytes)
     app.add_middleware(Disconnect)
     longer = {jobs.PATH: BodyRules(settings.max_job_bytes + jobs.FORM_BYTES, app.state.job_bodies)}

@@ -34,11 +34,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 MALFORMED_JSON = "failed to parse json, invalid format"
+NOT_UTF8 = "not in UTF-8: send JSON in UTF-8, or name its charset in the Content-Type"
 ONE_ONLY = "may be given only once"  # of a repeated field, all values but one of which would be ignored
 FAILED_IMAGE = "failed to process image, try another image"
+_FEW = 3
+_NO_OBJECT, _OBJECT_FAULTS = "this must be a JSON object", ("model_type", "model_attributes_type")
 
 
 class ServiceError(Exception):
@@ -52,6 +56,11 @@ class ServiceError(Exception):
         self.detail = detail
         self.retry_after = retry_after
         self.members: dict[str, Any] = {}
+
+    @property
+    def error(self) -> str:
+        """What clients of the original services compare."""
+        return self.detail
 
     @property
     def headers(self) -> dict[str, str]:
@@ -103,6 +112,20 @@ class MalformedJson(BadRequest):
 
     def __init__(self, detail: str = MALFORMED_JSON) -> None:
         super().__init__(detail)
+
+    @classmethod
+    def of(cls, body: bytes) -> MalformedJson:
+        """The error for a body that is not JSON; its charset may be why."""
+        try:
+            body.decode()
+        except UnicodeDecodeError:
+            return cls(f"{MALFORMED_JSON}: the body is {NOT_UTF8}")
+        return cls()
+
+    @property
+    def error(self) -> str:
+        """The known text, at least at its start."""
+        return self.detail if self.detail.startswith(MALFORMED_JSON) else MALFORMED_JSON
 
 
 class TooLarge(ServiceError):
@@ -206,11 +229,26 @@ def format_validation_errors(faults: Iterable[Mapping[str, Any]]) -> str:
     return "; ".join(f"{place}: {format_fault(fault)}".removeprefix(": ") for place, fault in places)
 
 
+def format_shape_errors(faults: Iterable[Mapping[str, Any]]) -> str:
+    """Pydantic's errors in a JSON body as one sentence: the first few members that are missing or wrong."""
+    return "; ".join(_format_member(fault) for fault in islice(faults, _FEW))
+
+
+def _format_member(fault: Mapping[str, Any]) -> str:
+    steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"])
+    member = f"`{steps.removeprefix('.')}`" if steps else "body"
+    if fault["type"] == "missing":
+        return f"{member} is missing"
+    return f"{member}: {_NO_OBJECT if fault['type'] in _OBJECT_FAULTS else format_fault(fault)}"
+
+
 def format_fault(fault: Mapping[str, Any]) -> str:
     """One of pydantic's errors, in terms that do not depend on our classes or libraries."""
     message = str(fault["msg"]).removeprefix("Value error, ")
     if message.startswith("Expected UploadFile"):
         return "this must be a file"
+    if fault["type"] == "model_type":
+        return _NO_OBJECT
     if fault["type"] == "model_attributes_type":
-        return "this must be a JSON object, sent as Content-Type: application/json"
+        return f"{_NO_OBJECT}, sent as Content-Type: application/json"
     return message

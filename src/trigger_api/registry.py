@@ -1,4 +1,4 @@
-"""Versions of models: loaded and warmed off the serving threads, swapped without a gap, released after use."""
+"""Versions of models: loaded off the serving threads, swapped without a gap, released after use."""
 
 from __future__ import annotations
 
@@ -8,23 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from trigger_api.errors import NotReady, UnknownModel
-from trigger_api.model_card import Limits, ModelCard, TensorSpec, weights
+from trigger_api.loading import AssetsLoader, Loader, LoadingStoppedError, Model, ModelLoader, check_backbone
+from trigger_api.model_card import Limits, ModelCard, weights
 from trigger_api.observability import memory
 from trigger_api.observability.metrics import Metrics
-from trigger_api.runtimes import LoadedModel, digest
-from trigger_api.runtimes.speech_embedding import SILENT
-from trigger_api.scheduler import BatchQueue, CompiledFunction, Scheduler
+from trigger_api.scheduler import Scheduler
+
+__all__ = ["BUNDLED", "Loader", "Model", "ModelVersion", "Registry", "State"]
 
 BUNDLED = Path(__file__).parent / "models"
-Loader = Callable[[Path, ModelCard], LoadedModel]
-AssetsLoader = Callable[[Path, ModelCard], Any]
 _log = structlog.get_logger(__name__)
 
 
@@ -39,30 +35,6 @@ class State(StrEnum):
 
 
 _STATE_TEXT = {State.FOUND: "is not loaded yet", State.FAILED: "failed to load"}
-
-
-@dataclass(eq=False)
-class Model:
-    """A version in memory.
-
-    Attributes:
-        card: its card.
-        queues: its batch queues, by sequence length; by 0 if no input varies in length.
-        silence: the embedding of silence, shape ``(size,)``; empty unless this is an embedding model.
-        assets: what the task loads beside the weights, such as a vocabulary; None if it needs nothing.
-        handles: number of requests that are using it.
-    """
-
-    card: ModelCard
-    queues: Mapping[int, BatchQueue]
-    silence: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
-    assets: Any = None
-    handles: int = 0
-
-    @property
-    def queue(self) -> BatchQueue:
-        """The only queue of a model whose inputs do not vary in length, else that of its first length."""
-        return next(iter(self.queues.values()))
 
 
 @dataclass(eq=False)
@@ -86,10 +58,6 @@ class ModelVersion:
     def size(self) -> int:
         """Bytes that its weights take in memory, which is in single precision even if the file is not."""
         return max(sum(file.stat().st_size for file in weights(self.path)), 4 * self.card.parameters)
-
-
-class _ClosedError(Exception):
-    """The server is shutting down: loading stops."""
 
 
 class Registry:
@@ -116,17 +84,13 @@ class Registry:
         assets: Mapping[str, AssetsLoader] | None = None,
     ) -> None:
         self.versions = list(versions)
-        self._load = load
+        self._loader = ModelLoader(load, metrics, limits, assets or {})
         self._scheduler = scheduler
-        self._metrics = metrics
-        self._limits = limits
         self._budget = budget
-        self._assets = dict(assets or {})
         self._lock = threading.Lock()
         self._loading = threading.Lock()  # one load at a time
         self._first = {entry.key[:2] for entry in versions}
         self._loaded = False
-        self._closed = False
 
     @property
     def ready(self) -> bool:
@@ -136,18 +100,18 @@ class Registry:
         """
         required = {entry.key[:2] for entry in self.versions} & self._first
         served = {entry.key[:2] for entry in self.versions if entry.model or entry.state is State.UNLOADED}
-        return self._loaded and not self._closed and required <= served
+        return self._loaded and not self._loader.stopped and required <= served
 
     def load_all(self) -> None:
         """Load every version, one after the other. One that fails is marked, and the rest still load."""
         for entry in self.versions:
-            if not self._closed:
+            if not self._loader.stopped:
                 self.load(entry)
         self._loaded = True
 
     def close(self) -> None:
         """Report that the registry is not ready, and load nothing more. Loaded models finish accepted requests."""
-        self._closed = True
+        self._loader.stopped = True
 
     def load(self, entry: ModelVersion) -> None:
         """Load and warm a version, then swap it in. If that fails, the version that serves now goes on serving."""
@@ -155,7 +119,7 @@ class Registry:
             entry.state, entry.reason = State.LOADING, ""
             try:
                 model = self._load_and_warm(entry)
-            except _ClosedError:
+            except LoadingStoppedError:
                 return
             except Exception as error:  # one broken model must not stop the others
                 _log.error("model failed to load", model=_name(entry), exc_info=error)
@@ -256,32 +220,9 @@ class Registry:
         memory.gc_unfreeze()
 
     def _load_and_warm(self, entry: ModelVersion) -> Model:
-        _check_weights(entry)
-        self._check_backbone(entry.card)
+        check_backbone(entry.card, [other.card for other in self.versions if other.card.task == "embedding"])
         self._check_memory_budget(entry)
-        loaded = self._load(entry.path, entry.card)
-        read_assets = self._assets.get(entry.card.task)
-        assets = read_assets(entry.path, entry.card) if read_assets else None
-        limits = self._limits(entry.card)
-        lengths = entry.card.sequence_lengths or (0,)
-        queues = {length: self._queue(entry, loaded, length, limits) for length in lengths}
-        model = Model(entry.card, queues, assets=assets)
-        if entry.card.task == "embedding":
-            model.silence = _silence(model)
-        return model
-
-    def _check_backbone(self, card: ModelCard) -> None:
-        """Reject a head without its backbone, or with a backbone whose embeddings do not fit."""
-        if not card.backbone:
-            return
-        embeddings = [other.card for other in self.versions if other.card.task == "embedding"]
-        backbone = next((other for other in embeddings if other.name == card.backbone), None)
-        if backbone is None:
-            available = ", ".join(sorted({other.name for other in embeddings})) or "none"
-            raise ValueError(f"no such backbone: {card.backbone}; available: {available}")
-        expected, size = card.inputs[0].shape[-1], backbone.outputs[0].shape[-1]
-        if expected != size:
-            raise ValueError(f"takes embeddings of size {expected}, but those of backbone {card.backbone} have {size}")
+        return self._loader.load(_name(entry), entry.path, entry.card)
 
     def _check_memory_budget(self, entry: ModelVersion) -> None:
         if self._budget is None:
@@ -290,34 +231,6 @@ class Registry:
         if used + entry.size > self._budget:
             needed, left = (round(size / 2**20, 1) for size in (entry.size, self._budget - used))
             raise ValueError(f"{_name(entry)} needs {needed} MiB, but only {left} MiB of the memory budget are left")
-
-    def _queue(self, entry: ModelVersion, loaded: LoadedModel, length: int, limits: Limits) -> BatchQueue:
-        specs = [_fixed(spec, length) for spec in entry.card.inputs]
-        sizes = limits.stream_batch_sizes if length == entry.card.stream_length else limits.batch_sizes
-        functions = {size: self._compiled(loaded, specs, size) for size in sizes}
-        return BatchQueue(_name(entry), specs, functions, limits, self._metrics)
-
-    def _compiled(self, loaded: LoadedModel, specs: Sequence[TensorSpec], size: int) -> CompiledFunction:
-        """A compiled function, warmed: a model is ready only after a real inference at every batch size."""
-        if self._closed:
-            raise _ClosedError
-        function = loaded.compile(specs, size)
-        function({spec.name: np.zeros((size, *spec.shape), spec.dtype) for spec in specs})
-        return function
-
-
-def _silence(model: Model) -> NDArray[np.float32]:
-    """The embedding of silence after silence, which is the same at every step; heads see it before the audio begins."""
-    queue = model.queues[min(model.queues)]
-    size, function = next(iter(queue.functions.items()))
-    mel, *states = queue.specs
-    outputs = function(
-        {
-            mel.name: np.full((size, *mel.shape), SILENT, np.float32),
-            **{spec.name: np.zeros((size, *spec.shape), spec.dtype) for spec in states},
-        }
-    )
-    return np.array(outputs[model.card.outputs[0].name][0, -1])
 
 
 def _versions(versions: Sequence[ModelVersion], wanted: str | None) -> list[ModelVersion]:
@@ -339,16 +252,6 @@ def _not_ready(entry: ModelVersion) -> NotReady:
     state = _STATE_TEXT.get(entry.state, f"is {entry.state}")
     reason = f": {entry.reason}" if entry.reason else ""
     return NotReady(f"{_name(entry)} {state}{reason}", retry_after=2 if soon else None)
-
-
-def _check_weights(entry: ModelVersion) -> None:
-    """Reject weights that the card was not written for."""
-    if entry.card.sha256 and digest(entry.path) != entry.card.sha256:
-        raise ValueError("the weights file does not match the card (its SHA-256 differs)")
-
-
-def _fixed(spec: TensorSpec, length: int) -> TensorSpec:
-    return spec.model_copy(update={"shape": tuple(length if size < 0 else size for size in spec.shape)})
 
 
 def _reason(error: Exception, entry: ModelVersion) -> str:

@@ -355,13 +355,19 @@ class JobPage(_Schema):
     next: str | None = Field(description="cursor of the next page: send it as `cursor`; null on the last one")
 
 
+AudioFormat = Literal["s16", "f32", "webm", "ogg", "mp4"]
+
+
 class StreamQuery(_Schema):
     """The parameters of a live stream."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     room: Room = Field("room", description="the name of the room, as subscribers to its events see it")
-    rate: int = Field(16_000, ge=8_000, le=48_000, description="sample rate of the audio, Hz")
+    rate: int = Field(16_000, ge=8_000, le=48_000, description="sample rate of the samples, Hz")
+    format: AudioFormat | None = Field(
+        None, description="16-bit or float samples, or a recorder's container; else the first frame tells"
+    )
     word: Words = Field(
         (), max_length=64, description="words to detect, instead of a model; `*` means every known word"
     )

@@ -70,3 +70,9 @@ async def test_no_server_and_no_file(tmp_path: Path, recording: Path) -> None:
     assert (code, output.startswith("error: ")) == (2, True)
     code, output = await listen(str(tmp_path / "none.wav"))
     assert (code, "none.wav" in output) == (2, True)
+
+
+def test_wyoming_is_off_where_everybody_needs_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIGGER_API_AUTH", "required")
+    result = CliRunner().invoke(app, ["wyoming"])
+    assert (result.exit_code, "Wyoming has no tokens" in result.output) == (2, True)

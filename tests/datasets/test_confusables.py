@@ -44,7 +44,7 @@ def test_without_espeak_such_a_phrase_has_no_sounds(monkeypatch: pytest.MonkeyPa
 
 def test_without_a_dictionary_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    caches = (dictionary, module._entries, sounds_of, module._nearest)
+    caches = (dictionary, module._entries, module._table, sounds_of, module._nearest)
     for known in caches:
         known.cache_clear()
     assert confusables("activate") == []

@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 import yaml
 
-from helpers.beep import BeepModel
-from helpers.live_server import Server, answer, running, stop, word
+from helpers.beep import BeepModel, beeps
+from helpers.encoded import encoded
+from helpers.live_server import Server, answer, running, stop
 from helpers.running import serving
 from helpers.service_process import free_port
 from trigger_api.app import create_app
@@ -95,12 +96,10 @@ globalThis.WebSocket = class {
   send(data) { sent.push(typeof data === "string" ? data : Buffer.from(data).toString("base64")); }
 };
 const { Stream } = await import(process.argv[1]);
-const pcm = new Int16Array(new Uint8Array(readFileSync(0)).buffer);
-const query = { room: "browser", word: "*", rate: 16000, token: "a-token", onMessage() {}, onClose() {} };
+const recording = readFileSync(0);
+const query = { room: "browser", word: "*", token: "a-token", onOpen() {}, onMessage() {}, onClose() {} };
 const stream = new Stream(process.argv[2], query);
-for (let start = 0; start < pcm.length; start += 1280) {
-  stream.send(Float32Array.from(pcm.subarray(start, start + 1280), (sample) => sample / 32767));
-}
+for (let start = 0; start < recording.length; start += 1000) stream.send(recording.subarray(start, start + 1000));
 stream.stop();
 console.log(JSON.stringify(sent));
 """
@@ -111,7 +110,8 @@ async def test_what_the_browser_sends_is_heard(beep_server: Server) -> None:
     """The page's module runs in node; what it gives its WebSocket goes through a real one."""
     command = ["node", "--input-type=module", "-e", _BROWSER_SCRIPT, "--", str(BROWSER / "stream.js")]
     url = f"http://127.0.0.1:{beep_server.port}"
-    done = await asyncio.to_thread(subprocess.run, [*command, url], input=word(), capture_output=True, check=True)
+    recording = encoded(beeps([1.0], seconds=1.5, rate=48_000)[:, None], 48_000, "webm", "libopus", live="1")
+    done = await asyncio.to_thread(subprocess.run, [*command, url], input=recording, capture_output=True, check=True)
     opened, *frames, last = json.loads(done.stdout)
     assert opened["protocols"] == ["trigger-api", "bearer.a-token"]
     assert last == '{"type": "stop"}'

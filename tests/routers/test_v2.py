@@ -40,7 +40,11 @@ class TestTritonClient:
         assert client.is_model_ready("beep")
         assert client.is_model_ready("beep", "1")
         assert not client.is_model_ready("nix")
-        assert client.get_server_metadata()["extensions"] == ["binary_tensor_data", "model_repository"]
+        assert client.get_server_metadata()["extensions"] == [
+            "binary_tensor_data",
+            "classification",
+            "model_repository",
+        ]
         metadata = client.get_model_metadata(MODEL)
         assert metadata["inputs"][0] == {"name": "mel", "datatype": "FP32", "shape": [-1, -1, 32]}
         assert metadata["outputs"][1] == {"name": "state", "datatype": "FP32", "shape": [-1, 1]}

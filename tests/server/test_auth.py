@@ -83,6 +83,18 @@ def test_where_it_is_required_a_websocket_wants_a_token(settings: Settings, netw
             assert raised.value.status_code == 401
 
 
+def test_an_invalid_token_does_not_open_the_door_to_pages_of_other_sites(app: FastAPI) -> None:
+    """A page can offer any subprotocol, and so any token, to a server that wants none of its own machine."""
+    with TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 1)) as client:
+        for subprotocols in ([], ["trigger-api", "bearer.invented"]):
+            socket = client.websocket_connect(
+                "ws://127.0.0.1/v1/trigger/stream", subprotocols, headers={"Origin": "https://evil.example"}
+            )
+            with pytest.raises(WebSocketDenialResponse) as raised, socket:
+                pytest.fail("it was accepted")
+            assert raised.value.status_code == 403
+
+
 def test_the_scope_of_every_route_is_known(app: FastAPI) -> None:
     tags = {str(route.tags[0]) for route in walk(app.routes) if isinstance(route, APIRoute)}
     assert {"rooms", "history", "models", "accounts", "system"} == tags & set(_SCOPE_OF_TAG)

@@ -20,6 +20,8 @@ class Caller:
     name: str = ""
     """Distinguishes callers, for limits; reveals nothing else about them."""
     scopes: frozenset[str] = frozenset(SCOPES)
+    has_token: bool = False
+    """Whether they sent a valid token, which no browser adds to a request of another site's page by itself."""
     user_id: UUID | None = None
     """The account, of those who are logged in or sent a token of it."""
     session_id: UUID | None = None

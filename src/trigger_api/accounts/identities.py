@@ -115,8 +115,8 @@ class Identities:
             self._write(partial(tokens.touch, token_id=row.id, at=at))
         scopes = frozenset(row.scopes.split()) & frozenset(SCOPES)
         caller = Caller(
-            admin=user.is_admin and "models:admin" in scopes, name=user.id.hex, scopes=scopes, user_id=user.id,
-            keeps_history=user.keeps_history,
+            admin=user.is_admin and "models:admin" in scopes, name=user.id.hex, scopes=scopes, has_token=True,
+            user_id=user.id, keeps_history=user.keeps_history,
         )  # fmt: skip
         return _Identity(caller, row.expires_at, time.monotonic())
 

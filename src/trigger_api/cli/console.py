@@ -50,6 +50,11 @@ def abort(message: str) -> NoReturn:
     raise typer.Exit(2)
 
 
+def print_line(line: str) -> None:
+    """Print a line on standard error as it is: the console would take brackets in a file name for markup."""
+    stderr.print(escape(line), highlight=False)
+
+
 @contextmanager
 def cli_errors(*errors: type[Exception]) -> Iterator[None]:
     """Report exceptions of these types as an error message, and exit with 2."""

@@ -131,7 +131,14 @@ def confusables(
 
 @app.command()
 def entities(
-    file: Annotated[Path, typer.Argument(help="CoNLL file of two columns, plain or .xz.", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="CoNLL file of two columns, plain or .xz; or .md: texts whose names are marked [so](PER).",
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
     model: Annotated[
         Path, typer.Option(help="Model folder.", exists=True, file_okay=False, show_default="bundled `minilm`")
     ] = _MINILM,
@@ -143,9 +150,16 @@ def entities(
 ) -> None:
     """Measure named entities: precision, recall and F1 of whole spans."""
     from trigger_api.evaluation.entities.scores import evaluate_entities
+    from trigger_api.evaluation.entities.texts import evaluate_texts
 
+    marked = file.suffix == ".md"
+    if marked and (part or lowercase or isolated):
+        raise typer.BadParameter("marked texts are measured whole and as they are", param_hint="FILE")
     with cli_errors(OSError, ValueError, ServiceError):
-        report = evaluate_entities(file, model, types.split(","), part=part, lowercase=lowercase, isolated=isolated)
+        if marked:
+            report = evaluate_texts(file, model, types.split(","))
+        else:
+            report = evaluate_entities(file, model, types.split(","), part=part, lowercase=lowercase, isolated=isolated)
     _show(report, as_json=as_json)
 
 

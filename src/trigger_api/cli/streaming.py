@@ -1,4 +1,4 @@
-"""``trigger-api listen`` and ``wyoming``: live audio."""
+"""``trigger-api listen``, ``record`` and ``wyoming``: live audio."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from websockets.exceptions import InvalidHandshake
 
 from trigger_api.cli import audio_source
-from trigger_api.cli.console import ModelPaths, abort, cli_errors, format_error, load_settings
+from trigger_api.cli.console import ModelPaths, abort, cli_errors, format_error, load_settings, print_line
 from trigger_api.observability import logs
 from trigger_api.observability.metrics import Metrics
 from trigger_api.settings import Settings
@@ -51,6 +51,23 @@ def listen(
         raise typer.Exit(1)
 
 
+def record(
+    word: Annotated[str, typer.Option(help="The word or phrase to say.")],
+    out: Annotated[Path, typer.Option(help="Folder of the recordings; existing ones are kept.", file_okay=False)],
+    count: Annotated[int, typer.Option(min=1, max=1_000, help="How many to record.")] = 10,
+) -> None:
+    """Record a word from the microphone, to train it. Needs the extra ``listen``."""
+    from trigger_api.cli.recorder import record as collect
+    from trigger_api.datasets.phrases import checked
+    from trigger_api.datasets.speech import RATE
+
+    with cli_errors(ImportError, OSError, ValueError):
+        phrase = checked(word)
+        audio_source.microphone(RATE)  # if there is none, say so at once
+        collect(phrase, out, count, lambda: audio_source.microphone(RATE), print_line)
+    print_line(f"{out}: train with: trigger-api train trigger --word {word!r} --recordings {out}")
+
+
 def wyoming(
     uri: Annotated[
         str, typer.Option(help="Address to listen on: tcp://host:port or unix:///path.")
@@ -59,6 +76,8 @@ def wyoming(
 ) -> None:
     """Serve Home Assistant's Wyoming protocol to clients with private addresses. Needs the extra wyoming."""
     settings = load_settings(models=models)
+    if settings.auth == "required":
+        abort("Wyoming has no tokens, and TRIGGER_API_AUTH=required wants one of everybody")
     logs.configure(settings.log_level)
     with cli_errors(OSError, ImportError, ValueError):
         asyncio.run(_serve(settings, uri))

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.markup import escape
 
-from trigger_api.cli.console import cli_errors, stderr
+from trigger_api.cli.console import cli_errors, print_line
 from trigger_api.errors import ServiceError
 
 EmotionModel = Literal["inception-resnet", "mobilenetv2", "yolo3"]
+_Out = Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)]
+_Work = Annotated[Path, typer.Option(help="Folder that keeps what a stopped run resumes from.", file_okay=False)]
+_Start = Annotated[Path | None, typer.Option(help="Model folder to start from.", exists=True)]
 
 app = typer.Typer(no_args_is_help=True, help="Train a model folder that the service can serve.")
 
@@ -55,7 +57,7 @@ def trigger(
             synthesizer=synthesizer,
             cache=cache,
         )
-    _print(f"{out}: detects {word!r}; serve it with: trigger-api serve --models {out}")
+    print_line(f"{out}: detects {word!r}; serve it with: trigger-api serve --models {out}")
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters", "decision"}))
 
 
@@ -65,46 +67,23 @@ def _advise(phrase: str, recordings: Path | None) -> None:
     from trigger_api.datasets.recording_checks import advice
 
     for line in advice(recordings) if recordings else ():
-        _print(line)
+        print_line(line)
     if not confusables(phrase):
-        _print(f"no words that sound like {phrase!r} are known: install espeak-ng and the package pocketsphinx")
-
-
-def _print(line: str) -> None:
-    """Print a line as it is: the console would take brackets in a file name for markup."""
-    stderr.print(escape(line), highlight=False)
-
-
-def record(
-    word: Annotated[str, typer.Option(help="The word or phrase to say.")],
-    out: Annotated[Path, typer.Option(help="Folder of the recordings; existing ones are kept.", file_okay=False)],
-    count: Annotated[int, typer.Option(min=1, max=1_000, help="How many to record.")] = 10,
-) -> None:
-    """Record a word from the microphone, to train it. Needs the extra ``listen``."""
-    from trigger_api.cli.audio_source import microphone
-    from trigger_api.cli.recorder import record as collect
-    from trigger_api.datasets.phrases import checked
-    from trigger_api.datasets.speech import RATE
-
-    with cli_errors(ImportError, OSError, ValueError):
-        phrase = checked(word)
-        microphone(RATE)  # if there is none, say so at once
-        collect(phrase, out, count, lambda: microphone(RATE), _print)
-    _print(f"{out}: train with: trigger-api train trigger --word {word!r} --recordings {out}")
+        print_line(f"no words that sound like {phrase!r} are known: install espeak-ng and the package pocketsphinx")
 
 
 @app.command()
 def entities(
     data: Annotated[Path, typer.Option(help="Folder of CoNLL files and gazetteers.", exists=True, file_okay=False)],
     published: Annotated[Path, typer.Option(help="Folder of a published MiniLM.", exists=True, file_okay=False)],
-    out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
-    work: Annotated[Path, typer.Option(help="Folder that keeps what a stopped run resumes from.", file_okay=False)],
+    out: _Out,
+    work: _Work,
 ) -> None:
     """Train named entities from a published encoder. A run that was stopped resumes."""
     from trigger_api.training.entities.recipe import train_entities  # Keras takes seconds to import
 
     with cli_errors(OSError, ValueError):
-        train_entities(data=data, published=published, output=out, work=work, log=_print)
+        train_entities(data=data, published=published, output=out, work=work, log=print_line)
 
 
 @app.command()
@@ -113,35 +92,30 @@ def digits(
         Path, typer.Option(help="Images of 28 x 28 pixels: idx, idx.gz or npz.", exists=True, dir_okay=False)
     ],
     labels: Annotated[Path, typer.Option(help="Their labels.", exists=True, dir_okay=False)],
-    out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
-    work: Annotated[Path, typer.Option(help="Folder that keeps what a stopped run resumes from.", file_okay=False)],
-    start: Annotated[Path | None, typer.Option(help="Model folder to start from.", exists=True)] = None,
+    out: _Out,
+    work: _Work,
+    start: _Start = None,
 ) -> None:
     """Train handwritten digits, from MNIST's training set. A run that was stopped resumes."""
     from trigger_api.training.digits.recipe import train_digits  # Keras takes seconds to import
 
     with cli_errors(OSError, ValueError):
-        card = train_digits(images=images, labels=labels, output=out, work=work, start=start, log=_print)
+        card = train_digits(images=images, labels=labels, output=out, work=work, start=start, log=print_line)
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))
 
 
 @app.command()
 def objects(
-    photos: Annotated[Path, typer.Option(help="Folder of labelled photos.", exists=True, file_okay=False)],
-    labels: Annotated[Path, typer.Option(help="The objects in them (JSON).", exists=True, dir_okay=False)],
-    unlabelled: Annotated[Path, typer.Option(help="Folder of further photos.", exists=True, file_okay=False)],
     published: Annotated[Path, typer.Option(help="YOLOX-Nano as an ONNX file.", exists=True, dir_okay=False)],
-    out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
-    work: Annotated[Path, typer.Option(help="Folder that keeps what a stopped run resumes from.", file_okay=False)],
+    out: _Out,
+    photos: Annotated[Path | None, typer.Option(help="Folder of photos to evaluate on.", exists=True)] = None,
+    labels: Annotated[Path | None, typer.Option(help="The objects in them (JSON).", exists=True)] = None,
 ) -> None:
-    """Train object detection from a published network. A run that was stopped resumes."""
+    """Convert the published object detector, and evaluate it. Nothing is trained."""
     from trigger_api.training.objects.recipe import train_objects  # Keras takes seconds to import
 
-    with cli_errors(OSError, ValueError, ServiceError):
-        card = train_objects(
-            photos=photos, labels=labels, unlabelled=unlabelled, published=published, output=out, work=work,
-            log=_print,
-        )  # fmt: skip
+    with cli_errors(ImportError, OSError, ValueError, ServiceError):
+        card = train_objects(published=published, output=out, photos=photos, labels=labels, log=print_line)
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))
 
 
@@ -155,7 +129,7 @@ def faces(
     from trigger_api.training.faces.recipe import train_faces  # TensorFlow takes seconds to import
 
     with cli_errors(ImportError, OSError, ValueError, ServiceError):
-        train_faces(output=out, photos=photos, boxes=boxes, log=_print)
+        train_faces(output=out, photos=photos, boxes=boxes, log=print_line)
 
 
 @app.command()
@@ -165,8 +139,8 @@ def emotions(
         Path, typer.Option(help="Sheet of faces, 48 x 48 pixels each (PNG).", exists=True, dir_okay=False)
     ],
     labels: Annotated[Path, typer.Option(help="Their labels (npz).", exists=True, dir_okay=False)],
-    out: Annotated[Path, typer.Option(help="Folder to write, ending in NAME/VERSION.", file_okay=False)],
-    work: Annotated[Path, typer.Option(help="Folder that keeps what a stopped run resumes from.", file_okay=False)],
+    out: _Out,
+    work: _Work,
     split: Annotated[str, typer.Option(help="The labels' split.")] = "train",
     test: Annotated[
         list[Path] | None, typer.Option(help="Sheet whose faces are left out; may be repeated.", exists=True)
@@ -181,7 +155,7 @@ def emotions(
     photos: Annotated[
         list[Path] | None, typer.Option(help="Folder of photos for yolo3; may be repeated.", exists=True)
     ] = None,
-    start: Annotated[Path | None, typer.Option(help="Model folder to start from.", exists=True)] = None,
+    start: _Start = None,
     fine_tune: Annotated[
         bool, typer.Option(help="Fine-tune --start, instead of training it with the whole schedule.")
     ] = True,
@@ -198,6 +172,6 @@ def emotions(
         card = train_emotions(
             model=model, sheet=sheet, labels=labels, split=split, tests=tuple(test or ()), output=out, work=work,
             published=published, teachers=tuple(teacher or ()), photos=tuple(photos or ()), start=start,
-            fine_tune=fine_tune, epochs=epochs, learning_rate=learning_rate, with_distillation=distill, log=_print,
+            fine_tune=fine_tune, epochs=epochs, learning_rate=learning_rate, with_distillation=distill, log=print_line,
         )  # fmt: skip
     typer.echo(card.model_dump_json(include={"task", "name", "version", "parameters"}))

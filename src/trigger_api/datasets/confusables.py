@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
 from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
 
 from trigger_api.datasets import pronunciation
 
@@ -20,6 +23,8 @@ _DICTIONARY = "model/en-us/cmudict-en-us.dict"
 NEAREST = 24
 """How many of the words that sound alike a model is measured with."""
 Sounds = tuple[str, ...]
+Table = NDArray[np.str_]
+"""Sounds of a word in each row, and empty ones after the last."""
 
 _LONGER = 3  # more or fewer sounds that a confusable may have than the phrase
 _PAIRS, _HALF = 12, 2  # pairs of words, and the minimum of sounds in either
@@ -103,7 +108,11 @@ def confusables(phrase: str, count: int = 60) -> list[str]:
     known, wanted = dictionary(), sounds_of(phrase)
     if not (known and wanted):
         return []
-    near = {word: _unlike(wanted, known[word]) for word in _of_length(len(wanted)) if not _begins(known[word], wanted)}
+    near = {
+        word: steps / max(len(wanted), len(known[word]))
+        for word, steps in _words_near(wanted, _LONGER)
+        if not _begins(known[word], wanted)
+    }
     pairs = {pair: _unlike(wanted, sounds_of(pair)) for pair in _pairs(wanted) if sounds_of(pair) != wanted}
     nearest = sorted(near, key=near.__getitem__)[: count - len(pairs)] + list(pairs)
     return [text for text in dict.fromkeys([*_partly(phrase.split()), *nearest]) if text != phrase]
@@ -134,12 +143,26 @@ def _pairs(wanted: Sounds) -> list[str]:
 @cache
 def _nearest(wanted: Sounds, count: int = 3) -> list[str]:
     """The words nearest to some sounds."""
-    near = [(distance(wanted, dictionary()[word]), word) for word in _of_length(len(wanted), 1)]
-    return [word for _, word in sorted(near)[:count]]
+    near = sorted((steps, word) for word, steps in _words_near(wanted, 1))
+    return [word for _, word in near[:count]]
 
 
-def _of_length(sounds: int, more: int = _LONGER) -> list[str]:
-    return [word for word, own in dictionary().items() if abs(len(own) - sounds) <= more]
+def _words_near(wanted: Sounds, more: int) -> Iterator[tuple[str, int]]:
+    """The words that have at most so many more or fewer sounds, and the distance of each."""
+    words, table = _table()
+    chosen = np.flatnonzero(abs((table != "").sum(axis=1) - len(wanted)) <= more)
+    yield from zip((words[row] for row in chosen), _distances(wanted, table[chosen]).tolist(), strict=True)
+
+
+@cache
+def _table() -> tuple[list[str], Table]:
+    """The dictionary's words and their sounds."""
+    return list(dictionary()), _stacked(list(dictionary().values()))
+
+
+def _stacked(rows: Sequence[Sounds]) -> Table:
+    width = max(map(len, rows), default=0)
+    return np.array([(*row, *[""] * (width - len(row))) for row in rows], "U2").reshape(len(rows), width)
 
 
 def _begins(sounds: Sounds, wanted: Sounds) -> bool:
@@ -152,9 +175,18 @@ def _unlike(wanted: Sounds, sounds: Sounds) -> float:
 
 def distance(one: Sounds, other: Sounds) -> int:
     """How many sounds must be inserted, deleted or changed (Levenshtein distance)."""
-    row = list(range(len(other) + 1))
-    for left, a in enumerate(one, 1):
-        before, row[0] = row[0], left
-        for right, b in enumerate(other, 1):
-            before, row[right] = row[right], min(row[right] + 1, row[right - 1] + 1, before + (a != b))
-    return row[-1]
+    return int(_distances(one, _stacked([other]))[0])
+
+
+def _distances(wanted: Sounds, rows: Table) -> NDArray[np.int16]:
+    """The distance of every row, all at once: the dictionary has a hundred thousand."""
+    lengths = (rows != "").sum(axis=1)
+    columns = np.ascontiguousarray(rows.T[: lengths.max(initial=0)])
+    before = np.tile(np.arange(len(columns) + 1, dtype=np.int16)[:, None], len(rows))
+    for left, sound in enumerate(wanted, 1):
+        row = np.full_like(before, left)
+        changed = before[:-1] + (sound != columns)
+        for right in range(1, len(row)):
+            row[right] = np.minimum(np.minimum(before[right], row[right - 1]) + 1, changed[right - 1])
+        before = row
+    return np.asarray(before[lengths, np.arange(len(rows))])

@@ -12,6 +12,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from trigger_api.evaluation import report
 from trigger_api.evaluation.report import Table, percent
 from trigger_api.evaluation.serving import ServedModel, score_items, serving
 from trigger_api.tasks.digits.decoding import CLASSES
@@ -23,7 +24,7 @@ _BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(report.Report):
     """Predictions for pictures of one digit each.
 
     Attributes:

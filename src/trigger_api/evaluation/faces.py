@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from trigger_api.evaluation.report import Table
+from trigger_api.evaluation import report
 from trigger_api.evaluation.serving import serving
 from trigger_api.media.boxes import Boxes, iou
 from trigger_api.registry import BUNDLED
@@ -22,7 +22,7 @@ _File = TypeAdapter(dict[str, list[tuple[float, float, float, float]]])
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(report.Report):
     """How many faces there are, how many of them were found, and what was found where there is none.
 
     Attributes:
@@ -47,10 +47,6 @@ class Report:
             "precision": round(self.found / detections, 4) if detections else None,
             "mean IoU": round(self.mean_iou, 3),
         }
-
-    def table(self) -> Table:
-        """One row per figure."""
-        return Table(("figure", "value"), [(name, str(value)) for name, value in self.figures().items()])
 
 
 def read_boxes(path: Path) -> dict[str, Boxes]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trigger_api.datasets.coco_json import Photo, read_labels, read_pixels, select
-from trigger_api.evaluation.report import Table
+from trigger_api.evaluation.report import Report, Table
 from trigger_api.evaluation.serving import score_items, serving
 from trigger_api.media.image import Pixels
 from trigger_api.model_card import ModelCard
@@ -27,7 +27,7 @@ Detections = Mapping[str, Sequence[DetectedObject]]
 
 
 @dataclass(frozen=True)
-class Precision:
+class Precision(Report):
     """Average precision in percent: over overlaps of 50 to 95 %, and at 50 %.
 
     Attributes:

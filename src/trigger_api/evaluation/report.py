@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +20,16 @@ class Table:
     title: str = ""
 
 
-class Report(Protocol):
+class Report(ABC):
     """The result of a measurement."""
 
+    @abstractmethod
     def figures(self) -> dict[str, Any]:
         """What ``--json`` prints and a model's card keeps."""
 
     def table(self) -> Table:
-        """What a person reads."""
+        """What a person reads: one row per figure."""
+        return Table(("figure", "value"), [(name, str(value)) for name, value in self.figures().items()])
 
 
 def percent(flags: NDArray[np.bool_]) -> float:

@@ -152,10 +152,10 @@ def scale_of(file: SoundFile) -> float:
 
 
 def check_kind(channels: int, rate: int) -> None:
-    """Check what kind of recording it is.
+    """Check that a recording has few enough channels, and a common rate.
 
     Raises:
-        UnsupportedMedia: it has too many channels, or an odd rate.
+        UnsupportedMedia: it has not.
     """
     if not 1 <= channels <= MAX_CHANNELS:
         raise UnsupportedMedia(f"the recording has {channels} channels: 1 to {MAX_CHANNELS} are supported")

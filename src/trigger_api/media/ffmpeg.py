@@ -1,14 +1,16 @@
 """Recordings that libsndfile does not read, by FFmpeg (PyAV): what phones, browsers and recorders make.
 
-Only the containers and codings named here are ever opened, from memory; no protocol and no other file is.
+Only the containers and codings named here are ever opened, from memory or as they arrive; no protocol and no other file
+is.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import BinaryIO, Final, NoReturn
+from typing import BinaryIO, Final, NoReturn, Protocol
 
 import av
 import numpy as np
@@ -42,6 +44,8 @@ _FAMILIES: Final = ("pcm_", "adpcm_")
 _TIMED = frozenset({"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "asf"})  # containers that say how long they last
 _SLACK_S = 0.25  # that a container's length may be off: whole frames, and what an encoder leads in with
 _SECONDS = 20.0  # that decoding may take
+_NONE: Mapping[str, str] = {}
+_LIVE = {"probesize": "32", "analyzeduration": "0"}  # begin with the first packet, without a look at those that follow
 
 _RESEMBLANCES: Final = (
     (b"\x89PNG", "a PNG picture"),
@@ -54,6 +58,14 @@ _RESEMBLANCES: Final = (
 )
 
 
+class Readable(Protocol):
+    """Bytes as they arrive: ``read`` waits for some, and returns none once there will be no more."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes."""
+        ...
+
+
 class Recording:
     """One recording. Use it in a ``with`` block.
 
@@ -61,13 +73,21 @@ class Recording:
         file: the recording.
         seconds: that decoding may take.
 
+    Attributes:
+        damaged: whether a part of what was read so far could not be decoded.
+        rate: sample rate, Hz.
+        channels: how many there are.
+
     Raises:
         UnreadableMedia: it was cut off before its index, or nothing of it can be decoded.
         UnsupportedMedia: it is no recording, holds no sound, or sound in a coding that is not read.
     """
 
     def __init__(self, file: BinaryIO, seconds: float = _SECONDS) -> None:
-        self._container = _open(file)
+        self._begin(_open(file), seconds)
+
+    def _begin(self, container: InputContainer, seconds: float) -> None:
+        self._container = container
         self._limit_s = seconds
         self._stream = _audio_stream(self._container)
         self._seconds = 0.0
@@ -144,10 +164,29 @@ class Recording:
         self._container.close()
 
 
+class LiveRecording(Recording):
+    """One recording that arrives while it is decoded, so that its end is not known.
+
+    Args:
+        source: where it comes from.
+        container: its format, a short name of FFmpeg's.
+    """
+
+    def __init__(self, source: Readable, container: str) -> None:
+        try:
+            self._begin(_container(source, container, _LIVE), math.inf)
+        except av.FFmpegError:
+            raise UnreadableMedia(f"the audio is no {container} that can be decoded while it arrives") from None
+
+
+def _container(source: Readable, name: str | None = None, options: Mapping[str, str] = _NONE) -> InputContainer:
+    allowed = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "", **options}
+    return av.open(source, "r", name, io_open=_refuse, container_options=allowed, metadata_errors="ignore")
+
+
 def _open(file: BinaryIO) -> InputContainer:
-    allowed = {"format_whitelist": _CONTAINERS, "protocol_whitelist": ""}
     try:
-        return av.open(file, "r", io_open=_refuse, container_options=allowed, metadata_errors="ignore")
+        return _container(file)
     except (av.FFmpegError, PermissionError):
         file.seek(0)
         data = file.read(64)

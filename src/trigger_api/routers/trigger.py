@@ -23,7 +23,7 @@ _FORMATS = "WAV, MP3, FLAC, Ogg, WebM, MP4, M4A, 3GP, AAC and others; any rate, 
 Recording = Annotated[UploadFile, File(description=f"a recording: {_FORMATS}")]
 
 
-@router.post("/trigger")
+@router.post("/trigger", response_model_exclude_none=True)
 async def detect(
     service: Served,
     recorder: Recorded,
@@ -48,4 +48,4 @@ async def detect(
     size = sum(result.curve.scores.nbytes for result in results if result.curve) if scores else 0
     answer = await service.engine.preprocess(partial(trigger_answer, scores=scores), results, size=size)
     media = Media(data, audio.filename)
-    return await recorder.keep(answer, media, task=Trigger.name, kept=partial(trigger_answer, results))
+    return await recorder.keep(answer, media, task=Trigger.name, kept=lambda: trigger_answer(results))

@@ -14,12 +14,12 @@ from trigger_api.errors import BadRequest, NotReady, Unprocessable
 from trigger_api.registry import ModelVersion, State
 from trigger_api.routers import v2_codec, v2_history
 from trigger_api.routers.deps import Served, service_of
+from trigger_api.routers.v2_extensions import PRESENT
 from trigger_api.server.auth import Administrator
 from trigger_api.tasks.raw import Raw
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
-_EXTENSIONS = ["binary_tensor_data", "model_repository"]
 _MAX_DIGITS = 20  # of a number of bytes
 _STATES = {State.READY: "READY", State.LOADING: "LOADING"}
 Answer = dict[str, JsonValue]
@@ -57,9 +57,9 @@ async def _infer(request: Request, name: str, version: str | None) -> Response:
     parsed, inputs = await service.engine.preprocess(v2_codec.decode, body, _json_length(request), size=len(body))
     result = await service.task(Raw).predict(inputs, model=name, version=version)
     size = sum(tensor.nbytes for tensor in result.outputs.values())
-    answer = result.model, result.version, result.outputs
+    answer = result.model, result.version, result.outputs, result.labels
     body, length = await service.engine.preprocess(v2_codec.encode, parsed, *answer, size=size)
-    headers = await recorder.keep(*answer) if recorder else {}
+    headers = await recorder.keep(*answer[:3]) if recorder else {}
     if length is None:
         return Response(body, media_type="application/json", headers=headers)
     headers[v2_codec.BINARY_HEADER] = str(length)
@@ -74,9 +74,10 @@ def _json_length(request: Request) -> int | None:
 
 
 @router.get("")
+@router.get("/", include_in_schema=False)
 async def server_metadata() -> Answer:
     """The server and its extensions."""
-    return {"name": "trigger_api", "version": __version__, "extensions": [*_EXTENSIONS]}
+    return {"name": "trigger_api", "version": __version__, "extensions": [*PRESENT]}
 
 
 @router.get("/health/live")

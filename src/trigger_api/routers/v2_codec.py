@@ -6,7 +6,8 @@ Source: the protocol's "predict" chapter and the "binary tensor data" extension,
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,13 @@ from pydantic_core import to_json
 
 from trigger_api.errors import BadRequest, MalformedJson
 from trigger_api.model_card import TensorSpec
+from trigger_api.routers.v2_extensions import check_parameters, class_count, classify, to_bytes
 
 Arrays = Mapping[str, NDArray[Any]]
 
 BINARY_HEADER = "Inference-Header-Content-Length"
 DATATYPES = {"float32": "FP32", "int32": "INT32", "uint8": "UINT8"}
-_DATATYPES = {np.dtype(name): datatype for name, datatype in DATATYPES.items()}
+_DATATYPES = {np.dtype(object): "BYTES", **{np.dtype(name): datatype for name, datatype in DATATYPES.items()}}
 _DTYPES = {
     "FP16": "<f2",
     "FP32": "<f4",
@@ -76,7 +78,7 @@ def decode(body: bytes, json_length: int | None) -> tuple[InferRequest, Arrays]:
 
     Raises:
         MalformedJson: the JSON is invalid.
-        BadRequest: the data of a tensor do not match its shape or type.
+        BadRequest: the data of a tensor do not match its shape or type, or an absent extension is asked for.
     """
     if json_length is not None and not 0 <= json_length <= len(body):
         raise BadRequest(f"{BINARY_HEADER} is {json_length}, but the body has {len(body)} bytes")
@@ -84,23 +86,29 @@ def decode(body: bytes, json_length: int | None) -> tuple[InferRequest, Arrays]:
         request = InferRequest.model_validate_json(body[:json_length])
     except ValidationError as error:
         if error.errors()[0]["type"] == "json_invalid":
-            raise MalformedJson from None
+            raise MalformedJson.of(body[:json_length]) from None
         raise BadRequest("; ".join(f"{_path(fault['loc'])}: {fault['msg']}" for fault in error.errors())) from None
+    check_parameters(request.parameters)
+    for part in chain[InputTensor | RequestedOutput](request.inputs, request.outputs):
+        check_parameters(part.parameters)
     rest = memoryview(body)[len(body) if json_length is None else json_length :]
     return request, dict(_arrays(request.inputs, rest))
 
 
-def encode(request: InferRequest, model: str, version: str, outputs: Arrays) -> tuple[bytes, int | None]:
+def encode(
+    request: InferRequest, model: str, version: str, outputs: Arrays, labels: Sequence[str] = ()
+) -> tuple[bytes, int | None]:
     """Write an answer: its body, and the length of its JSON if binary tensors follow it.
 
     Raises:
-        BadRequest: the model has no such output.
+        BadRequest: the model has no such output, or none that can be classified.
     """
     names = [output.name for output in request.outputs] or list(outputs)
     unknown = [name for name in names if name not in outputs]
     if unknown:
         raise BadRequest(f"the model has no output {unknown[0]!r}")
-    raw = {name: outputs[name].tobytes() for name in names if request.binary(name)}
+    outputs = {**outputs, **dict(_classified(request, outputs, labels))}
+    raw = {name: _raw(outputs[name]) for name in names if request.binary(name)}
     header = {
         "model_name": model,
         "model_version": version,
@@ -109,6 +117,19 @@ def encode(request: InferRequest, model: str, version: str, outputs: Arrays) -> 
     }
     text = to_json(header, inf_nan_mode="null")  # JSON has no NaN or infinity
     return b"".join([text, *raw.values()]), len(text) if raw else None
+
+
+def _classified(
+    request: InferRequest, outputs: Arrays, labels: Sequence[str]
+) -> Iterator[tuple[str, NDArray[np.object_]]]:
+    """The outputs of which classes are requested, instead of the scores."""
+    for output in request.outputs:
+        if count := class_count(output.name, output.parameters):
+            yield output.name, classify(output.name, outputs[output.name], labels, count)
+
+
+def _raw(array: NDArray[Any]) -> bytes:
+    return to_bytes(array) if array.dtype == object else array.tobytes()
 
 
 def describe(spec: TensorSpec) -> dict[str, JsonValue]:

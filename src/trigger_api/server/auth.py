@@ -69,7 +69,7 @@ async def authenticate(connection: HTTPConnection) -> Caller:
     caller = await authenticate_request(connection, settings)
     if caller is None:
         raise Unauthenticated(UNAUTHENTICATED)
-    if connection.scope["type"] == "websocket" and not _tokens(connection) and is_foreign(connection, settings):
+    if connection.scope["type"] == "websocket" and not caller.has_token and is_foreign(connection, settings):
         raise Forbidden("pages of another site may not open a WebSocket to this server")
     scope = _scope(connection)
     if scope and scope not in caller.scopes and not _is_public(connection, settings):
@@ -119,7 +119,7 @@ async def require_admin(request: Request, caller: Annotated[Caller, Depends(auth
     Raises:
         Forbidden: the caller is not one, or a page of another site acts through an administrator's browser.
     """
-    if (not _tokens(request) and is_foreign(request, request.app.state.settings)) or is_other_site(request):
+    if (not caller.has_token and is_foreign(request, request.app.state.settings)) or is_other_site(request):
         raise Forbidden(CROSS_SITE)
     if not caller.admin:
         raise Forbidden("this requires an administrator's token")
@@ -185,7 +185,7 @@ async def _look_up(accounts: Accounts, connection: HTTPConnection, secrets: Iter
 def _with_token(token: str | None, settings: Settings) -> Caller | None:
     # Every token is compared, and in constant time, so that the time taken reveals nothing.
     admin, known = _is_known(token, settings.admin_tokens), _is_known(token, settings.tokens)
-    return Caller(admin, owner=f"token:{_caller_name(token or '')}") if admin or known else None
+    return Caller(admin, has_token=True, owner=f"token:{_caller_name(token or '')}") if admin or known else None
 
 
 def _without_token(local: bool, settings: Settings) -> Caller | None:

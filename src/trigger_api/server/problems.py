@@ -53,7 +53,7 @@ def problem(
 
 def error_response(error: ServiceError, request_id: str) -> Response:
     """The problem response for one of our own exceptions."""
-    members = {"type": error.type, **error.members}
+    members = {"type": error.type, "error": error.error, **error.members}
     return problem(error.status, error.detail, request_id=request_id, headers=error.headers, **members)
 
 

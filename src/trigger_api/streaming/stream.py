@@ -36,6 +36,8 @@ class Stream:
         self.last: HopResult | None = None
         self.detections = 0
         self.ended = False
+        self.listener: Callable[[bytes], None] | None = None
+        """Is given all audio that is fed."""
         self._on_audio = on_audio
         self._progress = asyncio.Event()
         self.scores = scores
@@ -59,6 +61,8 @@ class Stream:
             Overloaded: the server processes audio more slowly than real time.
         """
         self.session.feed(pcm)
+        if self.listener is not None:
+            self.listener(pcm)
         if self.session.ready:
             self._on_audio(self)
 

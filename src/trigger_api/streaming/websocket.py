@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -37,6 +37,7 @@ from trigger_api.schemas import (
     StreamWord,
 )
 from trigger_api.settings import Settings
+from trigger_api.streaming.audio_input import AudioInput, audio_input
 from trigger_api.streaming.clips import BEFORE_MS, AudioBuffer, Clips
 from trigger_api.streaming.manager import StreamManager
 from trigger_api.streaming.session import HopResult, Keyword
@@ -81,25 +82,31 @@ class StreamWebSocket:
         while reset:
             async with self._streams.open(query, caller.name) as stream:
                 await self._send(_ready(stream))
-                reset = await (self._run_and_keep(stream, caller) if keep else self._run(stream))
+                reset = await (self._run_and_keep(stream, query, caller) if keep else self._run(stream, query))
 
-    async def _run_and_keep(self, stream: Stream, caller: Caller) -> bool:
+    async def _run_and_keep(self, stream: Stream, query: StreamQuery, caller: Caller) -> bool:
         assert self._history is not None
         seconds = self._settings.stream_backlog_s + BEFORE_MS / 1000 + 1
         buffer = AudioBuffer(stream.session.rate, seconds)
         self._clips = Clips(self._history, caller, stream.room, buffer, self._report)
+        stream.listener = self._clips.feed
         async with self._clips.saving():
-            return await self._run(stream)
+            return await self._run(stream, query)
 
     async def _report(self, saved: StreamSaved) -> None:
         """Tell the client, if it is still there."""
         with suppress(WebSocketDisconnect, RuntimeError):
             await self._send(saved)
 
-    async def _run(self, stream: Stream) -> bool:
+    async def _run(self, stream: Stream, query: StreamQuery) -> bool:
+        """Run one stream until it ends. True if the client asks for a reset."""
+        with closing(audio_input(stream, query.format, self._settings.stream_backlog_s)) as audio:
+            return await self._exchange(stream, audio)
+
+    async def _exchange(self, stream: Stream, audio: AudioInput) -> bool:
         """Receive audio and send results, concurrently. True if the client asks for a reset."""
         sending = asyncio.create_task(self._send_results(stream))
-        receiving = asyncio.create_task(self._receive_audio(stream))
+        receiving = asyncio.create_task(self._receive_audio(audio))
         try:
             await self._watch(sending, receiving)
             if receiving.done() and not sending.done() and receiving.exception() is None and not receiving.result():
@@ -127,17 +134,15 @@ class StreamWebSocket:
             if loop.time() - self._last > idle_s:
                 raise Idle(f"no audio for {idle_s:g} s")
 
-    async def _receive_audio(self, stream: Stream) -> bool:
+    async def _receive_audio(self, audio: AudioInput) -> bool:
         """Feed audio until the client sends stop (False) or reset (True)."""
         async for frame in self._frames():
             if isinstance(frame, bytes):
-                stream.feed(frame)
-                if self._clips is not None:
-                    self._clips.feed(frame)
+                audio.feed(frame)
             elif _control(frame).type == "reset":
                 return True
             else:
-                stream.finish()
+                audio.finish()
                 return False
         raise AssertionError("frames only end with an error")
 

@@ -18,11 +18,12 @@ from trigger_api.tasks.base import Task
 
 @dataclass(frozen=True)
 class RawResult:
-    """A model's outputs, each with its batch axis."""
+    """A model's outputs, each with its batch axis, and the labels that its card has."""
 
     outputs: Tensors
     model: str
     version: str
+    labels: tuple[str, ...] = ()
 
 
 class Raw(Task):
@@ -54,7 +55,7 @@ class Raw(Task):
                 answers = await self._engine.infer(queue, items, deadline)
                 size = sum(_bytes(answer.values()) for answer in answers)
                 outputs = await self._engine.preprocess(_stack, answers, card, window, window - length, size=size)
-            return RawResult(outputs, card.name, card.version)
+            return RawResult(outputs, card.name, card.version, card.labels)
 
 
 def _bytes(tensors: Iterable[NDArray[Any]]) -> int:

@@ -89,6 +89,12 @@ def test_bad_requests_are_rejected(client: httpx.Client, path: str, body: str) -
     assert response.json()["error"] == MALFORMED_JSON
 
 
+def test_the_detail_names_the_member(client: httpx.Client) -> None:
+    for body, detail in (("{}", "`image` is missing"), ('{"image": 3}', "`image`: Input should be a valid string")):
+        answer = client.post("/predict_api", content=body).json()
+        assert (answer["error"], answer["detail"]) == (MALFORMED_JSON, detail)
+
+
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("image", ["", "no base64!", base64.b64encode(b"text").decode()])
 def test_bad_pictures_are_rejected(client: httpx.Client, path: str, image: str) -> None:

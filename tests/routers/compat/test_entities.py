@@ -9,6 +9,7 @@ import pytest
 
 from helpers.running import started
 from helpers.tiny_ner import entities_app
+from trigger_api.errors import MALFORMED_JSON
 
 
 @pytest.fixture
@@ -28,7 +29,15 @@ async def test_words_and_tags_are_in_columns(client: httpx.AsyncClient, body: ob
 
 
 async def test_bodies_other_than_json_are_rejected(client: httpx.AsyncClient) -> None:
-    for content, status in (("I love Paris", 400), ('"\\ud800"', 400), ("", 400), ("[1]", 422)):
+    for content, status, text in (
+        ("I love Paris", 400, MALFORMED_JSON),
+        ('"\\ud800"', 400, MALFORMED_JSON),
+        ("", 400, MALFORMED_JSON),
+        ("[1]", 422, "body: this must be a JSON object"),
+        ('{"text": 3}', 422, "`text`: Input should be a valid string"),
+        ("{}", 422, "body: give text or texts"),
+    ):
         response = await client.post("/api", content=content)
         assert response.status_code == status
+        assert response.json()["error"] == text
         assert response.json()["success"] is False

@@ -83,13 +83,15 @@ async def test_a_bad_photo_has_an_error_of_its_own(client: httpx.AsyncClient, co
     [
         ("{", 400, MALFORMED_JSON),
         ("", 400, MALFORMED_JSON),
-        ("[]", 422, "shape"),
-        ("{}", 422, "shape"),
-        ('{"requests": []}', 422, "shape"),
-        ('{"requests": [{}]}', 422, "shape"),
-        (json.dumps(requests(*["x"] * 17)), 422, "shape"),
-        (json.dumps(requests("x", features=[{"score_th": 2}])), 422, "shape"),
-        (json.dumps(requests("x", features=[{"maxResults": 1000}])), 422, "shape"),
+        ("[]", 422, "object"),
+        ("{}", 422, "`requests` is missing"),
+        ('{"requests": []}', 422, "`requests`: "),
+        ('{"requests": [{}]}', 422, "`requests[0].image` is missing"),
+        ('{"requests": [{"image": {}}]}', 422, "`requests[0].image.content` is missing"),
+        (json.dumps({"requests": [{}] * 9}), 422, "`requests[2].image` is missing"),
+        (json.dumps(requests(*["x"] * 17)), 422, "`requests`: "),
+        (json.dumps(requests("x", features=[{"score_th": 2}])), 422, "`requests[0].features[0].score_th`: "),
+        (json.dumps(requests("x", features=[{"maxResults": 1000}])), 422, "`requests[0].features[0].maxResults`: "),
     ],
 )
 async def test_bad_requests_are_rejected(client: httpx.AsyncClient, body: str, status: int, text: str) -> None:

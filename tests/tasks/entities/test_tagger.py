@@ -19,8 +19,8 @@ from trigger_api.tasks.entities.tagger import (
 )
 from trigger_api.tasks.entities.wordpiece import SPECIALS
 
-VOCABULARY = (*SPECIALS, "i", "love", "paris", "new", "york", "u", "s", ".", ",", "x")
-ANY_TEXT = st.text(st.characters() | st.sampled_from(" .\nParis\ud800\U0001f600"), max_size=200)
+VOCABULARY = (*SPECIALS, "i", "love", "paris", "new", "york", "u", "s", ".", ",", "x", "-")
+ANY_TEXT = st.text(st.characters() | st.sampled_from(" .-@\nParis\ud800\U0001f600"), max_size=200)
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,24 @@ def test_an_entity_of_several_words_is_one_slice(tagger: Tagger) -> None:
     assert second.text == text[second.start : second.end] == "U.S."
     assert first.score == min(token.score for token in sentence.tokens[2:4])
     assert 0.9 < first.score < 1
+
+
+def test_a_hyphenated_word_is_one_token_unless_a_name_ends_inside_it(tagger: Tagger) -> None:
+    text = "I-love Paris-love Paris-Paris"
+    (sentence,) = tag(tagger, text)
+    assert [(token.text, token.tag) for token in sentence.tokens] == [
+        ("I-love", "O"),
+        *[("Paris", "B-LOC"), ("-", "O"), ("love", "O")],
+        *[("Paris", "B-LOC"), ("-", "O"), ("Paris", "B-LOC")],
+    ]
+    assert [text[token.start : token.end] for token in sentence.tokens] == [token.text for token in sentence.tokens]
+
+
+def test_a_hyphenated_name_is_one_token(tagger: Tagger) -> None:
+    preprocessed = tagger.preprocess("New-York")
+    outputs = infer(preprocessed, lambda piece: "I-LOC" if piece == "-" else label_of(piece))
+    ((token,),) = [sentence.tokens for sentence in tagger.postprocess(preprocessed, outputs)]
+    assert (token.text, token.start, token.end, token.tag) == ("New-York", 0, 8, "B-LOC")
 
 
 def test_sentences_are_in_order(tagger: Tagger) -> None:

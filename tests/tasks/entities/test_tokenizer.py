@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from trigger_api.tasks.entities.tokenizer import sentences
 
-ANY_TEXT = st.text(st.characters() | st.sampled_from(" .\n'’\ud800\udfff\U0001f600e\u0301"), max_size=80)
+ANY_TEXT = st.text(st.characters() | st.sampled_from(" .\n'’-@\ud800\udfff\U0001f600e\u0301"), max_size=80)
 
 
 def words(text: str) -> list[list[str]]:
@@ -21,6 +21,19 @@ def test_abbreviations_do_not_end_a_sentence() -> None:
 def test_possessives_and_contractions_are_split_off() -> None:
     assert words("O’Brien’s and McDonald's") == [["O’Brien", "’s", "and", "McDonald", "'s"]]
     assert words("they can't") == [["they", "ca", "n't"]]
+
+
+def test_hyphenated_words_stay_whole() -> None:
+    assert words("Anne-Marie's mother-in-law") == [["Anne-Marie", "'s", "mother-in-law"]]
+    assert words("Ki\u2010moon met Jae\u2011in") == [["Ki\u2010moon", "met", "Jae\u2011in"]]
+    assert words("He - she-- -x y-") == [["He", "-", "she", "-", "-", "-", "x", "y", "-"]]
+
+
+def test_handles_and_addresses_stay_whole() -> None:
+    assert words("hi @BarackObama, (@john_smith): @ 5") == [
+        ["hi", "@BarackObama", ",", "(", "@john_smith", ")", ":", "@", "5"]
+    ]
+    assert words("Write to anna-lena.berg@example.com.") == [["Write", "to", "anna-lena.berg@example.com", "."]]
 
 
 def test_scripts_without_spaces_are_split_into_words() -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trigger_api.tasks.entities.casing import word_shape
+from trigger_api.tasks.entities.compounds import all_parts
 from trigger_api.tasks.entities.wordpiece import SPECIALS, Wordpieces
 
 VOCABULARY = (*SPECIALS, "i", "love", "paris", "mc", "##don", "##ald", "u", "s", ".", "##s")
@@ -19,7 +20,7 @@ def wordpieces(tmp_path: Path) -> Wordpieces:
 def test_words_become_pieces_with_their_casing(wordpieces: Wordpieces) -> None:
     pieces = wordpieces.split(["I", "love", "McDonald"])
     assert [VOCABULARY[row] for row in pieces.rows] == ["i", "love", "mc", "##don", "##ald"]
-    assert pieces.words.tolist() == [0, 1, 2, 2, 2]
+    assert pieces.parts.tolist() == [0, 1, 2, 2, 2]
     assert pieces.shapes[2:].tolist() == [word_shape("McDonald", piece) for piece in ("Mc", "Don", "ald")]
 
 
@@ -42,8 +43,19 @@ def test_no_words_have_no_pieces(wordpieces: Wordpieces) -> None:
     assert len(wordpieces.split([]).rows) == 0
 
 
-@given(st.lists(st.text(st.characters(), max_size=12), max_size=8))
-def test_every_word_has_pieces_in_order(words: list[str]) -> None:
-    owners = Wordpieces(VOCABULARY).split(words).words.tolist()
+def test_parts_of_a_word_have_its_casing(wordpieces: Wordpieces) -> None:
+    pieces = wordpieces.split(["Paris-love", "I"])
+    assert [VOCABULARY[row] for row in pieces.rows] == ["paris", "[UNK]", "love", "i"]
+    assert pieces.parts.tolist() == [0, 1, 2, 3]
+    assert pieces.shapes[:3].tolist() == [word_shape("Paris-love", part) for part in ("Paris", "-", "love")]
+
+
+def test_an_endless_chain_of_parts_is_split_in_time(wordpieces: Wordpieces) -> None:
+    assert len(wordpieces.split(["love-" * 20_000]).rows) == 40_000
+
+
+@given(st.lists(st.text(st.characters() | st.sampled_from("-a"), max_size=12), max_size=8))
+def test_every_part_has_pieces_in_order(words: list[str]) -> None:
+    owners = Wordpieces(VOCABULARY).split(words).parts.tolist()
     assert owners == sorted(owners)
-    assert set(owners) == set(range(len(words)))
+    assert set(owners) == set(range(len(all_parts(words))))

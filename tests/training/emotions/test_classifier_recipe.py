@@ -1,23 +1,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from scipy.special import softmax
 from typer.testing import CliRunner
 
 from helpers.synthetic_faces import EASY, MODEL_CONFIG, split
 from trigger_api.cli.main import app
 from trigger_api.datasets.fer2013 import LABELS
-from trigger_api.evaluation.emotions.calibration import softmax
 from trigger_api.evaluation.emotions.scores import evaluate_emotions
 from trigger_api.model_card import WEIGHTS_FILE, read_card
 from trigger_api.training.emotions import classifier_recipe, mobilenet
 from trigger_api.training.emotions.classifier_recipe import train_classifier
 from trigger_api.training.emotions.network import export_model, training_model, transfer_weights
+from trigger_api.training.emotions.predictions import tta_logits
+from trigger_api.training.emotions.run import Run
 from trigger_api.training.emotions.sampler import FaceSampler
 from trigger_api.training.emotions.targets import TargetConfig, loss
 from trigger_api.training.loop import TrainingConfig
@@ -27,9 +28,9 @@ from trigger_api.training.loop import TrainingConfig
 def test_the_recipe_learns_and_resumes(tmp_path: Path) -> None:
     output, lines = tmp_path / "small" / "2", list[str]()
     config = TrainingConfig(batch_size=32, epochs=6, learning_rate=0.02, ema=0.5)
-    train = partial(train_classifier, split(212), config=config, held_out=20, precision="float32", log=lines.append)
+    run = Run(split(212), output, tmp_path / "work", held_out=20, precision="float32", log=lines.append)
     for _ in range(2):
-        train(output, tmp_path / "work", model_config=MODEL_CONFIG, target_config=EASY, mirrored=True)
+        train_classifier(run, MODEL_CONFIG, config, EASY)
     card = read_card(output)
     assert (card.task, card.name, card.version, card.labels) == ("emotions", "small", "2", LABELS)
     assert sum(line.startswith("epoch") for line in lines) == 6, "the second run had nothing left to do"
@@ -57,21 +58,20 @@ def test_teacher_probabilities_are_mixed_into_the_labels() -> None:
 def test_an_exported_model_predicts_what_the_trained_one_does() -> None:
     model_config = mobilenet.ModelConfig()
     network = training_model(model_config, votes=10)
-    final = export_model(network, model_config, temperature=2.0, mirrored=False)
+    final = export_model(network, model_config, temperature=2.0)
     faces = split(2).faces[..., None]
-    scores = network({"faces": faces.astype(np.float32)})["scores"].numpy()[:, :7]
-    wanted = np.exp(scores / 2) / np.exp(scores / 2).sum(axis=1, keepdims=True)
+    wanted = softmax(tta_logits(network, faces[..., 0]) / 2, axis=-1).mean(axis=0)
     np.testing.assert_allclose(final({"image": faces})["probabilities"].numpy(), wanted, atol=1e-3)
 
 
 @pytest.mark.slow
 def test_a_deeper_network_starts_from_the_weights_of_a_shallower_one() -> None:
-    shallow = export_model(training_model(MODEL_CONFIG, votes=10), MODEL_CONFIG, temperature=1.0, mirrored=False)
+    shallow = export_model(training_model(MODEL_CONFIG, votes=10), MODEL_CONFIG, temperature=1.0)
     network = training_model(replace(MODEL_CONFIG, blocks=(1, 2, 2)), votes=10)
     transfer_weights(network, shallow)
-    faces = split(3).faces[..., None]
-    scores = network({"faces": faces.astype(np.float32)})["scores"].numpy()[:, :7]
-    np.testing.assert_allclose(softmax(scores[None])[0], shallow({"image": faces})["probabilities"].numpy(), atol=1e-5)
+    faces = split(3).faces
+    probabilities = softmax(tta_logits(network, faces), axis=-1).mean(axis=0)
+    np.testing.assert_allclose(probabilities, shallow({"image": faces[..., None]})["probabilities"].numpy(), atol=1e-5)
     with pytest.raises(ValueError, match="another architecture"):
         transfer_weights(training_model(replace(MODEL_CONFIG, stem=(4, 4)), votes=10), shallow)
 
@@ -97,15 +97,15 @@ def test_a_model_is_fine_tuned_or_trained_with_the_whole_schedule(
     config: TrainingConfig,
     target_config: TargetConfig,
 ) -> None:
-    given: dict[str, object] = {}
+    given: list[object] = []
     monkeypatch.setattr(classifier_recipe, "read_split", lambda *_: split(14))
-    monkeypatch.setattr(classifier_recipe, "train_classifier", lambda *_, **options: given.update(options))
+    monkeypatch.setattr(classifier_recipe, "train_classifier", lambda *given_now, **_: given.extend(given_now))
     path = Path()
     classifier_recipe.train_emotions(
         model="inception-resnet", sheet=path, labels=path, split="train", tests=(), output=path, work=path,
         start=path, fine_tune=fine_tune, epochs=epochs, learning_rate=learning_rate,
     )  # fmt: skip
-    assert (given["config"], given["target_config"]) == (config, target_config)
+    assert given[2:] == [config, target_config]
 
 
 def test_the_command_asks_for_what_a_network_needs(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from trigger_api.training.emotions import detector_recipe, yolo
 from trigger_api.training.emotions.card import detector_card
 from trigger_api.training.emotions.compositing import MOST, Dataset, Photo, SceneSampler
 from trigger_api.training.emotions.detector_loss import TARGET, detector_loss
+from trigger_api.training.emotions.run import Run
 from trigger_api.training.loop import TrainingConfig
 
 MODEL_CONFIG = yolo.ModelConfig(widths=(4, 4, 4, 4, 4), blocks=(0, 0, 1, 0, 0))
@@ -113,10 +114,9 @@ def test_the_recipe_goes_from_faces_and_photos_to_a_model(tmp_path: Path, monkey
     np.savez(work / "faces.npz", **boxes)  # type: ignore[arg-type]
     split = Split(FACES, np.arange(12) % 7, np.zeros((12, 0), np.float32))
     lines: list[str] = []
-    card = detector_recipe.train_detector(
-        split, [folder], tmp_path / "small" / "1", work, teachers=[teacher(tmp_path / "teacher")],
-        model_config=MODEL_CONFIG, config=config(1), held_out=2, precision="float32", log=lines.append,
-    )  # fmt: skip
+    run = Run(split, tmp_path / "small" / "1", work, held_out=2, precision="float32", log=lines.append)
+    teachers = [teacher(tmp_path / "teacher")]
+    card = detector_recipe.train_detector(run, [folder], teachers=teachers, model_config=MODEL_CONFIG, config=config(1))
     assert read_card(tmp_path / "small" / "1") == card
     assert any("faces found" in line for line in lines)
     network = keras.models.load_model(tmp_path / "small" / "1" / WEIGHTS_FILE, compile=False, safe_mode=True)

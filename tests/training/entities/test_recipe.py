@@ -16,13 +16,14 @@ from trigger_api.tasks.entities.gazetteers import FEATURES, Gazetteers
 from trigger_api.tasks.entities.wordpiece import SPECIALS, Wordpieces
 from trigger_api.training.entities import recipe
 from trigger_api.training.entities.card import describe
+from trigger_api.training.entities.compounds import tag_parts
 from trigger_api.training.entities.corpus import SILVER, read_lists, sampling_probability, select_vocabulary
 from trigger_api.training.entities.examples import Augmentation, examples
 from trigger_api.training.entities.recipe import train_entities
 from trigger_api.training.entities.sampler import Example, SentenceSampler, join
 from trigger_api.training.loop import TrainingConfig
 
-WORDS = ("i", "love", "paris", "berlin", "bob", "and", ".")
+WORDS = ("i", "love", "paris", "berlin", "bob", "and", ".", "-")
 VOCABULARY = (*SPECIALS, *WORDS, "never", "##s", "a")
 PLAIN = Augmentation(lower=0, upper=0, without_gazetteers=0, styled=0, masked=0)
 
@@ -90,7 +91,7 @@ def config(batch_size: int) -> TrainingConfig:
 
 def example(text: str = "Bob love Berlin", tags: str = "B-PER O B-LOC", part: int = 1) -> Example:
     gazetteers = Gazetteers({"berlin": "c"})
-    return examples([sample(text, tags, part)], Wordpieces(VOCABULARY), gazetteers, 16)[0]
+    return examples([tag_parts(sample(text, tags, part), gazetteers.kinds)], Wordpieces(VOCABULARY), gazetteers, 16)[0]
 
 
 def test_an_example_is_framed_and_its_first_pieces_count_most() -> None:
@@ -98,6 +99,13 @@ def test_an_example_is_framed_and_its_first_pieces_count_most() -> None:
     assert [VOCABULARY[row] for row in made.inputs["pieces"]] == ["[CLS]", "bob", "##s", "love", "[SEP]"]
     assert [LABELS[label] for label in made.labels] == ["O", "B-PER", "I-PER", "O", "O"]
     assert made.weights.tolist() == pytest.approx([0, 1, 0.3, 1, 0])
+
+
+def test_the_parts_of_a_word_have_labels_of_their_own_and_doubtful_ones_do_not_count() -> None:
+    made = example("Bobs-a Berlin-a", "B-PER O")
+    assert [VOCABULARY[row] for row in made.inputs["pieces"][1:-1]] == ["bob", "##s", "-", "a", "berlin", "-", "a"]
+    assert [LABELS[label] for label in made.labels[1:-1]] == ["B-PER", *["I-PER"] * 3, "O", "O", "O"]
+    assert made.weights[1:-1].tolist() == pytest.approx([1, 0.3, 1, 1, 0, 1, 1])
 
 
 def test_a_long_example_is_truncated() -> None:
@@ -156,8 +164,8 @@ def test_joined_sentences_keep_one_begin_row() -> None:
 
 
 def test_silver_sentences_are_drawn_less() -> None:
-    assert sampling_probability(SAMPLES[0]) == 1
-    assert sampling_probability(sample("Bob", "B-PER", SILVER)) < 1
+    assert sampling_probability(1) == 1
+    assert sampling_probability(SILVER) < 1
 
 
 def test_a_vocabulary_keeps_latin_script_and_marks() -> None:
@@ -166,7 +174,7 @@ def test_a_vocabulary_keeps_latin_script_and_marks() -> None:
 
 
 def test_gazetteers_are_merged(data: Path) -> None:
-    assert read_lists(data / "gazetteers") == {"paris": "cfgnoy", "new york": "cfgnoy", "bob": "prs"}
+    assert read_lists(data / "gazetteers") == {"paris": "cgnoy", "new york": "cfgnoy", "bob": "prs"}
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
+from scipy.special import softmax
 
 Numbers = NDArray[np.floating[Any]]
 _RANGE = (0.3, 4.0)
@@ -39,14 +40,8 @@ def temperature(logits: Numbers, labels: NDArray[np.int64]) -> float:
         return 1.0
 
     def loss(logarithm: float) -> float:
-        mean = softmax(logits / np.exp(logarithm)).mean(axis=0)
+        mean = softmax(logits / np.exp(logarithm), axis=-1).mean(axis=0)
         return float(-np.log(mean[np.arange(len(labels)), labels].clip(1e-9)).mean())
 
     found = optimize.minimize_scalar(loss, bounds=tuple(np.log(_RANGE)), method="bounded")
     return float(np.exp(found.x))
-
-
-def softmax(scores: Numbers) -> Numbers:
-    """Probabilities along the last axis."""
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trigger_api.datasets.coco_json import read_pixels
 from trigger_api.evaluation.emotions.scores import BATCH
-from trigger_api.evaluation.report import Table, share
+from trigger_api.evaluation.report import Report, share
 from trigger_api.evaluation.serving import score_items, serving
 from trigger_api.media.boxes import iou
 from trigger_api.media.image import Pixels
@@ -34,7 +34,7 @@ _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 @dataclass(frozen=True)
-class Agreement:
+class Agreement(Report):
     """Counts over all photos.
 
     Attributes:
@@ -53,10 +53,6 @@ class Agreement:
         counts = {"photos": self.photos, "faces": self.faces, "found": self.found, "extra": self.extra}
         shares = {f"{name}, percent": share(counts[name], max(self.faces, 1)) for name in ("found", "extra")}
         return {**counts, **shares}
-
-    def table(self) -> Table:
-        """One row per figure."""
-        return Table(("figure", "value"), [(name, str(value)) for name, value in self.figures().items()])
 
 
 def compare_with_mtcnn(photos: Path, model: Path, threshold: float | None = None) -> Agreement:

@@ -12,6 +12,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from trigger_api.datasets.fer2013 import ELECTED, LABELS, SIDE, Faces, Split
+from trigger_api.evaluation import report
 from trigger_api.evaluation.emotions.calibration import calibration_error
 from trigger_api.evaluation.report import Table, percent, share
 from trigger_api.evaluation.serving import score_items, serving
@@ -31,7 +32,7 @@ Probabilities = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(report.Report):
     """Predictions for labelled faces.
 
     Attributes:

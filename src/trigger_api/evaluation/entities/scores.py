@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trigger_api.datasets.conll import Sample, read_conll
+from trigger_api.evaluation import report
 from trigger_api.evaluation.report import Table
 from trigger_api.evaluation.serving import ServedModel, score_items, serving
 from trigger_api.scheduler import CompiledFunction, Tensors
-from trigger_api.tasks.entities.bio import TYPES, spans
+from trigger_api.tasks.entities.bio import OUTSIDE, TYPES, Span, spans
+from trigger_api.tasks.entities.compounds import by_word, is_whole
 from trigger_api.tasks.entities.tagger import SCORES, Item, Outputs, Tagger
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(report.Report):
     """The scores of every type and of all together, and the sentences with errors."""
 
     overall: Score
@@ -123,19 +125,26 @@ def measure_entities(
 
 def compare(samples: Sequence[Sample], answers: Iterable[Tags], types: Collection[str] = TYPES) -> Report:
     """Count the spans of ``types`` that answers have in common with the samples' tags."""
-    hits, found, wanted = Counter[str](), Counter[str](), Counter[str]()
-    errors = []
+    pairs, errors = [], []
     for sample, tags in zip(samples, answers, strict=True):
-        right = {span for span in spans(sample.tags) if span.kind in types}
-        ours = {span for span in spans(tags) if span.kind in types}
-        hits.update(span.kind for span in ours & right)
-        found.update(span.kind for span in ours)
-        wanted.update(span.kind for span in right)
+        right, ours = (frozenset(span for span in spans(each) if span.kind in types) for each in (sample.tags, tags))
+        pairs.append((right, ours))
         if ours != right:
             errors.append((sample, tags))
+    return Report(*count_spans(pairs, types), len(samples), errors)
+
+
+def count_spans(
+    pairs: Iterable[tuple[Collection[Span], Collection[Span]]], types: Collection[str] = TYPES
+) -> tuple[Score, dict[str, Score]]:
+    """Count, over pairs of the spans wanted and found: all together, and those of each type."""
+    hits, found, wanted = Counter[str](), Counter[str](), Counter[str]()
+    for right, ours in pairs:
+        hits.update(span.kind for span in set(ours) & set(right))
+        found.update(span.kind for span in ours)
+        wanted.update(span.kind for span in right)
     scores = {kind: Score(hits[kind], found[kind], wanted[kind]) for kind in TYPES if kind in types}
-    overall = Score(hits.total(), found.total(), wanted.total())
-    return Report(overall, scores, len(samples), errors)
+    return Score(*(sum(counts[kind] for kind in scores) for counts in (hits, found, wanted))), scores
 
 
 def tag(samples: Sequence[Sample], tagger: Tagger, score: Scorer, *, isolated: bool = False) -> list[list[str]]:
@@ -147,8 +156,14 @@ def tag(samples: Sequence[Sample], tagger: Tagger, score: Scorer, *, isolated: b
     answers: list[list[str]] = []
     for text, each in zip(texts, windows, strict=True):
         decided = tagger.decode([sample.words for sample in text], [(window, next(outputs)) for window in each])
-        answers += [[label for label, _ in tags] for tags in decided]
+        answers += [_word_tags(sample.words, tags) for sample, tags in zip(text, decided, strict=True)]
     return answers
+
+
+def _word_tags(words: Sequence[str], tags: Sequence[tuple[str, float]]) -> list[str]:
+    """The tag of each word; one that only holds a name, as "London-based" does, is outside."""
+    grouped = by_word(words, [tag for tag, _ in tags])
+    return [each[0] if is_whole(each) else OUTSIDE for each in grouped]
 
 
 def scorer(network: keras.Model) -> Scorer:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-_Z95 = 1.959963984540054
-
 
 @dataclass(frozen=True)
 class Interval:
@@ -19,12 +17,12 @@ class Interval:
 
 def proportion(count: int, total: int) -> Interval:
     """`count` of `total`, 0..1, with Wilson's score interval; none of none may be anything in 0..1."""
+    from scipy.stats import binomtest  # it takes a second to import
+
     if total == 0:
         return Interval(math.nan, 0.0, 1.0)
-    p, z2 = count / total, _Z95**2
-    centre = (p + z2 / (2 * total)) / (1 + z2 / total)
-    half = _Z95 / (1 + z2 / total) * math.sqrt(p * (1 - p) / total + z2 / (4 * total**2))
-    return Interval(p, max(0.0, centre - half), min(1.0, centre + half))
+    bounds = binomtest(count, total).proportion_ci(method="wilson")
+    return Interval(count / total, float(bounds.low), float(bounds.high))
 
 
 def per_hour(count: int, hours: float) -> Interval:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
 
-from trigger_api.errors import MalformedJson, Unprocessable
+from trigger_api.errors import MalformedJson, Unprocessable, format_shape_errors
 from trigger_api.service import Service
 
 T = TypeVar("T")
@@ -47,6 +47,7 @@ def _parse(adapter: TypeAdapter[T], body: bytes) -> T:
     try:
         return adapter.validate_json(body)
     except ValidationError as error:
-        if any(fault["type"] == "json_invalid" for fault in error.errors()):
-            raise MalformedJson from None
-        raise Unprocessable("the body does not have the shape that this path expects") from None
+        faults = error.errors()
+        if any(fault["type"] == "json_invalid" for fault in faults):
+            raise MalformedJson.of(body) from None
+        raise Unprocessable(format_shape_errors(faults)) from None

@@ -70,8 +70,8 @@ async def _predict(body: EmotionRequest, service: Service) -> tuple[EmotionsResu
 async def _body(request: Request, service: Service) -> EmotionRequest:
     try:
         return await read_json(_Request, request, service)
-    except Unprocessable:
-        raise MalformedJson from None
+    except Unprocessable as error:
+        raise MalformedJson(error.detail) from None
 
 
 def _model(body: EmotionRequest, names: list[str]) -> str | None:

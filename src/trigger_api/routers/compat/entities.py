@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter, Request
-from pydantic import TypeAdapter
+from pydantic import BeforeValidator, TypeAdapter
 
 from trigger_api.history.media import TEXT_TYPE, Media
 from trigger_api.routers.answers import entities_answer, entities_answer_size, text_answer
@@ -16,17 +18,23 @@ from trigger_api.tasks.entities.task import Entities, EntitiesResult
 
 router = APIRouter(tags=["compatible"])
 
-_Text: TypeAdapter[str | EntitiesRequest] = TypeAdapter(str | EntitiesRequest)
+
+def _as_object(body: object) -> object:
+    return {"text": body} if isinstance(body, str) else body
+
+
+_Text: TypeAdapter[EntitiesRequest] = TypeAdapter(
+    Annotated[EntitiesRequest, BeforeValidator(_as_object, json_schema_input_type=str | EntitiesRequest)]
+)
 
 
 @router.post("/api", openapi_extra=json_body(_Text))
 async def tag(request: Request, service: Served, recorder: Recorded) -> AlignedAnswer:
     """The original named-entity service: a bare JSON string, or an object with `text`."""
     body = await read_json(_Text, request, service)
-    text = body if isinstance(body, str) else body.text
-    result = await service.task(Entities).predict([text])
-    answer = await service.engine.preprocess(_answer, result, size=entities_answer_size([text]))
-    media = Media(text.encode(), type=TEXT_TYPE)
+    result = await service.task(Entities).predict([body.text])
+    answer = await service.engine.preprocess(_answer, result, size=entities_answer_size([body.text]))
+    media = Media(body.text.encode(), type=TEXT_TYPE)
     return await recorder.keep(answer, media, task=Entities.name, kept=lambda: entities_answer(result))
 
 

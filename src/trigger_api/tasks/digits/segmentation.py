@@ -16,6 +16,7 @@ from trigger_api.tasks.digits.form_frames import remove_frames
 from trigger_api.tasks.digits.merging import Pair, find_broken, merge
 from trigger_api.tasks.digits.mnist import normalise
 from trigger_api.tasks.digits.ruled_lines import remove_ruled_lines
+from trigger_api.tasks.digits.separators import remove_separators
 from trigger_api.tasks.digits.splitting import Span, find_candidates, find_cuts, may_be_touching
 
 Shape = NDArray[np.float32]
@@ -70,7 +71,7 @@ def segment(data: bytes, limits: ImageLimits) -> tuple[Page, list[Shape]]:
     """
     image = decode(data, limits)
     foreground = binarize(image.pixels)
-    components = find_components(remove_ruled_lines(remove_frames(foreground)))
+    components = find_components(remove_ruled_lines(remove_separators(remove_frames(foreground))))
     scale = max(image.pixels.shape) / max(foreground.ink.shape)
     return Page(components, image.width, image.height, scale), _shapes(components)
 

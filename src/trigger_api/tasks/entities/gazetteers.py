@@ -40,6 +40,7 @@ class Gazetteers:
 
     def __init__(self, names: Mapping[str, str]) -> None:
         order = {kind: index for index, kind in enumerate(KINDS)}
+        self._letters = names
         self._kinds = {name: [order[kind] for kind in kinds] for name, kinds in names.items()}
 
     @classmethod
@@ -52,6 +53,10 @@ class Gazetteers:
         """
         with lzma.open(path, "rt", encoding="utf-8") as file:
             return cls({name: kinds for kinds, name in (line.rstrip("\n").split("\t") for line in file)})
+
+    def kinds(self, text: str) -> str:
+        """The letters of the kinds of names that all of ``text`` is; empty if it is not known."""
+        return self._letters.get(" ".join(normalise_tokens(text)), "")
 
     def match(self, words: Sequence[str]) -> NDArray[np.float32]:
         """Features of shape ``(words, FEATURES)``: where known names begin (first half of the columns) and continue.

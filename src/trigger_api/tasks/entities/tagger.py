@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_api.tasks.entities.bio import Span, log_probabilities, spans, viterbi_decode
+from trigger_api.tasks.entities.compounds import all_parts, by_word, is_whole, parts
 from trigger_api.tasks.entities.consistency import make_consistent
 from trigger_api.tasks.entities.gazetteers import FEATURES, Gazetteers
 from trigger_api.tasks.entities.tokenizer import Token, sentences
@@ -147,7 +148,7 @@ class Tagger:
         Args:
             sentences: the words of each of the text's sentences, none of them empty.
         """
-        firsts = accumulate((len(each) for each in sentences), initial=0)
+        firsts = accumulate((len(all_parts(each)) for each in sentences), initial=0)
         sequences = [self._encode(each, first) for each, first in zip(sentences, firsts, strict=False)]
         yield from self._cover(self._join(sequences), isolated=False)
         if len(sequences) > 1:
@@ -175,7 +176,7 @@ class Tagger:
     def decode(
         self, sentences: Sequence[Sequence[str]], answers: Iterable[tuple[Window, Outputs]]
     ) -> list[list[tuple[str, float]]]:
-        """The best valid tag sequence of each sentence, with the probability of each tag.
+        """The best valid tag sequence of each sentence: of the parts of its words, with the probability of each tag.
 
         Args:
             sentences: the words of each of the text's sentences.
@@ -183,6 +184,7 @@ class Tagger:
         """
         if not sentences:
             return []
+        sentences = [all_parts(words) for words in sentences]
         answers, ends = list(answers), list(accumulate(map(len, sentences)))
         views = [[answer for answer in answers if answer[0].isolated is isolated] for isolated in (False, True)]
         scores = [log_probabilities(self._scores(ends[-1], view)) for view in views if view]
@@ -192,8 +194,8 @@ class Tagger:
     def _encode(self, words: Sequence[str], first: int) -> _Sequence:
         """A sentence's pieces, its words numbered from ``first``, with the features of its gazetteers."""
         pieces = self.wordpieces.split(words)
-        features = self.gazetteers.match(words)[pieces.words]
-        return _Sequence(np.stack([pieces.rows, pieces.words + first, pieces.shapes]), features)
+        features = self.gazetteers.match(all_parts(words))[pieces.parts]
+        return _Sequence(np.stack([pieces.rows, pieces.parts + first, pieces.shapes]), features)
 
     def _join(self, sequences: Sequence[_Sequence]) -> _Sequence:
         """Sentences one after the other, with a separator between them."""
@@ -206,7 +208,7 @@ class Tagger:
     def _cover(self, sequence: _Sequence, *, isolated: bool) -> Iterator[Window]:
         for start, stop in _cuts(sequence.pieces[1], self.lengths[-1] - 2):
             part = Pieces(*sequence.pieces[:, start:stop])
-            words, firsts = np.unique(part.words, return_index=True)
+            words, firsts = np.unique(part.parts, return_index=True)
             real = words != _NO_WORD
             yield Window(isolated, words[real], firsts[real] + 1, self.item(part, sequence.features[start:stop]))
 
@@ -227,9 +229,20 @@ class Tagger:
 
 
 def _sentence(text: str, tokens: Sequence[Token], tags: Sequence[tuple[str, float]]) -> Sentence:
-    pairs = zip(tokens, tags, strict=True)
-    tagged = tuple(TaggedToken(token.text, token.start, token.end, tag, score) for token, (tag, score) in pairs)
+    words = zip(tokens, by_word([token.text for token in tokens], tags), strict=True)
+    tagged = tuple(part for token, each in words for part in _tagged(token, each))
     return Sentence(tagged, tuple(_entity(text, tagged, span) for span in spans([token.tag for token in tagged])))
+
+
+def _tagged(token: Token, tags: Sequence[tuple[str, float]]) -> Iterator[TaggedToken]:
+    """A word with its tag; a hyphenated one in parts, if a name begins or ends inside it."""
+    if is_whole([tag for tag, _ in tags]):
+        yield TaggedToken(token.text, token.start, token.end, tags[0][0], min(score for _, score in tags))
+        return
+    start = token.start
+    for part, (tag, score) in zip(parts(token.text), tags, strict=True):
+        yield TaggedToken(part, start, start + len(part), tag, score)
+        start += len(part)
 
 
 def _entity(text: str, tokens: Sequence[TaggedToken], span: Span) -> Entity:

@@ -19,6 +19,8 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _CLITIC = re.compile(r".(?=(?:n['’]t|['’](?:s|m|d|t|ll|re|ve))$)", re.IGNORECASE | re.DOTALL)
 # ... and it leaves the last full stop of "U.S." outside.
 _INITIALS = re.compile(r"[^\W\d_](?:\.[^\W\d_])+")
+# It also splits at the hyphen of "Anne-Marie" and after the sign of "@name": the places to join again.
+_JOINTS = re.compile(r"(?<=\w)(?=[-\u2010\u2011@]\w)|(?<=\w[-\u2010\u2011])(?=\w)|(?<=@)(?=\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def sentences(text: str) -> list[list[Token]]:
     ends = _sentence_ends(safe)
     found: list[list[Token]] = [[] for _ in ends]
     index = 0
-    for start, end in _words(safe):
+    for start, end in _joined(safe):
         while start >= ends[index]:
             index += 1
         found[index].append(Token(text[start:end], start, end))
@@ -49,6 +51,21 @@ def sentences(text: str) -> list[list[Token]]:
 def _sentence_ends(text: str) -> list[int]:
     ends = [int(each["end_index"]) for each in sentencex.get_sentence_boundaries(_LANGUAGE, text)]
     return [*ends, len(text) + 1]
+
+
+def _joined(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the (start, end) of every word and punctuation mark, hyphenated words and handles whole."""
+    joints = {match.start() for match in _JOINTS.finditer(text)}
+    held: tuple[int, int] | None = None
+    for start, end in _words(text):
+        if held and start in joints:
+            held = (held[0], end)
+        else:
+            if held:
+                yield held
+            held = (start, end)
+    if held:
+        yield held
 
 
 def _words(text: str) -> Iterator[tuple[int, int]]:

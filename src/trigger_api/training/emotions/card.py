@@ -79,7 +79,7 @@ _FAILURES = (
 )
 
 
-def classifier_card(output: Path, temperature: float, *, mirrored: bool) -> ModelCard:
+def classifier_card(output: Path, temperature: float) -> ModelCard:
     """The card of a classifier of cropped faces."""
     return _card(output).model_copy(
         update={
@@ -87,7 +87,7 @@ def classifier_card(output: Path, temperature: float, *, mirrored: bool) -> Mode
             "outputs": (TensorSpec(name="probabilities", shape=(len(LABELS),)),),
             "limits": Limits(batch_sizes=(1, 2, 4, 8, 16, 32), queue=1_024),
             "crop_margin": MARGIN,
-            "figures": {"temperature": round(temperature, 3), "mirror image looked at, too": mirrored},
+            "figures": {"temperature": round(temperature, 3), "mirror image looked at, too": True},
         }
     )
 

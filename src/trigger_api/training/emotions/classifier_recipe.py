@@ -13,16 +13,17 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from trigger_api.datasets.fer2013 import SIDE, Split, read_sheet, read_split
+from trigger_api.datasets.fer2013 import SIDE, read_sheet, read_split
 from trigger_api.model_card import ModelCard
 from trigger_api.runtimes.keras_loader import load
 from trigger_api.training.dtype_policy import dtype_policy
 from trigger_api.training.emotions import detector_recipe, inception_resnet, mobilenet
-from trigger_api.training.emotions.dataset import clean, hold_out
+from trigger_api.training.emotions.dataset import clean
 from trigger_api.training.emotions.distillation import DistillationConfig, distill
 from trigger_api.training.emotions.export import export_classifier
 from trigger_api.training.emotions.network import ModelConfig, training_model, transfer_weights
 from trigger_api.training.emotions.predictions import describe_accuracy, tta_logits
+from trigger_api.training.emotions.run import Run
 from trigger_api.training.emotions.sampler import FaceSampler
 from trigger_api.training.emotions.targets import TargetConfig, loss
 from trigger_api.training.emotions.teacher import load_teachers
@@ -36,7 +37,6 @@ FINE_TUNE = TrainingConfig(batch_size=64, epochs=9, learning_rate=1.2e-3, weight
 TARGET_CONFIGS = {"inception-resnet": TargetConfig(late_phase=0.8), "mobilenetv2": TargetConfig(late_phase=0.0)}
 FINE_TUNE_TARGETS = TargetConfig(late_phase=0.0, sides=((1.0, SIDE),))
 """Mild augmentation from the beginning, on faces of full size."""
-_HELD_OUT = 1_000
 _NORMALISATION_BATCHES = 80  # more than the moving averages remember
 
 
@@ -89,86 +89,57 @@ def train_emotions(
         raise ValueError("mobilenetv2 starts from published weights: give them")
     if with_distillation and (model != "inception-resnet" or teachers):
         raise ValueError("distillation is for inception-resnet, and trains its own teachers")
-    known = clean(read_split(sheet, labels, split), map(read_sheet, tests))
+    run = Run(clean(read_split(sheet, labels, split), map(read_sheet, tests)), output, work, log=log)
 
     def chosen(config: TrainingConfig) -> TrainingConfig:
         return replace(config, epochs=epochs or config.epochs, learning_rate=learning_rate or config.learning_rate)
 
     if model == "yolo3":
         config = chosen(detector_recipe.CONFIG)
-        return detector_recipe.train_detector(
-            known, photos, output, work, teachers=teachers, start=start, config=config, log=log
-        )
+        return detector_recipe.train_detector(run, photos, teachers=teachers, start=start, config=config)
     if with_distillation:
         distillation = DistillationConfig()
         distillation = replace(distillation, student=chosen(distillation.student))
-        first = load(start) if start else None
-        large = inception_resnet.ModelConfig()
-        return distill(known, output, work, model_config=large, config=distillation, start=first, log=log)
+        return distill(run, config=distillation, start=load(start) if start else None)
     tuned = start is not None and fine_tune
     return train_classifier(
-        known,
-        output,
-        work,
-        model_config=mobilenet.ModelConfig(weights=published)
-        if model == "mobilenetv2"
-        else inception_resnet.ModelConfig(),
-        config=chosen(FINE_TUNE if tuned else CONFIGS[model]),
+        run,
+        mobilenet.ModelConfig(weights=published) if model == "mobilenetv2" else inception_resnet.ModelConfig(),
+        chosen(FINE_TUNE if tuned else CONFIGS[model]),
+        FINE_TUNE_TARGETS if tuned else TARGET_CONFIGS[model],
         start=start,
         teachers=teachers,
-        target_config=FINE_TUNE_TARGETS if tuned else TARGET_CONFIGS[model],
-        mirrored=True,
-        log=log,
     )
 
 
 def train_classifier(
-    split: Split,
-    output: Path,
-    work: Path,
-    *,
+    run: Run,
     model_config: ModelConfig,
     config: TrainingConfig,
+    target_config: TargetConfig,
+    *,
     start: Path | None = None,
     teachers: Sequence[Path] = (),
-    target_config: TargetConfig | None = None,
-    held_out: int = _HELD_OUT,
-    mirrored: bool = False,
-    precision: str = "mixed_bfloat16",
-    log: Log = lambda _: None,
 ) -> ModelCard:
-    """Train a model folder.
+    """Train a model folder, from another one to ``start`` from if given.
 
-    Args:
-        split: clean faces, of which ``held_out`` are only measured on.
-        output: the model folder, ending in ``<name>/<version>``.
-        work: keeps what a stopped run resumes from.
-        model_config: of the network.
-        config: how long and how fast to train.
-        start: model folder to start from.
-        teachers: model folders of classifiers whose predictions are mixed into the labels.
-        target_config: augmentation and labels.
-        held_out: how many faces.
-        mirrored: whether the served model sees each face's mirror image, too.
-        precision: Keras's dtype policy while training.
-        log: is given a line of progress at a time.
+    ``teachers`` are model folders of classifiers whose predictions are mixed into the labels.
 
     Raises:
         OSError: a file is missing or cannot be written.
     """
-    known, validation = hold_out(split, held_out)
-    log(f"{len(known.labels)} faces to train on, {len(validation.labels)} held out")
-    model = _build(model_config, split.votes.shape[1], start, precision)
+    known, validation = run.faces()
+    model = _build(model_config, known.votes.shape[1], start, run.precision)
     teacher_probs = load_teachers(teachers)(known.faces) if teachers else None
-    sampler = FaceSampler(known, config, target_config or TargetConfig(), teacher_probs)
+    sampler = FaceSampler(known, config, target_config, teacher_probs)
 
     def metrics() -> str:
         return describe_accuracy(tta_logits(model, validation.faces), validation)
 
-    train(model, sampler, config, work, loss=loss, log=log, metrics=metrics)
+    train(model, sampler, config, run.work, loss=loss, log=run.log, metrics=metrics)
     if config.ema:
         _update_normalisation(model, sampler)
-    return export_classifier(model, model_config, validation, output, mirrored=mirrored, log=log)
+    return export_classifier(model, model_config, validation, run)
 
 
 def _build(model_config: ModelConfig, votes: int, start: Path | None, precision: str) -> keras.Model:

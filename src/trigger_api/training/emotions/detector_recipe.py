@@ -29,9 +29,9 @@ from trigger_api.training.dtype_policy import dtype_policy
 from trigger_api.training.emotions import yolo
 from trigger_api.training.emotions.card import detector_card
 from trigger_api.training.emotions.compositing import Dataset, Photo, SceneSampler
-from trigger_api.training.emotions.dataset import hold_out
 from trigger_api.training.emotions.detector_loss import detector_loss
 from trigger_api.training.emotions.photos import detect_faces
+from trigger_api.training.emotions.run import Run
 from trigger_api.training.emotions.targets import TargetConfig, make_labels
 from trigger_api.training.emotions.teacher import Teacher, load_teachers
 from trigger_api.training.loop import Log, TrainingConfig, train
@@ -46,46 +46,30 @@ _MAX_FALSE_POSITIVES = 0.05  # a photo
 
 
 def train_detector(
-    split: Split,
+    run: Run,
     photos: Sequence[Path],
-    output: Path,
-    work: Path,
     *,
     teachers: Sequence[Path],
     start: Path | None = None,
     model_config: yolo.ModelConfig | None = None,
     config: TrainingConfig = CONFIG,
-    held_out: int = 1_000,
-    precision: str = "mixed_bfloat16",
-    log: Log = lambda _: None,
 ) -> ModelCard:
-    """Train a model folder.
+    """Train a model folder, from another one to ``start`` from if given.
 
-    Args:
-        split: clean faces, of which ``held_out`` are only measured on.
-        photos: folders of photos; MTCNN says where faces are on them.
-        output: the model folder, ending in ``<name>/<version>``.
-        work: keeps what a stopped run resumes from, and MTCNN's answers.
-        teachers: model folders of classifiers, whose predictions are mixed into the labels.
-        start: model folder to start from.
-        model_config: of the network.
-        config: how long and how fast to train.
-        held_out: how many faces.
-        precision: Keras's dtype policy while training.
-        log: is given a line of progress at a time.
+    MTCNN says where faces are on the ``photos`` of some folders, and ``run.work`` keeps its answers. ``teachers`` are
+    model folders of classifiers, whose predictions are mixed into the labels.
 
     Raises:
         OSError: a file is missing or cannot be written.
         ValueError: every photo shows faces, or none can be read.
     """
-    work.mkdir(parents=True, exist_ok=True)
+    run.work.mkdir(parents=True, exist_ok=True)
     model_config = model_config or yolo.ModelConfig()
-    known, validation = hold_out(split, held_out)
-    scanned = detect_faces(photos, work / "faces.npz", log)
+    known, validation = run.faces()
+    scanned = detect_faces(photos, run.work / "faces.npz", run.log)
     dataset = _dataset(known, scanned, load_teachers(teachers))
-    with_faces, without = len(dataset.with_faces), len(dataset.without_faces)
-    log(f"{len(dataset.faces)} faces, {with_faces} photos with faces and {without} without")
-    with dtype_policy(precision):
+    run.log(f"{len(dataset.with_faces)} photos with faces and {len(dataset.without_faces)} without")
+    with dtype_policy(run.precision):
         model = yolo.training_model(model_config)
     if start:
         yolo.transfer_weights(model, load(start))
@@ -94,16 +78,17 @@ def train_detector(
         model,
         SceneSampler(dataset, config, _SCENE),
         config,
-        work,
+        run.work,
         loss=partial(detector_loss, side=_SCENE),
-        log=log,
+        log=run.log,
         metrics=lambda: predictor.metrics(validation),
     )
     fitted = predictor.temperature(validation)
     held_back = {name: photo for name, photo in scanned.items() if part(name) == "validation"}
-    card = detector_card(output, fitted, side=CANVAS, most=MOST, threshold=predictor.threshold(held_back, log))
+    threshold = predictor.threshold(held_back, run.log)
+    card = detector_card(run.output, fitted, side=CANVAS, most=MOST, threshold=threshold)
     final = yolo.export_model(model, model_config, side=CANVAS, most=MOST, temperature=fitted)
-    return save_model_folder(final, output, card)
+    return save_model_folder(final, run.output, card)
 
 
 class _Predictor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -20,12 +19,12 @@ from trigger_api.datasets.fer2013 import LABELS, Split
 from trigger_api.model_card import ModelCard
 from trigger_api.training.dtype_policy import dtype_policy
 from trigger_api.training.emotions import inception_resnet
-from trigger_api.training.emotions.dataset import hold_out
 from trigger_api.training.emotions.export import export_classifier
 from trigger_api.training.emotions.network import ModelConfig, training_model, transfer_weights
 from trigger_api.training.emotions.predictions import describe_accuracy, tta_logits
+from trigger_api.training.emotions.run import Run
 from trigger_api.training.emotions.targets import TargetConfig, loss, make_labels
-from trigger_api.training.loop import BatchSampler, Log, TrainingConfig, train
+from trigger_api.training.loop import BatchSampler, TrainingConfig, train
 
 TEACHER = inception_resnet.ModelConfig(blocks=(1, 3, 4), stem=(32, 64), widths=(48, 64, 96), inner=64, step=1)
 """It sees a face at twice the resolution of what is served, for five times the work."""
@@ -109,79 +108,67 @@ class PlainFaceSampler(BatchSampler):
 
 
 def distill(
-    split: Split,
-    output: Path,
-    work: Path,
+    run: Run,
+    model_config: ModelConfig | None = None,
     *,
-    model_config: ModelConfig,
     config: DistillationConfig | None = None,
     teacher: ModelConfig = TEACHER,
     start: keras.Model | None = None,
-    held_out: int = 1_000,
-    precision: str = "mixed_bfloat16",
-    log: Log = lambda _: None,
 ) -> ModelCard:
-    """Train teachers, then a student as the model folder ``output``; it sees mirror images, too.
+    """Train teachers, then a student as a model folder; it sees mirror images, too.
 
     Args:
-        split: clean faces, of which ``held_out`` are only measured on.
-        output: the model folder, ending in ``<name>/<version>``.
-        work: keeps the teachers, and what a stopped run resumes from.
+        run: its ``work`` keeps the teachers, too.
         model_config: of the student.
         config: how long and how to train.
         teacher: of the teachers, which differ by their seeds alone.
         start: exported model from which the student starts.
-        held_out: how many faces.
-        precision: Keras's dtype policy while training.
-        log: is given a line of progress at a time.
 
     Raises:
         OSError: a file cannot be written.
         ValueError: the model to start from has another architecture.
     """
-    config = config or DistillationConfig()
-    known, validation = hold_out(split, held_out)
-    log(f"{len(known.labels)} faces to train on, {len(validation.labels)} held out")
-    work.mkdir(parents=True, exist_ok=True)
-    run = _Run(known, validation, config.targets, work, precision, log)
-    student = run.build(model_config, config.teachers)
+    config, model_config = config or DistillationConfig(), model_config or inception_resnet.ModelConfig()
+    known, validation = run.faces()
+    run.work.mkdir(parents=True, exist_ok=True)
+    trainer = _Trainer(run, known, validation, config.targets)
+    student = trainer.build(model_config, config.teachers)
     if start:
         transfer_weights(student, start)
     teachers = [
-        run.train_or_load(f"teacher-{n}", run.build(teacher, n), config.teacher, n) for n in range(config.teachers)
+        trainer.train_or_load(f"teacher-{n}", trainer.build(teacher, n), config.teacher, n)
+        for n in range(config.teachers)
     ]
-    run.train_or_load("student", student, config.student, config.teachers, teachers)
-    return export_classifier(student, model_config, validation, output, mirrored=True, log=log, votes=VOTES)
+    trainer.train_or_load("student", student, config.student, config.teachers, teachers)
+    return export_classifier(student, model_config, validation, run, votes=VOTES)
 
 
 @dataclass(frozen=True)
-class _Run:
-    """Trains networks one after the other; ``work`` keeps those that are done."""
+class _Trainer:
+    """Trains networks one after the other; those that are done are kept."""
 
+    run: Run
     known: Split
     validation: Split
     target_config: TargetConfig
-    work: Path
-    precision: str
-    log: Log
 
     def build(self, model_config: ModelConfig, seed: int) -> keras.Model:
         """An untrained network."""
         keras.utils.set_random_seed(seed)
-        with dtype_policy(self.precision):
+        with dtype_policy(self.run.precision):
             return training_model(model_config, votes=self.known.votes.shape[1])
 
     def train_or_load(
         self, name: str, network: keras.Model, config: TrainingConfig, seed: int, teachers: Sequence[keras.Model] = ()
     ) -> keras.Model:
         """Train a network, unless that is done."""
-        trained = self.work / f"{name}.weights.h5"
+        trained = self.run.work / f"{name}.weights.h5"
         if trained.exists():
             network.load_weights(trained)
             return network
         sampler = PlainFaceSampler(self.known, config, self.target_config, seed)
         model = DistillationModel(network, teachers, self.target_config, len(sampler))
-        train(model, sampler, config, self.work / name, log=lambda line: self.log(f"{name}, {line}"))
+        train(model, sampler, config, self.run.work / name, log=lambda line: self.run.log(f"{name}, {line}"))
         network.save_weights(trained)
-        self.log(f"{name}: {describe_accuracy(tta_logits(network, self.validation.faces), self.validation)}")
+        self.run.log(f"{name}: {describe_accuracy(tta_logits(network, self.validation.faces), self.validation)}")
         return network

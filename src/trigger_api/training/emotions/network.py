@@ -33,29 +33,26 @@ def training_model(model_config: ModelConfig, *, votes: int) -> keras.Model:
     return keras.Model({"faces": faces}, {"scores": ops.concatenate(scores, axis=1)})
 
 
-def inference_model(model_config: ModelConfig, *, mirrored: bool) -> keras.Model:
+def inference_model(model_config: ModelConfig) -> keras.Model:
     """Build the network to serve, in float32.
 
-    Input: ``image (batch, 48, 48, 1)`` uint8. Output: ``probabilities (batch, 7)``, with ``mirrored`` the mean of
-    those of the face and of its mirror image.
+    Input: ``image (batch, 48, 48, 1)`` uint8. Output: ``probabilities (batch, 7)``, the mean of those of the face and
+    of its mirror image.
     """
     faces = layers.Input((SIDE, SIDE, 1), name="faces")
     logits = _dense(len(LABELS), _SCORES)(_features(faces, model_config, training=False))
     classifier = keras.Model(faces, layers.Softmax()(logits), name=_CLASSIFIER)
     image = layers.Input((SIDE, SIDE, 1), name="image", dtype="uint8")
     picture = ops.cast(image, "float32")
-    if not mirrored:
-        return keras.Model({"image": image}, {"probabilities": classifier(picture)})
-    return keras.Model(
-        {"image": image}, {"probabilities": (classifier(picture) + classifier(ops.flip(picture, 2))) / 2}
-    )
+    mean = (classifier(picture) + classifier(ops.flip(picture, 2))) / 2
+    return keras.Model({"image": image}, {"probabilities": mean})
 
 
 def export_model(
-    network: keras.Model, model_config: ModelConfig, *, temperature: float, mirrored: bool, votes: float = 0.0
+    network: keras.Model, model_config: ModelConfig, *, temperature: float, votes: float = 0.0
 ) -> keras.Model:
     """The model to serve, of a trained one: its logits are combined and divided by the temperature."""
-    served = inference_model(model_config, mirrored=mirrored)
+    served = inference_model(model_config)
     classifier = served.get_layer(_CLASSIFIER)
     own, other = _weighted(classifier), _weighted(network)
     for layer, trained in zip(own, other, strict=False):  # the votes' layer comes last, and is not served

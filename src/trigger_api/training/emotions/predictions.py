@@ -5,9 +5,9 @@ from __future__ import annotations
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from trigger_api.datasets.fer2013 import Faces, Split
-from trigger_api.evaluation.emotions.calibration import softmax
 from trigger_api.training.emotions.network import combined_logits
 
 _BATCH = 500
@@ -20,7 +20,7 @@ def tta_logits(model: keras.Model, faces: Faces, votes: float = 0.0) -> NDArray[
 
 def describe_accuracy(logits: NDArray[np.float32], split: Split) -> str:
     """The accuracy that ``tta_logits`` come to, without and with the mirror images."""
-    probabilities = softmax(logits[0]), softmax(logits).mean(axis=0)
+    probabilities = softmax(logits[0], axis=-1), softmax(logits, axis=-1).mean(axis=0)
     accuracy = [float((each.argmax(axis=1) == split.labels).mean()) for each in probabilities]
     return f"held out: {accuracy[0]:.2%} right, {accuracy[1]:.2%} with mirror images"
 

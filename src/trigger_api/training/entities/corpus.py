@@ -28,15 +28,23 @@ _LISTS = {
     "surnames_us_unlicense.txt": "s",
 }
 
+# The list of first names has it, and "I love Paris" is seldom about a person.
+_NO_FIRST_NAME = "paris"
+
 
 def read_lists(folder: Path) -> dict[str, str]:
     """Read the gazetteer folder into names with the letters of their kinds."""
     kinds: defaultdict[str, set[str]] = defaultdict(set)
     for file, kind in _LISTS.items():
-        for line in (folder / file).read_text(encoding="utf-8").splitlines():
+        for line in _lines(folder / file):
             if known := " ".join(normalise_tokens(line)):
                 kinds[known].add(kind)
+    kinds.get(_NO_FIRST_NAME, set()).discard("f")
     return {known: "".join(sorted(letters)) for known, letters in kinds.items()}
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
 
 
 def read_corpus(folder: Path) -> list[Sample]:
@@ -45,9 +53,14 @@ def read_corpus(folder: Path) -> list[Sample]:
     return [*read_conll(folder / "train.conll.xz"), *silver]
 
 
-def sampling_probability(sample: Sample) -> float:
-    """The probability of a sentence to be drawn in an epoch."""
-    return _SILVER_SHARE if sample.part == SILVER else 1.0
+def read_organisations(folder: Path) -> list[str]:
+    """Read the organisations in the gazetteer folder, as they are written."""
+    return [line for file, kind in _LISTS.items() if kind == "o" for line in _lines(folder / file)]
+
+
+def sampling_probability(part: int) -> float:
+    """The probability of a sentence of one of the corpora to be drawn in an epoch."""
+    return _SILVER_SHARE if part == SILVER else 1.0
 
 
 def select_vocabulary(vocabulary: Sequence[str]) -> list[int]:

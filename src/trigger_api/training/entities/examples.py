@@ -7,39 +7,42 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from trigger_api.datasets.conll import Sample
 from trigger_api.tasks.entities.bio import LABELS, OUTSIDE
 from trigger_api.tasks.entities.casing import recased_shapes
+from trigger_api.tasks.entities.compounds import all_parts
 from trigger_api.tasks.entities.gazetteers import Gazetteers
 from trigger_api.tasks.entities.wordpiece import BEGIN, END, SPECIALS, UNKNOWN, Wordpieces
+from trigger_api.training.entities.compounds import Tagged
 from trigger_api.training.entities.network import STYLE
 from trigger_api.training.entities.sampler import Example
 
-# A word's tag is read at its first piece; the others only help in training.
+# A part's tag is read at its first piece; the others only help in training.
 _REST = 0.3
 _UNKNOWN = SPECIALS.index(UNKNOWN)
 _SMALL, _CAPITALS = recased_shapes(upper=False), recased_shapes(upper=True)
 
 
-def examples(samples: Iterable[Sample], wordpieces: Wordpieces, gazetteers: Gazetteers, longest: int) -> list[Example]:
+def examples(
+    sentences: Iterable[Tagged], wordpieces: Wordpieces, gazetteers: Gazetteers, longest: int
+) -> list[Example]:
     """Turn sentences into examples, truncated to ``longest`` pieces."""
-    return [_example(sample, wordpieces, gazetteers, longest - 2) for sample in samples]
+    return [_example(sentence, wordpieces, gazetteers, longest - 2) for sentence in sentences]
 
 
-def _example(sample: Sample, wordpieces: Wordpieces, gazetteers: Gazetteers, longest: int) -> Example:
-    pieces = wordpieces.split(sample.words)
-    owners, firsts = pieces.words[:longest], np.diff(pieces.words, prepend=-1)[:longest] > 0
-    tags = [LABELS.index(tag) for tag in sample.tags]
-    inside = [LABELS.index(tag if tag == OUTSIDE else f"I-{tag[2:]}") for tag in sample.tags]
+def _example(sentence: Tagged, wordpieces: Wordpieces, gazetteers: Gazetteers, longest: int) -> Example:
+    pieces = wordpieces.split(sentence.words)
+    owners, firsts = pieces.parts[:longest], np.diff(pieces.parts, prepend=-1)[:longest] > 0
+    tags = [LABELS.index(tag) for tag in sentence.tags]
+    inside = [LABELS.index(tag if tag == OUTSIDE else f"I-{tag[2:]}") for tag in sentence.tags]
     labels = np.where(firsts, np.take(tags, owners), np.take(inside, owners))
     begin, end = wordpieces.row[BEGIN], wordpieces.row[END]
     inputs = {
         "pieces": np.pad(pieces.rows[:longest], 1, constant_values=(begin, end)),
         "shapes": np.pad(pieces.shapes[:longest], 1),
-        "gazetteers": np.pad(gazetteers.match(sample.words)[owners], ((1, 1), (0, 0))),
+        "gazetteers": np.pad(gazetteers.match(all_parts(sentence.words))[owners], ((1, 1), (0, 0))),
     }
-    weights = np.where(firsts, 1, _REST).astype(np.float32)
-    return Example(sample.part, inputs, np.pad(labels.astype(np.int32), 1), np.pad(weights, 1))
+    weights = np.where(firsts, 1, _REST) * ~np.isin(owners, list(sentence.unsure))
+    return Example(sentence.part, inputs, np.pad(labels.astype(np.int32), 1), np.pad(weights.astype(np.float32), 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from trigger_api.datasets.conll import Sample, read_conll
+from trigger_api.datasets.conll import read_conll
 from trigger_api.evaluation.entities.scores import compare, scorer, tag
 from trigger_api.model_card import WEIGHTS_FILE, Limits, ModelCard, TensorSpec
 from trigger_api.tasks.entities.bio import LABELS
@@ -19,8 +19,17 @@ from trigger_api.tasks.entities.tagger import GAZETTEERS_FILE, SCORES, VOCABULAR
 from trigger_api.training.compressed_save import save_model_folder
 from trigger_api.training.dtype_policy import dtype_policy
 from trigger_api.training.entities.bias_tuning import tune_begin_bias
-from trigger_api.training.entities.corpus import read_corpus, read_lists, sampling_probability, select_vocabulary
+from trigger_api.training.entities.compounds import Tagged, tag_parts
+from trigger_api.training.entities.corpus import (
+    SILVER,
+    read_corpus,
+    read_lists,
+    read_organisations,
+    sampling_probability,
+    select_vocabulary,
+)
 from trigger_api.training.entities.examples import Augmentation, examples
+from trigger_api.training.entities.mentions import collect_names, replace_mentions
 from trigger_api.training.entities.network import STYLES, ModelConfig, build
 from trigger_api.training.entities.sampler import SentenceSampler
 from trigger_api.training.entities.weights import Published, load_pretrained, read_published
@@ -33,6 +42,8 @@ _STEP = 2.0**-8
 # Training pads to finer lengths than serving, where each length costs a compiled function: padding is a third of the
 # work.
 _BUCKETS = (12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 112, 128)
+# Share of the mentions that are replaced in a copy of their sentence.
+_REPLACED = 0.12
 # Share of sentences without their neighbours: most requests are one sentence.
 _ALONE = 0.4
 
@@ -68,7 +79,7 @@ def train_entities(
     pretrained, rows, card = _assets(data, published, output)
     tagger = Tagger.load(output, card.labels, card.sequence_lengths)
     log(f"{len(rows)} word pieces kept; reading the corpora")
-    corpus, dev = read_corpus(data), read_conll(data / "dev.conll.xz")
+    corpus, dev = _corpus(data, tagger), read_conll(data / "dev.conll.xz")
     with dtype_policy(precision):
         model = _build(pretrained, rows)
     if start:
@@ -88,10 +99,18 @@ def train_entities(
     save_model_folder(final, output, card, _STEP)
 
 
-def _sampler(corpus: list[Sample], tagger: Tagger, config: TrainingConfig) -> SentenceSampler:
+def _sampler(corpus: list[Tagged], tagger: Tagger, config: TrainingConfig) -> SentenceSampler:
     prepared = examples(corpus, tagger.wordpieces, tagger.gazetteers, LENGTHS[-1])
-    probs = [sampling_probability(sample) for sample in corpus]
+    probs = [sampling_probability(sentence.part) for sentence in corpus]
     return SentenceSampler(prepared, probs, _BUCKETS, Augmentation(), config, _ALONE)
+
+
+def _corpus(data: Path, tagger: Tagger) -> list[Tagged]:
+    """The corpora in one form, and copies of sentences tagged by hand with other names in them."""
+    kinds = tagger.gazetteers.kinds
+    corpus = [tag_parts(sample, kinds) for sample in read_corpus(data)]
+    names = collect_names(corpus, kinds, read_organisations(data / "gazetteers"))
+    return corpus + replace_mentions([each for each in corpus if each.part != SILVER], names, _REPLACED)
 
 
 def _assets(data: Path, published: Path, output: Path) -> tuple[Published, list[int], ModelCard]:

@@ -1,1 +1,1 @@
-"""The recipe for objects: a published detector, fine-tuned."""
+"""The object detector, converted from published weights."""

@@ -5,12 +5,11 @@ python -m trigger_api.training.trigger.backbone embedding_model.onnx OUT
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from pathlib import Path
 
 from trigger_api.model_card import WEIGHTS_FILE, DataSource, Limits, MelFrontEnd, ModelCard, TensorSpec, write_card
-from trigger_api.runtimes import speech_embedding
+from trigger_api.runtimes import digest, speech_embedding
 from trigger_api.training.compressed_save import save_compressed
 
 
@@ -42,7 +41,7 @@ def convert(path: Path, out: Path) -> ModelCard:
         parameters=sum(layer.kernel.size + layer.bias.size for layer in speech_embedding.read_layers(path)),
         training_data=(DataSource(name="Google's speech_embedding", licence="Apache-2.0", note="weights, converted"),),
         training_command=f"python -m trigger_api.training.trigger.backbone {path.name} OUT",
-        sha256=hashlib.sha256((out / WEIGHTS_FILE).read_bytes()).hexdigest(),
+        sha256=digest(out),
     )
     write_card(out, card)
     return card

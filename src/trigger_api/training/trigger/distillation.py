@@ -9,7 +9,6 @@ the scenes and the fit. Killed and started again, it goes on from its last part,
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,8 @@ from numpy.typing import NDArray
 
 from trigger_api.datasets.tts import say
 from trigger_api.evaluation.trigger.embedder import FOLDER
-from trigger_api.model_card import WEIGHTS_FILE, DataSource, Limits, ModelCard, TensorSpec, read_card, write_card
-from trigger_api.training.compressed_save import save_compressed
+from trigger_api.model_card import DataSource, Limits, ModelCard, TensorSpec, read_card
+from trigger_api.training.compressed_save import save_model_folder
 from trigger_api.training.trigger import examples
 from trigger_api.training.trigger.collect import Sources, people, pools, read_noise
 from trigger_api.training.trigger.examples import Examples
@@ -193,7 +192,6 @@ def _pools(sources: Sources, cache: Path, seed: int) -> tuple[Pools, Pools]:
 
 def write(network: Any, out: Path, figures: dict[str, Any]) -> ModelCard:
     """Write a student as a model folder: ``model.keras`` and ``card.json``."""
-    save_compressed(network, out / WEIGHTS_FILE)
     teacher = read_card(FOLDER)
     mel, state = teacher.inputs
     own = TensorSpec(name=state.name, shape=network.input[state.name].shape[1:])
@@ -205,15 +203,12 @@ def write(network: Any, out: Path, figures: dict[str, Any]) -> ModelCard:
             "outputs": (teacher.outputs[0], own),
             "context": 12,
             "limits": Limits(batch_sizes=(1,), stream_batch_sizes=(1, 4, 8, 16)),
-            "parameters": network.count_params(),
             "training_data": (DataSource(name=teacher.name, licence="Apache-2.0", note="the teacher"), *_SPEECH),
             "training_command": _COMMAND,
             "figures": figures,
-            "sha256": hashlib.sha256((out / WEIGHTS_FILE).read_bytes()).hexdigest(),
         }
     )
-    write_card(out, card)
-    return card
+    return save_model_folder(network, out, card)
 
 
 def main() -> None:
