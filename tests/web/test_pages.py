@@ -204,6 +204,7 @@ def test_what_was_kept_is_in_the_history(visitor: Visit, folder: Path) -> None:
     assert_accessible(page)
     page.get_by_label("Task").select_option("digits")
     page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.locator(".entry")).to_have_count(1)
     expect(page.locator(".entry h2")).to_have_text(re.compile("1948"))
     page.get_by_text("The answer").click()
     expect(page.locator(".entry pre")).to_contain_text('"numbers"')
