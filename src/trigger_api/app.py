@@ -60,7 +60,6 @@ _TAGS = (
     "system",
 )
 # Routes are matched in this order: first those of models that may be cheaper than the matching.
-# Routes are matched in this order: first those of models that may be cheaper than the matching.
 _ROUTERS = (
     v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts, history, jobs, pages,
     v2_extensions,

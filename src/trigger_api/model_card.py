@@ -80,6 +80,10 @@ class Decision(_Frozen):
         ge=0,
         description="median delay of detections, subtracted from timestamps",
     )
+    interpolated: bool = Field(
+        default=False,
+        description="whether the moment of a crossing is looked for between two scores, rather than in their middle",
+    )
     gate: Threshold = Field(default=0.0, description="score on the student's embeddings below which there is no word")
     sensitivities: dict[str, Threshold] = Field(default_factory=dict, description="thresholds of low, medium and high")
 

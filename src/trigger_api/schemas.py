@@ -94,7 +94,7 @@ class WordDetections(_Schema):
     threshold: float = Field(description="scores from this value on count as a detection")
     model: str
     version: str
-    scores: ScoreCurve | None = Field(None, description="only on request")
+    scores: ScoreCurve | None = Field(None, exclude_if=_is_none, description="only on request")
 
 
 class TriggerAnswer(Kept):

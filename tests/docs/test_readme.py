@@ -86,7 +86,7 @@ def test_live_audio_is_detected_and_sent_to_subscribers(url: str, folder: Path) 
 
 def test_the_python_example_answers(url: str, folder: Path) -> None:
     (code,) = blocks("python")
-    assert run_python(code, url, folder) == "[2179]\n"
+    assert run_python(code, url, folder) == "[2186]\n"
 
 
 @pytest.mark.parametrize("page", ["client.md", "http-api.md", "streaming.md"])

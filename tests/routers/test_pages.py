@@ -93,7 +93,7 @@ async def test_pages_work_below_a_prefix(app: FastAPI) -> None:
 
 
 async def test_without_accounts_there_are_no_pages_of_them(client: httpx.AsyncClient) -> None:
-    for path in ("/log-in", "/sign-up", "/account"):
+    for path in ("/log-in", "/sign-up", "/account", "/history"):
         assert (await client.get(path)).status_code == 404
     assert "Log in" not in (await client.get("/")).text
 
@@ -109,7 +109,7 @@ async def test_pages_are_public_where_callers_need_a_token(settings: Settings, n
 
 async def test_where_everybody_needs_an_account_pages_lead_to_the_log_in(people: FastAPI) -> None:
     async with running_accounts(people) as client:
-        for path in (*OPEN, "/account", "/upload-image"):
+        for path in (*OPEN, "/account", "/history", "/upload-image"):
             answer = await client.get(path)
             assert (answer.status_code, answer.headers["location"]) == (303, f"/log-in?next={path[1:]}")
         for path in ("/log-in", "/sign-up"):

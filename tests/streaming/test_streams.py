@@ -120,6 +120,32 @@ async def test_scores_are_the_same_alone_among_64_and_of_the_whole_clip_at_every
 
 
 @pytest.mark.slow
+async def test_a_room_tells_the_time_of_a_clip_wherever_the_word_lies_between_two_scores(service: Service) -> None:
+    said, hiss = recording("activate.wav"), np.random.default_rng(0).integers(-3, 4, 16_000).astype(np.int16)
+    for ms in range(0, 80, 10):
+        audio = np.concatenate([hiss[: 16 * ms], said])
+        (result,) = await service.task(Trigger).predict(encode(np.asarray(audio / 32_768, np.float32)))
+        (live,) = await detections(service, audio)
+        assert [live] == [hit.time_ms for hit in result.detections]
+        assert live - ms == pytest.approx(2_200, abs=40)
+
+
+async def test_a_word_that_is_cut_off_ends_with_the_audio(service: Service) -> None:
+    audio = recording("activate.wav")[: round(2.15 * 16_000)]
+    (result,) = await service.task(Trigger).predict(encode(np.asarray(audio / 32_768, np.float32)))
+    assert await detections(service, audio) == [hit.time_ms for hit in result.detections] == [2_150]
+
+
+async def detections(service: Service, audio: NDArray[np.int16]) -> list[int]:
+    """When a room says that the word was said."""
+    async with service.rooms.open(StreamQuery(room="room"), "test", real_time=False) as stream:
+        stream.feed(audio.tobytes())
+        await stream.caught_up()
+        stream.finish()
+        return [hit.time_ms async for result in stream.results() for hit in result.detections]
+
+
+@pytest.mark.slow
 async def test_no_ghost_after_a_reconnect(service: Service) -> None:
     said = recording("activate.wav")
     ends = round(2.2 * 16_000)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FormData, Page, expect
 
-from helpers.browser import Visit
+from helpers.browser import ROOT, Visit
 from trigger_api.web.pages import PAGES
 
 pytestmark = pytest.mark.slow
@@ -148,13 +148,19 @@ def test_names_in_a_text_are_highlighted(visitor: Visit) -> None:
     expect(page.locator("#aligned")).to_contain_text("B-PER I-PER")
 
 
-def test_from_signing_up_to_deleting_the_account(visitor: Visit) -> None:
+def join(visitor: Visit, name: str) -> Page:
+    """Make an account; its page is shown."""
     page = visitor.go("/sign-up")
-    page.get_by_label("Name").fill("Ada")
+    page.get_by_label("Name").fill(name)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_label("Password again").fill(PASSWORD)
     page.get_by_role("button", name="Sign up").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Account ada")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"Account {name.lower()}")
+    return page
+
+
+def test_from_signing_up_to_deleting_the_account(visitor: Visit) -> None:
+    page = join(visitor, "Ada")
     page.get_by_label("Name").fill("laptop")
     page.get_by_role("button", name="Make a token").click()
     expect(page.locator("#secret code")).to_have_text(re.compile(r"\S{20,}"))
@@ -175,6 +181,47 @@ def test_from_signing_up_to_deleting_the_account(visitor: Visit) -> None:
     page.get_by_role("button", name="Delete my account").click()
     expect(page.locator("#summary")).to_contain_text("models")
     expect(page.get_by_role("link", name="Log in")).to_be_visible()
+
+
+def test_what_was_kept_is_in_the_history(visitor: Visit, folder: Path) -> None:
+    page = visitor.go("/upload-image")
+    page.set_input_files("input[type=file]", ROOT / "samples" / "note.jpg")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator(".alert.good")).to_have_text("The picture was read.")
+    join(visitor, "grace")
+    page.goto(f"{visitor.url}/upload-image")
+    page.set_input_files("input[type=file]", ROOT / "samples" / "note.jpg")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator(".alert.good")).to_contain_text("is kept in the history")
+    expect(page.locator(".figure")).to_have_text("1")
+    answer = page.request.get(f"{visitor.url}/uploads/note.jpg")
+    assert answer.body() == (ROOT / "samples" / "note.jpg").read_bytes()
+    keep(page, visitor.url, "trigger", audio=folder / "said.wav")
+    page.goto(f"{visitor.url}/history")
+    expect(page.locator(".entry")).to_have_count(2)
+    expect(page.locator(".entry").first.locator("audio")).to_be_visible()
+    page.wait_for_function("document.querySelector('.entry img').naturalWidth > 100")
+    assert_accessible(page)
+    page.get_by_label("Task").select_option("digits")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.locator(".entry")).to_have_count(1)
+    expect(page.locator(".entry h2")).to_have_text(re.compile("1948"))
+    page.get_by_text("The answer").click()
+    expect(page.locator(".entry pre")).to_contain_text('"numbers"')
+    page.get_by_role("button", name="Delete note.jpg").click()
+    expect(page.locator(".entry")).to_have_count(0)
+    page.get_by_role("button", name="Show all").click()
+    expect(page.locator(".entry")).to_have_count(1)
+
+
+def keep(page: Page, url: str, task: str, **files: Path) -> None:
+    """Have a prediction kept."""
+    form = FormData()
+    for name, path in files.items():
+        form.append(name, path)
+    headers = {"Sec-Fetch-Site": "same-origin"}
+    answer = page.request.post(f"{url}/v1/{task}?save=true", multipart=form, headers=headers)
+    assert answer.json()["saved"] is True
 
 
 def test_a_wrong_password_is_said(visitor: Visit) -> None:

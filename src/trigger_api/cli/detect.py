@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,7 +82,9 @@ def _as_dict(result: TriggerResult | ServiceError) -> dict[str, Any]:
     if isinstance(result, ServiceError):
         return {"error": result.detail}
     timestamps = [hit.time_ms for hit in result.detections]
-    return {"detected": bool(timestamps), "timestamps": timestamps, **asdict(result)}
+    fields = asdict(replace(result, curve=None))
+    del fields["curve"]
+    return {"detected": bool(timestamps), "timestamps": timestamps, **fields}
 
 
 def _table(results: dict[Path, TriggerResult | ServiceError]) -> Table:

@@ -24,14 +24,14 @@ _Authenticated = Annotated[Caller, Depends(authenticate)]
 _NO_ZERO = r"^[^\x00]*$"  # which PostgreSQL cannot even look for
 _Name = Annotated[str, StringConstraints(max_length=64, pattern=_NO_ZERO)]
 _Label = Annotated[str, StringConstraints(max_length=128, pattern=_NO_ZERO)]
-_FileName = Annotated[str, StringConstraints(max_length=255, pattern=_NO_ZERO)]
+FileName = Annotated[str, StringConstraints(max_length=255, pattern=_NO_ZERO)]
 _Before = Annotated[UUID | None, Query(alias="cursor", description="`next` of the page before")]
 
 
 async def _filters(
     task: Annotated[_Name | None, Query(description="the name of a task")] = None,
     label: Annotated[_Label | None, Query(description="a word, number, emotion, class or type that was found")] = None,
-    file_name: Annotated[_FileName | None, Query(description="the name of the file, in full")] = None,
+    file_name: Annotated[FileName | None, Query(description="the name of the file, in full")] = None,
     since: Annotated[AwareDatetime | None, Query(description="from then on")] = None,
     until: Annotated[AwareDatetime | None, Query(description="before then")] = None,
 ) -> Filters:

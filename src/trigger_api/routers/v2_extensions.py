@@ -31,7 +31,7 @@ _ABSENT_PARAMETERS: Final = {
     "sequence_id": "sequences are not supported: every request stands alone",
 }
 
-router = APIRouter(prefix="/v2", include_in_schema=False)
+router = APIRouter(prefix="/v2", tags=["open inference protocol"], include_in_schema=False)
 
 
 def _absent(name: str) -> Callable[[], None]:

@@ -174,6 +174,14 @@ class StreamBatcher:
             ]
             answers = [answer for found in await self._engine.infer_all(work, deadline) for answer in found]
             await self._fill(scores, candidates.update_state(model, batch, answers), deadline)
+            await self._amend(candidates, batch, deadline)
+
+    async def _amend(self, candidates: CandidateBatch, batch: StreamBatch, deadline: float) -> None:
+        """Let the backbone score the hop before as well, where it has just caught up: a detection lies between."""
+        scores = [[0.0] * len(session.keywords) for session in batch.sessions]
+        await self._fill(scores, candidates.earlier(batch), deadline)
+        for row in candidates.behind_rows:
+            batch.sessions[row].amend(scores[row])
 
     async def _fill(self, scores: list[list[float]], heads: Mapping[Model, HeadBatch], deadline: float) -> None:
         """Put the scores of each head into their places."""

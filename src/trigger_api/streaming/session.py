@@ -155,6 +155,7 @@ class BackboneStream:
         pending_hops: hops not embedded yet; if there are several, all frames are embedded anew, after silence.
         state: the backbone's, after the last hop that it embedded.
         recent: the latest embeddings ``[span, numbers]``.
+        earlier: the same without the last hop; the first of them may lean on silence instead of what was there.
     """
 
     def __init__(self, model: StreamModel, span: int) -> None:
@@ -162,7 +163,7 @@ class BackboneStream:
         self.frames = np.full(self.catch_up_queue.specs[0].shape, SILENT, np.float32)
         self.pending_hops = 0
         self.state = np.zeros(model.state.shape, model.state.dtype)
-        self.recent = np.tile(model.silence, (span, 1))
+        self.recent = self.earlier = np.tile(model.silence, (span, 1))
         self._active_hops = 0
 
     def add_hop(self, mel: NDArray[np.float32]) -> None:
@@ -179,7 +180,8 @@ class BackboneStream:
     def update_state(self, state: NDArray[np.float32], embeddings: NDArray[np.float32]) -> None:
         """Keep the backbone's outputs for the pending hops."""
         self.state[...] = state
-        self.recent = np.concatenate([self.recent, embeddings])[-len(self.recent) :]
+        span, known = len(self.recent), np.concatenate([self.recent, embeddings])
+        self.recent, self.earlier = known[-span:], known[-span - 1 : -1]
         self.pending_hops = 0
 
 
@@ -294,16 +296,25 @@ class Session:
         over = any(score >= keyword.gate for score, keyword in zip(scores, self.keywords, strict=True))
         return self.backbone is not None and self.backbone.is_active(over)
 
+    def amend(self, scores: Sequence[float]) -> None:
+        """Put better scores, one for each keyword, in the place of the last ones, to tell the moment of a detection."""
+        for debouncer, score in zip(self._debouncers, scores, strict=True):
+            debouncer.amend(score)
+
     def decide(self, scores: Sequence[float], level_dbfs: float) -> HopResult:
         """Turn the scores of the next hop, one for each keyword, into detections."""
         self._hops += 1
         hits = [debouncer.step(score) for debouncer, score in zip(self._debouncers, scores, strict=True)]
         detections = tuple(
-            WordDetection(keyword, hit.time_ms, hit.score)
+            WordDetection(keyword, self._within(hit.time_ms), hit.score)
             for keyword, hit in zip(self.keywords, hits, strict=True)
             if hit is not None
         )
         return HopResult(round(self._hops * self.model.hop_ms), level_dbfs, scores, detections)
+
+    def _within(self, time_ms: int) -> int:
+        """A time in the audio: after its end, the score that suffices may lie in the silence that was added."""
+        return min(time_ms, self.sent_ms) if self.finishing else time_ms
 
 
 class _RealTimeLimit:

@@ -108,19 +108,22 @@ class CandidateBatch:
         rows: of the batch.
         current: streams whose backbone has embedded every hop but this one.
         behind: streams whose backbone has to catch up.
+        behind_rows: their rows.
     """
 
     rows: list[int]
     current: list[BackboneStream]
     behind: list[BackboneStream]
+    behind_rows: list[int]
 
     @classmethod
     def of(cls, batch: StreamBatch, scores: Sequence[Sequence[float]]) -> CandidateBatch:
         """Collect the candidates of a batch with these scores."""
         rows = [row for row in batch.open if batch.sessions[row].is_candidate(scores[row])]
-        streams = [stream for row in rows if (stream := batch.sessions[row].backbone) is not None]
-        current = [stream for stream in streams if stream.pending_hops == 1]
-        return cls(rows, current, [stream for stream in streams if stream.pending_hops > 1])
+        streams = [(row, stream) for row in rows if (stream := batch.sessions[row].backbone) is not None]
+        current = [stream for _, stream in streams if stream.pending_hops == 1]
+        behind = [(row, stream) for row, stream in streams if stream.pending_hops > 1]
+        return cls(rows, current, [stream for _, stream in behind], [row for row, _ in behind])
 
     def blocks(self, model: StreamModel, rows: int) -> tuple[list[Tensors], list[Tensors]]:
         """The backbone's inputs: the latest hop of current streams, and all frames of those behind."""
@@ -140,6 +143,11 @@ class CandidateBatch:
             ear.update_state(state, embeddings)
         ears = [(row, batch.sessions[row], batch.sessions[row].backbone) for row in self.rows]
         return _head_batches((row, session, ear.recent) for row, session, ear in ears if ear is not None)
+
+    def earlier(self, batch: StreamBatch) -> dict[Model, HeadBatch]:
+        """What each head is to be asked about the hop before, in streams that were behind: the student scored it."""
+        pairs = zip(self.behind_rows, self.behind, strict=True)
+        return _head_batches((row, batch.sessions[row], stream.earlier) for row, stream in pairs)
 
 
 def _levels(hops: Samples) -> list[float]:

@@ -33,6 +33,7 @@ PAGES = (
     Page("emotions", "/emotions", "Emotions"),
     Page("objects", "/objects", "Objects"),
     Page("entities", "/entities", "Entities"),
+    Page("history", "/history", "History", needs="accounts"),
     Page("log-in", "/log-in", "Log in", needs="accounts", public=True),
     Page("sign-up", "/sign-up", "Sign up", needs="accounts", public=True),
     Page("account", "/account", "Account", needs="accounts"),

@@ -61,3 +61,9 @@ async def test_what_was_wrong_is_said(
 
 async def test_no_form_at_all_chooses_nothing(client: httpx.AsyncClient) -> None:
     assert "Choose a picture first." in (await client.post(URL)).text
+
+
+async def test_without_a_history_there_are_no_uploads(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/uploads/five.png")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"

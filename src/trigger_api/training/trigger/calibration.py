@@ -70,7 +70,9 @@ def thresholds(highest: Floats, hours: float) -> dict[str, float]:
 
 def decision(levels: Mapping[str, float], network: Any, said: Bank, lead: NDArray[np.float32]) -> Decision:
     """The card's decision; its delay is the median lag from the end of the word to the first score that suffices."""
-    chosen = Decision(threshold=levels["medium"], refractory_ms=REFRACTORY_MS, sensitivities=dict(levels))
+    chosen = Decision(
+        threshold=levels["medium"], refractory_ms=REFRACTORY_MS, interpolated=True, sensitivities=dict(levels)
+    )
     lags = _lags(network, said, lead, chosen.threshold)
     return chosen.model_copy(update={"delay_ms": max(0, round(1000 * float(np.median(lags)))) if len(lags) else 0})
 
