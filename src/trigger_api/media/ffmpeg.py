@@ -20,6 +20,7 @@ from av.stream import Stream
 from numpy.typing import NDArray
 
 from trigger_api.errors import TooLarge, UnreadableMedia, UnsupportedMedia
+from trigger_api.media.untagged import Untagged
 
 _CONTAINERS: Final = (
     "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,amr,aac,aiff,asf,au,avi,caf,flac,loas,mp3,mpegts,ogg,w64,wav,wv,xwma"
@@ -186,7 +187,7 @@ def _container(source: Readable, name: str | None = None, options: Mapping[str, 
 
 def _open(file: BinaryIO) -> InputContainer:
     try:
-        return _container(file)
+        return _container(Untagged(file))
     except (av.FFmpegError, PermissionError):
         file.seek(0)
         data = file.read(64)

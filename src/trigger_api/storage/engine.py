@@ -19,10 +19,8 @@ _POOL: dict[str, Any] = {"pool_size": 8, "max_overflow": 8, "pool_timeout": 5}
 _CONNECT: dict[str, Any] = {
     "connect_timeout": 3, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
 }  # fmt: skip
-_PAGE_BYTES, _AHEAD_BYTES = (
-    16_384,
-    32 * 2**20,
-)  # media are written in fewer steps than with SQLite's own 4 KiB and 4 MiB
+# Media are written in fewer steps than with SQLite's own 4 KiB and 4 MiB.
+_PAGE_BYTES, _AHEAD_BYTES = 16_384, 32 * 2**20
 # FULL: what has been committed survives the loss of power.
 _PRAGMAS = (
     f"busy_timeout = {_BUSY_S * 1000}",

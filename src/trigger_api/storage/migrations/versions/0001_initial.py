@@ -149,8 +149,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_job_media_job_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job_id", "number", name=op.f("pk_job_media")),
     )
-    if (
-        op.get_bind().dialect.name == "postgresql"
-    ):  # media are compressed already, or do not compress in the time there is
+    if op.get_bind().dialect.name == "postgresql":  # most media are compressed already
         for table in ("prediction_media", "job_media"):
             op.execute(f"ALTER TABLE {table} ALTER COLUMN content SET STORAGE EXTERNAL")
