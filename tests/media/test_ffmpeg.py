@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import resource
+import struct
 import subprocess
 import sys
 from io import BytesIO
@@ -94,6 +96,16 @@ def test_limits_hold_while_it_is_decoded() -> None:
         decode(data, AudioLimits(seconds=1))
     with pytest.raises(TooLarge, match="more than 150000 samples"):
         decode(data, AudioLimits(samples=150_000))
+
+
+def test_a_tag_that_claims_gigabytes_is_not_given_them() -> None:
+    tag = b"ISFT" + struct.pack("<I", 0x5F000000) + b"Lavf"
+    damaged = b"LIST" + struct.pack("<I", 0x7F000000) + b"INFO" + tag
+    data = b"RIFF" + struct.pack("<I", 4 + len(damaged)) + b"WAVE" + damaged
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UnsupportedMedia):
+        decode(data, LIMITS)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
 
 
 def test_what_was_cut_off_is_told() -> None:
