@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import BinaryIO, Final, NoReturn, Protocol
+from typing import Any, BinaryIO, Final, NoReturn, Protocol
 
 import av
 import numpy as np
@@ -46,6 +46,8 @@ _TIMED = frozenset({"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "asf"})  # conta
 _SLACK_S = 0.25  # that a container's length may be off: whole frames, and what an encoder leads in with
 _SECONDS = 20.0  # that decoding may take
 _NONE: Mapping[str, str] = {}
+# Tags in another encoding than UTF-8: PyAV reads them anyway since version 19, and no longer takes the argument.
+_ANY_TAGS: Final[dict[str, Any]] = {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "ignore"}
 _LIVE = {"probesize": "32", "analyzeduration": "0"}  # begin with the first packet, without a look at those that follow
 
 _RESEMBLANCES: Final = (
@@ -182,7 +184,8 @@ class LiveRecording(Recording):
 
 def _container(source: Readable, name: str | None = None, options: Mapping[str, str] = _NONE) -> InputContainer:
     allowed = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "", **options}
-    return av.open(source, "r", name, io_open=_refuse, container_options=allowed, metadata_errors="ignore")
+    opened: InputContainer = av.open(source, "r", name, io_open=_refuse, container_options=allowed, **_ANY_TAGS)
+    return opened
 
 
 def _open(file: BinaryIO) -> InputContainer:
