@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -41,7 +42,9 @@ def another(client: httpx.AsyncClient, *, host: str = "203.0.113.8") -> httpx.As
 
 async def join(client: httpx.AsyncClient, name: str = "ada") -> httpx.AsyncClient:
     """Make an account and log in."""
-    made = await client.post("/v1/accounts", json={"name": name, "password": PASSWORD})
+    async with asyncio.timeout(30):  # on a machine under load, the database may still be being opened
+        while (made := await client.post("/v1/accounts", json={"name": name, "password": PASSWORD})).status_code == 503:
+            await asyncio.sleep(0.01)
     assert made.status_code == 201, made.text
     await log_in(client, name)
     return client
