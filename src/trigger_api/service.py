@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from trigger_api.storage.database import Database
 
 T = TypeVar("T", bound=Task)
+P = TypeVar("P")
 _NO_DATABASE = "this server has no database: it keeps neither accounts nor a history"
 _log = structlog.get_logger(__name__)
 
@@ -93,9 +94,7 @@ class Service:
         Raises:
             NotFound: the service has none.
         """
-        if self._database is None:
-            raise NotFound(_NO_DATABASE)
-        return self._database
+        return _existing(self._database)
 
     @property
     def accounts(self) -> Accounts:
@@ -104,9 +103,7 @@ class Service:
         Raises:
             NotFound: the service has no database.
         """
-        if self._accounts is None:
-            raise NotFound(_NO_DATABASE)
-        return self._accounts
+        return _existing(self._accounts)
 
     @property
     def history(self) -> History:
@@ -115,9 +112,7 @@ class Service:
         Raises:
             NotFound: the service has no database.
         """
-        if self._history is None:
-            raise NotFound(_NO_DATABASE)
-        return self._history
+        return _existing(self._history)
 
     @property
     def jobs(self) -> Jobs:
@@ -126,9 +121,7 @@ class Service:
         Raises:
             NotFound: the service has no database.
         """
-        if self._jobs is None:
-            raise NotFound(_NO_DATABASE)
-        return self._jobs
+        return _existing(self._jobs)
 
     def run_jobs(self, answer: Callable[[Sequence[TriggerResult]], TriggerAnswer]) -> None:
         """Accept jobs and work on them until ``close``, if there is a database.
@@ -195,6 +188,12 @@ def _context(settings: Settings, engine: Engine, registry: Registry) -> Context:
         image=ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_side),
         max_text_characters=settings.max_text_characters,
     )
+
+
+def _existing(part: P | None) -> P:
+    if part is None:
+        raise NotFound(_NO_DATABASE)
+    return part
 
 
 def find_models(settings: Settings) -> list[ModelVersion]:
