@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trigger_api.errors import MALFORMED_JSON, NOT_UTF8
-from trigger_api.server.problems import problem
+from trigger_api.server.problems import id_of, problem
 
 _JSON: Final = re.compile(r"\s*(application/(.+\+)?json|text/json|text/plain)\s*(;|$)", re.ASCII | re.IGNORECASE)
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)", re.ASCII | re.IGNORECASE)
@@ -51,6 +51,7 @@ class _Body:
         self._receive = receive
         self._charset = charset
         self._decoder: codecs.IncrementalDecoder | None = None
+        self._is_utf8 = False
 
     async def receive(self) -> Message:
         """The next piece, or a disconnect.
@@ -63,12 +64,16 @@ class _Body:
             return message
         body, more = message.get("body", b""), message.get("more_body", False)
         if self._decoder is None and body:
-            self._decoder = codecs.getincrementaldecoder(self._charset or json.detect_encoding(body))()
+            found = codecs.lookup(self._charset or json.detect_encoding(body))
+            self._decoder, self._is_utf8 = found.incrementaldecoder(), found.name == "utf-8"
         return {"type": "http.request", "body": self._recode(body, final=not more), "more_body": more}
 
     def _recode(self, body: bytes, *, final: bool) -> bytes:
+        if self._decoder is None:
+            return body
         try:
-            return self._decoder.decode(body, final).encode() if self._decoder else body
+            text = self._decoder.decode(body, final)
+            return body if self._is_utf8 else text.encode()  # pieces of UTF-8 stay as they are, once they are checked
         except UnicodeError:
             named = f"not in {self._charset}, as its Content-Type says" if self._charset else NOT_UTF8
             raise HTTPException(HTTPStatus.BAD_REQUEST, f"{MALFORMED_JSON}: the body is {named}") from None
@@ -96,5 +101,4 @@ def _recoded(scope: Scope) -> Scope:
 
 def _refusal(scope: Scope, charset: str) -> ASGIApp:
     detail = f"charset={charset[:40]} is not supported: send JSON in UTF-8"
-    request_id = scope.get("state", {}).get("request_id", "")
-    return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, request_id=request_id)
+    return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, request_id=id_of(scope))

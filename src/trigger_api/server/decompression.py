@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trigger_api.server.problems import problem
+from trigger_api.server.problems import id_of, problem
 
 _GZIP, _DEFLATE = 31, 47  # zlib's window sizes: a gzip header; either header, found out
 _WINDOWS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _DEFLATE}
@@ -108,6 +108,5 @@ def _plain(scope: Scope) -> Scope:
 
 def _refusal(scope: Scope, encoding: str) -> ASGIApp:
     detail = f"Content-Encoding: {encoding[:40]} is not supported: send gzip, deflate or a plain body"
-    request_id = scope.get("state", {}).get("request_id", "")
     headers = {"Accept-Encoding": "gzip, deflate"}
-    return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, request_id=request_id, headers=headers)
+    return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, request_id=id_of(scope), headers=headers)

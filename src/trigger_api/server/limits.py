@@ -14,7 +14,7 @@ from trigger_api.accounts.caller import Caller
 from trigger_api.accounts.limits import Concurrency, Quota, RateLimiter, parse
 from trigger_api.errors import RateLimited
 from trigger_api.server.auth import PUBLIC_PATHS
-from trigger_api.server.problems import error_response
+from trigger_api.server.problems import error_response, id_of
 from trigger_api.settings import Settings
 
 _REQUESTS, _CONCURRENCY = "requests", "concurrency"
@@ -43,7 +43,7 @@ class CallerLimits:
             with self._concurrency.slot(caller.name) if self._concurrency else nullcontext():
                 await self._app(scope, receive, headed)
         except RateLimited as error:
-            await error_response(error, scope["state"]["request_id"])(scope, receive, headed)
+            await error_response(error, id_of(scope))(scope, receive, headed)
 
     def _format_policy(self) -> bytes:
         policies = []

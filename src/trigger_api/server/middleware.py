@@ -22,7 +22,7 @@ from trigger_api.errors import NotReady, ServiceError, Unauthenticated
 from trigger_api.observability import logs
 from trigger_api.observability.metrics import Metrics
 from trigger_api.server.auth import UNAUTHENTICATED, authenticate_request
-from trigger_api.server.problems import error_response, internal_error, problem
+from trigger_api.server.problems import error_response, id_of, internal_error, problem
 from trigger_api.server.request_body import RequestBodies, RequestBody
 from trigger_api.settings import Settings
 
@@ -108,7 +108,7 @@ class AuthMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         error = await self._check(HTTPConnection(scope)) if scope["type"] == "http" else None
-        await (error_response(error, _state_id(scope)) if error else self._app)(scope, receive, send)
+        await (error_response(error, id_of(scope)) if error else self._app)(scope, receive, send)
 
     async def _check(self, connection: HTTPConnection) -> ServiceError | None:
         try:
@@ -149,7 +149,7 @@ class BodyLimit:
         rules = self._others.get(path, self._rules)
         if _content_length(scope) > rules.limit:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            await problem(status, _too_large(rules), request_id=_state_id(scope))(scope, receive, send)
+            await problem(status, _too_large(rules), request_id=id_of(scope))(scope, receive, send)
         else:
             await self._serve(scope, receive, send, rules)
 
@@ -252,10 +252,6 @@ def _request_id(scope: Scope) -> str:
     """The client's own id if it is well-formed, else a new one."""
     given = _header(scope, b"x-request-id")
     return given.decode() if _REQUEST_ID.fullmatch(given) else f"{_PROCESS_ID}{next(_count):016x}"
-
-
-def _state_id(scope: Scope) -> str:
-    return str(scope.get("state", {}).get("request_id", ""))
 
 
 def _content_length(scope: Scope) -> int:

@@ -57,6 +57,11 @@ def error_response(error: ServiceError, request_id: str) -> Response:
     return problem(error.status, error.detail, request_id=request_id, headers=error.headers, **members)
 
 
+def id_of(scope: Scope) -> str:
+    """The id of a request, which its log lines have, too; empty before it has one."""
+    return str(scope.get("state", {}).get("request_id", ""))
+
+
 def internal_error(request_id: str) -> Response:
     """The response to an unexpected exception, which reveals nothing but where to look."""
     detail = "internal error; see the server's log for this request_id"
@@ -80,29 +85,25 @@ async def _no_route(default: ASGIApp, scope: Scope, receive: Receive, send: Send
 
 async def _service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
-    return error_response(error, _request_id(request))
+    return error_response(error, id_of(request.scope))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
-    return problem(error.status_code, str(error.detail), request_id=_request_id(request), headers=headers)
+    return problem(error.status_code, str(error.detail), request_id=id_of(request.scope), headers=headers)
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # Without the rejected value: it may be a megabyte, or a secret.
-    found, request_id = error.errors(), _request_id(request)
+    found, request_id = error.errors(), id_of(request.scope)
     faults = [{"loc": [str(part) for part in fault["loc"]], "msg": format_fault(fault)} for fault in found]
     if any(fault["type"] == "json_invalid" for fault in found):
         return problem(HTTPStatus.BAD_REQUEST, MALFORMED_JSON, request_id=request_id, errors=faults)
     return problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, format_validation_errors(found), request_id=request_id, errors=faults
     )
-
-
-def _request_id(request: Request) -> str:
-    return str(request.scope.get("state", {}).get("request_id", ""))
 
 
 def _title(status: int) -> str:
