@@ -22,7 +22,6 @@ from trigger_api.tasks.trigger.task import Trigger
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "activate.wav"
 WORD_ENDS_MS = 2_200  # samples/README.md
-SCORE_MS = 80  # between two scores: what an encoder blurs may be heard one score later
 RATES = (8_000, 16_000, 22_050, 44_100, 48_000)
 GRID = [
     *((container, "libopus", rate) for container in ("webm", "ogg") for rate in (8_000, 16_000, 48_000)),
@@ -37,10 +36,11 @@ GRID = [
         for rate in RATES
     ),
     *(("asf", codec, rate) for codec in ("wmav1", "wmav2") for rate in RATES[1:]),
-    *(("mp2", "mp2", rate) for rate in (16_000, 44_100, 48_000)),
+    *(("mp2", "mp2", rate) for rate in RATES[1:]),
+    *((container, "libopencore_amrnb", 8_000) for container in ("amr", "3gp")),
     ("wav", "g726", 8_000),
 ]
-BLURRED = [("amr", "libopencore_amrnb", 8_000), ("3gp", "libopencore_amrnb", 8_000), ("mp2", "mp2", 22_050)]
+ONE_CHANNEL = {"g726", "libopencore_amrnb"}
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +66,9 @@ async def times(service: Service, data: bytes) -> list[int]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("container", "codec", "rate"), GRID)
 async def test_the_word_is_heard_at_the_same_time(service: Service, container: str, codec: str, rate: int) -> None:
-    for channels in (1,) if codec == "g726" else (1, 2):
+    for channels in (1,) if codec in ONE_CHANNEL else (1, 2):
         samples = np.repeat(said(rate)[:, None], channels, axis=1)
         assert await times(service, encoded(samples, rate, container, codec)) == [pytest.approx(WORD_ENDS_MS, abs=40)]
-
-
-@pytest.mark.parametrize(("container", "codec", "rate"), BLURRED)
-async def test_the_word_is_heard_in_a_codec_that_blurs(service: Service, container: str, codec: str, rate: int) -> None:
-    data = encoded(said(rate)[:, None], rate, container, codec)
-    assert await times(service, data) == [pytest.approx(WORD_ENDS_MS, abs=SCORE_MS)]
 
 
 async def test_channels_in_opposite_phase_are_heard(service: Service) -> None:
@@ -86,4 +80,4 @@ async def test_channels_in_opposite_phase_are_heard(service: Service) -> None:
 async def test_a_telephone_is_heard(service: Service, subtype: str, tmp_path: Path) -> None:
     path = tmp_path / "telephone.wav"
     soundfile.write(path, said(8_000), 8_000, subtype)
-    assert await times(service, path.read_bytes()) == [pytest.approx(WORD_ENDS_MS, abs=SCORE_MS)]
+    assert await times(service, path.read_bytes()) == [pytest.approx(WORD_ENDS_MS, abs=40)]

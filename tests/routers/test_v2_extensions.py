@@ -78,6 +78,7 @@ def test_a_number_of_classes_is_one(address: str, count: object) -> None:
     ("members", "words"),
     [
         ({"parameters": {"sequence_id": 7}}, "sequences are not supported"),
+        ({"parameters": {"priority": 1}}, "schedule policy is not supported"),
         ({"outputs": [{"name": "scores", "parameters": {"shared_memory_region": "r"}}]}, "shared memory"),
         ({"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "parameters": {"shared_memory_region": "r"}}]},
          "shared memory is not supported: send the data in the request"),
@@ -104,6 +105,7 @@ def test_absent_extensions_say_so(client: Any) -> None:
         (client.unregister_cuda_shared_memory, "cuda_shared_memory"),
         (client.get_trace_settings, "trace"),
         (client.get_log_settings, "logging"),
+        (client.get_inference_statistics, "statistics"),
         (lambda: client.get_inference_statistics("mnist"), "statistics"),
         (lambda: client.get_model_config("mnist"), "model_configuration"),
     ):

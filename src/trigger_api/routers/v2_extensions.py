@@ -29,14 +29,20 @@ _ABSENT: Final = {
 _ABSENT_PARAMETERS: Final = {
     "shared_memory_region": "shared memory is not supported: send the data in the request",
     "sequence_id": "sequences are not supported: every request stands alone",
+    "priority": "the schedule policy is not supported: requests are served in turn",
 }
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"], include_in_schema=False)
 
 
+def absent(name: str) -> NotFound:
+    """The error for what belongs to an extension that is absent."""
+    return NotFound(f"the extension {name} is not supported; GET /v2 lists those that are")
+
+
 def _absent(name: str) -> Callable[[], None]:
     def answer() -> None:
-        raise NotFound(f"the extension {name} is not supported; GET /v2 lists those that are")
+        raise absent(name)
 
     return answer
 

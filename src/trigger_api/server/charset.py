@@ -23,6 +23,7 @@ _SUPPORTED: Final = re.compile(  # Python has codecs for more, some of which tak
     r"|gb(k|2312|18030)|big5|koi8-[ru]",
     re.ASCII | re.IGNORECASE,
 )
+_MARK: Final = 4  # bytes that tell UTF-8, UTF-16 and UTF-32 apart
 
 
 class Charset:
@@ -51,6 +52,7 @@ class _Body:
         self._receive = receive
         self._charset = charset
         self._decoder: codecs.IncrementalDecoder | None = None
+        self._begun = b""  # too few bytes to tell a charset
 
     async def receive(self) -> Message:
         """The next piece, or a disconnect.
@@ -62,7 +64,11 @@ class _Body:
         if message["type"] != "http.request":
             return message
         body, more = message.get("body", b""), message.get("more_body", False)
-        if self._decoder is None and body:
+        if self._decoder is None:
+            body = self._begun + body
+            self._begun = body if more and len(body) < _MARK else b""
+            if self._begun:
+                return {"type": "http.request", "body": b"", "more_body": True}
             self._decoder = codecs.getincrementaldecoder(self._charset or json.detect_encoding(body))()
         return {"type": "http.request", "body": self._recode(body, final=not more), "more_body": more}
 
@@ -70,7 +76,7 @@ class _Body:
         try:
             return self._decoder.decode(body, final).encode() if self._decoder else body
         except UnicodeError:
-            named = f"not in {self._charset}, as its Content-Type says" if self._charset else NOT_UTF8
+            named = f"not in {self._charset}, as its Content-Type says: send UTF-8" if self._charset else NOT_UTF8
             raise HTTPException(HTTPStatus.BAD_REQUEST, f"{MALFORMED_JSON}: the body is {named}") from None
 
 
