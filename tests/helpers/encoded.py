@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from io import BytesIO
 
@@ -25,3 +26,24 @@ def encoded(samples: NDArray[np.float32], rate: int, container: str, codec: str,
             for packet in stream.encode(piece):
                 output.mux(packet)
     return buffer.getvalue()
+
+
+def without_end_flag(ogg: bytes) -> bytes:
+    """An Ogg file whose last page does not say that it is the last."""
+    start = ogg.rfind(b"OggS")
+    page = bytearray(ogg[start:])
+    page[5] &= ~0x04
+    page[22:26] = bytes(4)
+    page[22:26] = struct.pack("<I", _ogg_checksum(page))
+    return ogg[:start] + bytes(page)
+
+
+def _ogg_checksum(page: bytes | bytearray) -> int:
+    """CRC-32 of polynomial 0x04c11db7, most significant bit first."""
+    value = 0
+    for byte in page:
+        value ^= byte << 24
+        for _ in range(8):
+            value = (value << 1) ^ (0x04C11DB7 if value & 0x80000000 else 0)
+        value &= 0xFFFFFFFF
+    return value

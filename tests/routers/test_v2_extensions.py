@@ -104,6 +104,7 @@ def test_absent_extensions_say_so(client: Any) -> None:
         (client.unregister_cuda_shared_memory, "cuda_shared_memory"),
         (client.get_trace_settings, "trace"),
         (client.get_log_settings, "logging"),
+        (client.get_inference_statistics, "statistics"),
         (lambda: client.get_inference_statistics("mnist"), "statistics"),
         (lambda: client.get_model_config("mnist"), "model_configuration"),
     ):

@@ -82,3 +82,13 @@ async def test_so_is_a_body_of_another_type(client: httpx.AsyncClient, path: str
     answer = await client.post(path, content=BODY.encode("latin-1"), headers={"Content-Type": kind})
     assert answer.status_code == 400
     assert "not in UTF-8" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32-be"])
+async def test_a_body_may_come_in_pieces_of_any_size(client: httpx.AsyncClient, encoding: str) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for byte in BODY.encode(encoding):
+            yield bytes([byte])
+
+    response = await client.post("/echo", content=pieces(), headers={"Content-Type": "application/json"})
+    assert response.json() == TEXT

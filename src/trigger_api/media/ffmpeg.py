@@ -154,11 +154,17 @@ class Recording:
     def _packets(self) -> Iterator[av.Packet[AudioStream]]:
         try:
             for packet in self._container.demux(self._stream):
-                if self._is_tagged_mp3 or (packet.pts is not None and packet.pts < 0):
-                    self._lead_in = 0  # the container knows of it, and has the decoder drop it
+                self._lead_in = max(self._lead_in - self._dropped_by_decoder(packet), 0)
                 yield packet
         except (av.FFmpegError, IndexError):  # the latter where a damaged file claims to have streams that it has not
             self.damaged = True
+
+    def _dropped_by_decoder(self, packet: av.Packet[AudioStream]) -> int:
+        """Sample frames of the lead-in that the container knows of, and has the decoder drop."""
+        if self._is_tagged_mp3:
+            return self._lead_in
+        before = min(packet.pts or 0, 0) * (packet.time_base or 0)
+        return round(-before * self._stream.codec_context.sample_rate)
 
     def __enter__(self) -> Recording:
         return self

@@ -14,7 +14,7 @@ from trigger_api.errors import BadRequest, NotReady, Unprocessable
 from trigger_api.registry import ModelVersion, State
 from trigger_api.routers import v2_codec, v2_history
 from trigger_api.routers.deps import Served, service_of
-from trigger_api.routers.v2_extensions import PRESENT
+from trigger_api.routers.v2_extensions import PRESENT, absent
 from trigger_api.server.auth import Administrator
 from trigger_api.tasks.raw import Raw
 
@@ -94,6 +94,12 @@ async def server_ready(service: Served) -> Answer:
     if not service.registry.ready:
         raise NotReady("models are loading, or one has failed", retry_after=2)
     return {"ready": True}
+
+
+@router.get("/models/stats", include_in_schema=False)
+async def statistics() -> Answer:
+    """What Triton tells about all models; before the route of one model, whose name it would be taken for."""
+    raise absent("statistics")
 
 
 @router.get("/models/{name}", operation_id="model_metadata")

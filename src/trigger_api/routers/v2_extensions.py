@@ -34,9 +34,14 @@ _ABSENT_PARAMETERS: Final = {
 router = APIRouter(prefix="/v2", tags=["open inference protocol"], include_in_schema=False)
 
 
+def absent(name: str) -> NotFound:
+    """The error for what belongs to an extension that is absent."""
+    return NotFound(f"the extension {name} is not supported; GET /v2 lists those that are")
+
+
 def _absent(name: str) -> Callable[[], None]:
     def answer() -> None:
-        raise NotFound(f"the extension {name} is not supported; GET /v2 lists those that are")
+        raise absent(name)
 
     return answer
 

@@ -23,6 +23,7 @@ _SUPPORTED: Final = re.compile(  # Python has codecs for more, some of which tak
     r"|gb(k|2312|18030)|big5|koi8-[ru]",
     re.ASCII | re.IGNORECASE,
 )
+_MARK: Final = 4  # bytes that tell UTF-8, UTF-16 and UTF-32 apart
 
 
 class Charset:
@@ -52,6 +53,7 @@ class _Body:
         self._charset = charset
         self._decoder: codecs.IncrementalDecoder | None = None
         self._is_utf8 = False
+        self._begun = b""  # too few bytes to tell a charset
 
     async def receive(self) -> Message:
         """The next piece, or a disconnect.
@@ -63,19 +65,21 @@ class _Body:
         if message["type"] != "http.request":
             return message
         body, more = message.get("body", b""), message.get("more_body", False)
-        if self._decoder is None and body:
+        if self._decoder is None:
+            self._begun += body
+            if more and len(self._begun) < _MARK:
+                return {"type": "http.request", "body": b"", "more_body": True}
+            body = self._begun
             found = codecs.lookup(self._charset or json.detect_encoding(body))
             self._decoder, self._is_utf8 = found.incrementaldecoder(), found.name == "utf-8"
-        return {"type": "http.request", "body": self._recode(body, final=not more), "more_body": more}
+        return {"type": "http.request", "body": self._recode(self._decoder, body, final=not more), "more_body": more}
 
-    def _recode(self, body: bytes, *, final: bool) -> bytes:
-        if self._decoder is None:
-            return body
+    def _recode(self, decoder: codecs.IncrementalDecoder, body: bytes, *, final: bool) -> bytes:
         try:
-            text = self._decoder.decode(body, final)
+            text = decoder.decode(body, final)
             return body if self._is_utf8 else text.encode()  # pieces of UTF-8 stay as they are, once they are checked
         except UnicodeError:
-            named = f"not in {self._charset}, as its Content-Type says" if self._charset else NOT_UTF8
+            named = f"not in {self._charset}, as its Content-Type says: send UTF-8" if self._charset else NOT_UTF8
             raise HTTPException(HTTPStatus.BAD_REQUEST, f"{MALFORMED_JSON}: the body is {named}") from None
 
 

@@ -10,5 +10,6 @@ _FULL_SCALE = 32_768
 
 def pcm16(samples: NDArray[np.float32]) -> bytes:
     """Samples from -1 to 1, clipped, as 16-bit little-endian ones; what is no number becomes silence."""
-    scaled = np.nan_to_num(samples * np.float32(_FULL_SCALE))
+    with np.errstate(invalid="ignore", over="ignore"):
+        scaled = np.nan_to_num(samples * np.float32(_FULL_SCALE))
     return bytes(np.clip(np.rint(scaled), -_FULL_SCALE, _FULL_SCALE - 1).astype("<i2"))
