@@ -75,3 +75,12 @@ def test_noise_has_the_length_asked_for(clips: list[Samples]) -> None:
 @pytest.mark.parametrize("change", [augment.another_voice, augment.overdriven])
 def test_the_same_generator_gives_the_same(change: Callable[[Samples, np.random.Generator], Samples]) -> None:
     np.testing.assert_array_equal(change(tone(), RNG(5)), change(tone(), RNG(5)))
+
+
+def test_a_telephone_passes_a_band_in_eight_bits() -> None:
+    heard = augment.telephone(tone(100) + tone(1_000) + tone(5_000))
+    power = np.abs(np.fft.rfft(heard)) / (len(heard) / 2)
+    assert power[1_000] == pytest.approx(0.3, rel=0.05)
+    assert max(power[100], power[5_000]) < 0.01
+    assert len(np.unique(heard)) <= 2 * 127 + 1
+    assert not augment.telephone(np.zeros(300, np.float32)).any()

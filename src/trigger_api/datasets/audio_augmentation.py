@@ -19,6 +19,7 @@ Spectrum = NDArray[np.complex64]
 
 _WSOLA = 480  # samples per segment: 30 ms, two periods of a low voice
 _SEARCH = 120
+_MU = 255  # of G.711's companding
 
 
 def change_tempo(samples: Samples, factor: float) -> Samples:
@@ -129,6 +130,16 @@ def overdriven(samples: Samples, rng: np.random.Generator) -> Samples:
     """Overdrive the microphone: the peaks are flattened."""
     drive = float(np.exp(rng.uniform(0, 2.0))) / (np.abs(samples).max() + 1e-9)
     return np.asarray(np.tanh(samples * drive), np.float32)
+
+
+def telephone(samples: Samples) -> Samples:
+    """As a telephone line passes it on: 300 to 3 400 Hz, in the 8 bits of G.711's mu-law."""
+    size = spectrum_size(len(samples))
+    hertz = np.arange(size // 2 + 1) * RATE / size
+    heard = filtered(samples, ((hertz > 300) & (hertz < 3_400)).astype(np.complex64), None)
+    peak = np.abs(heard).max() + 1e-9
+    coded = np.round(127 * np.log1p(_MU * np.abs(heard) / peak) / np.log1p(_MU)) / 127
+    return np.asarray(np.sign(heard) * peak * np.expm1(coded * np.log1p(_MU)) / _MU, np.float32)
 
 
 def _loudness(samples: Samples) -> float:

@@ -72,3 +72,11 @@ def test_near_words_come_from_their_own_pool(monkeypatch: pytest.MonkeyPatch) ->
     near = clip(0.5, 6)
     assert scenes.near_scene(replace(POOLS, near=[near]), np.random.default_rng(0))[1] == NO_WORD
     assert drawn == [near]
+
+
+def test_a_recording_is_heard_in_four_conditions() -> None:
+    recording = clip(3.0, 6)
+    same, *others = scenes.conditions(recording, POOLS, np.random.default_rng(0))
+    assert same is recording
+    assert len(others) == 3
+    assert all(np.isfinite(other).all() and 0.7 < len(other) / len(recording) < 1.4 for other in others)

@@ -1,7 +1,8 @@
 """From scores to a decision: thresholds by how often people who say other things would be misheard.
 
-Measured on recordings that training did not see, by speaker where file names tell. They are too few hours to count one
-false accept in ten: the rates of the highest scores are extrapolated, for their tail falls off exponentially.
+Measured on recordings that training did not see, by speaker where file names tell; as they are, by other voices, in
+scenes and by telephone. They are too few hours to count one false accept in ten: the rates of the highest scores are
+extrapolated, for their tail falls off exponentially.
 """
 
 from __future__ import annotations

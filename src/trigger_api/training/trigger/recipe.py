@@ -99,7 +99,7 @@ def train_trigger(
             data, recipe.shape, recipe.schedule, seed, checkpoints, lambda part: step("training", part / 2)
         )
     network = serving_network(trained, recipe.shape)
-    decision = _calibrated(network, material, banks, recipe.shape, embedder, out)
+    decision = _calibrated(network, material, banks, recipe.shape, embedder, out, seed)
     plots.loss(losses or [1.0], out / "learning.png")
     card = _write(out, sources.word, network, recipe.shape, decision)
     low_rank.write(out, network, data.take(_sample(data.negatives, seed)))
@@ -156,13 +156,15 @@ def _pieces(embeddings: Embeddings, advance: int) -> Iterator[Embeddings]:
 
 
 def _calibrated(
-    network: Any, material: Material, banks: dict[str, Bank], shape: Shape, embedder: Embedder, out: Path
+    network: Any, material: Material, banks: dict[str, Bank], shape: Shape, embedder: Embedder, out: Path, seed: int
 ) -> Decision:
     """A decision whose thresholds come from people who were held out; from synthetic speech where there are none."""
-    held_out = material.held_out or material.spoken[::10]
+    rng, pools = np.random.default_rng(seed), material.pools(())
     lead = np.broadcast_to(embedder.silence, (shape.context, EMBEDDING))
-    clips = (np.concatenate([lead, embedder.clip(np.pad(clip, (0, _TAIL)))]) for clip in held_out)
-    highest, hours = _highest(network, clips), sum(map(len, held_out)) / RATE / 3600
+    clips = (one for clip in material.held_out or material.spoken[::10] for one in scenes.conditions(clip, pools, rng))
+    embedded = [embedder.clip(np.pad(clip, (0, _TAIL))) for clip in clips]
+    hours = (sum(map(len, embedded)) * STEP_SECONDS - len(embedded) * _TAIL / RATE) / 3600
+    highest = _highest(network, (np.concatenate([lead, clip]) for clip in embedded))
     levels = calibration.thresholds(highest, hours)
     plots.false_accepts(highest, hours, levels, out / "tradeoff.png")
     return calibration.decision(levels, network, banks.get("real") or banks["synthetic"], lead)

@@ -173,13 +173,23 @@ def staged(canvas: Samples, pools: Pools, rng: np.random.Generator) -> Samples:
     impulse = augment.room(rng) if rng.random() < 0.5 else None
     heard = augment.filtered(canvas, None, impulse) if impulse is not None else canvas
     if rng.random() < 0.85:
-        background = augment.noise(SCENE, rng, pools.noise)
+        background = augment.noise(len(canvas), rng, pools.noise)
         heard = augment.mixed(heard, background, float(-3 + 45 * rng.random() ** _NOISY))
     if rng.random() < 0.8:
-        heard = augment.filtered(heard, augment.microphone(augment.spectrum_size(SCENE), rng), None)
+        heard = augment.filtered(heard, augment.microphone(augment.spectrum_size(len(canvas)), rng), None)
     if rng.random() < 0.1:
         heard = augment.overdriven(heard, rng)
     return augment.at_level(heard, float(rng.uniform(-45, -1)))
+
+
+def conditions(clip: Samples, pools: Pools, rng: np.random.Generator) -> list[Samples]:
+    """A recording as it is, by another voice, in a scene, and by telephone.
+
+    People who are at hand for calibration come from few collections; those who will talk in front of the service sit in
+    other rooms, before other microphones.
+    """
+    voice, other = (augment.another_voice(clip, rng) for _ in range(2))
+    return [clip, voice, staged(other, pools, rng), augment.telephone(clip)]
 
 
 def _neighbour(word: Samples, pools: Pools, rng: np.random.Generator) -> Samples:
