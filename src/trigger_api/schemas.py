@@ -32,11 +32,13 @@ def _check_surrogates(text: str) -> str:
 Text = Annotated[str, AfterValidator(_check_surrogates)]
 
 
-class _Schema(BaseModel):
+class Schema(BaseModel):
+    """What every request and answer is."""
+
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
-class Problem(_Schema):
+class Problem(Schema):
     """An error (RFC 9457). Older clients read ``success`` and ``error``."""
 
     type: str = "about:blank"
@@ -52,7 +54,7 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-class Kept(_Schema):
+class Kept(Schema):
     """An answer that says whether it is in the history; without these fields if nobody asked for that."""
 
     saved: bool | None = Field(
@@ -64,7 +66,7 @@ class Kept(_Schema):
     save_error: str | None = Field(None, exclude_if=_is_none, description="why it is not there")
 
 
-class Detection(_Schema):
+class Detection(Schema):
     """One detection of a word."""
 
     word: str
@@ -72,7 +74,7 @@ class Detection(_Schema):
     score: float = Field(ge=0, le=1, description="the first score that reached the threshold, not the highest")
 
 
-class ScoreCurve(_Schema):
+class ScoreCurve(Schema):
     """The scores of a word over a recording, and what turns them into detections.
 
     Scores below a model's gate are a cheaper network's, and approximate; at the card's thresholds they do not matter.
@@ -85,7 +87,7 @@ class ScoreCurve(_Schema):
     delay_ms: float = Field(description="from the end of the word to the score that detects it")
 
 
-class WordDetections(_Schema):
+class WordDetections(Schema):
     """The detections of one word."""
 
     word: str
@@ -113,22 +115,13 @@ class TriggerAnswer(Kept):
     words: list[WordDetections]
 
 
-class PredictAnswer(Kept):
-    """The answer of the original trigger-word service, its spelling included."""
-
-    success: Literal[True] = True
-    detected: bool
-    trigget_detected: bool = Field(description="the same, in the spelling of the original")
-    timestamps: list[int] = Field(description="end of each word, milliseconds from the start of the recording")
-
-
-class Health(_Schema):
+class Health(Schema):
     """Whether the process is alive, or ready for requests."""
 
     status: Literal["ok", "ready"]
 
 
-class ModelStatus(_Schema):
+class ModelStatus(Schema):
     """One version of a model, and whether it is serving."""
 
     task: str
@@ -188,7 +181,7 @@ _Title = Annotated[
 ]
 
 
-class _StrictSchema(_Schema):
+class _StrictSchema(Schema):
     model_config = ConfigDict(extra="forbid")
 
 
@@ -233,7 +226,7 @@ class AccountChange(_StrictSchema):
     keeps_history: bool = Field(description="whether predictions are kept without being asked to for each")
 
 
-class Account(_Schema):
+class Account(Schema):
     """An account."""
 
     id: UUID
@@ -245,7 +238,7 @@ class Account(_Schema):
     created_at: datetime
 
 
-class LoginSession(_Schema):
+class LoginSession(Schema):
     """A browser or client that is logged in."""
 
     id: UUID
@@ -270,7 +263,7 @@ class TokenRequest(_StrictSchema):
     days: float | None = Field(90, gt=0, le=3_650, description="days after which it expires; null for never")
 
 
-class Token(_Schema):
+class Token(Schema):
     """An API token, without its secret."""
 
     id: UUID
@@ -289,7 +282,7 @@ class NewToken(Token):
     token: str
 
 
-class HistoryItem(_Schema):
+class HistoryItem(Schema):
     """A prediction in the history, without its answer."""
 
     id: UUID
@@ -317,20 +310,20 @@ class ExportedEntry(HistoryEntry):
     media: Base64Bytes | None = Field(None, description="what it was made of, if that was asked for")
 
 
-class HistoryPage(_Schema):
+class HistoryPage(Schema):
     """Part of the history, the newest first."""
 
     items: list[HistoryItem]
     next: str | None = Field(description="cursor of the next page: send it as `cursor`; null on the last one")
 
 
-class DeletedEntries(_Schema):
+class DeletedEntries(Schema):
     """How many predictions were deleted."""
 
     deleted: int
 
 
-class JobStatus(_Schema):
+class JobStatus(Schema):
     """A recording that is too long for one request, and how far it is."""
 
     id: UUID
@@ -348,7 +341,7 @@ class JobStatus(_Schema):
     )
 
 
-class JobPage(_Schema):
+class JobPage(Schema):
     """Some of the jobs, the newest first."""
 
     items: list[JobStatus]
@@ -358,7 +351,7 @@ class JobPage(_Schema):
 AudioFormat = Literal["s16", "f32", "webm", "ogg", "mp4"]
 
 
-class StreamQuery(_Schema):
+class StreamQuery(Schema):
     """The parameters of a live stream."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -394,7 +387,7 @@ class StreamQuery(_Schema):
         return self
 
 
-class StreamWord(_Schema):
+class StreamWord(Schema):
     """A word that a stream detects."""
 
     word: str
@@ -416,7 +409,7 @@ class StreamReady(StreamWord):
     words: list[StreamWord]
 
 
-class StreamDetection(_Schema):
+class StreamDetection(Schema):
     """A word was detected."""
 
     type: Literal["detection"] = "detection"
@@ -442,7 +435,7 @@ class KeptDetection(StreamDetection):
     media_start_ms: int = Field(description="where the kept audio begins, milliseconds from the start of the stream")
 
 
-class StreamScore(_Schema):
+class StreamScore(Schema):
     """The score of the last hop for a word, for a meter."""
 
     type: Literal["score"] = "score"
@@ -454,7 +447,7 @@ class StreamScore(_Schema):
     level_dbfs: float
 
 
-class StreamStopped(_Schema):
+class StreamStopped(Schema):
     """The stream has ended: all audio was processed."""
 
     type: Literal["stopped"] = "stopped"
@@ -462,7 +455,7 @@ class StreamStopped(_Schema):
     heard_ms: int
 
 
-class StreamError(_Schema):
+class StreamError(Schema):
     """Why the server closes the stream."""
 
     type: Literal["error"] = "error"
@@ -470,13 +463,13 @@ class StreamError(_Schema):
     detail: str
 
 
-class StreamControl(_Schema):
+class StreamControl(Schema):
     """What a client may send in a text frame: ``stop`` ends the audio, ``reset`` clears the detector's state."""
 
     type: Literal["stop", "reset"]
 
 
-class RoomEvent(_Schema):
+class RoomEvent(Schema):
     """A word was detected in a room."""
 
     id: str
@@ -489,7 +482,7 @@ class RoomEvent(_Schema):
     version: str
 
 
-class RoomState(_Schema):
+class RoomState(Schema):
     """A room with a live stream."""
 
     room: str
@@ -507,7 +500,7 @@ class RoomState(_Schema):
     last_detection: RoomEvent | None
 
 
-class EntitiesRequest(_Schema):
+class EntitiesRequest(Schema):
     """One text, or several that are tagged independently."""
 
     text: Text = Field(default="", description="a text of any length up to the limit")
@@ -521,7 +514,7 @@ class EntitiesRequest(_Schema):
         return self
 
 
-class TaggedToken(_Schema):
+class TaggedToken(Schema):
     """A word with its position in the text, in characters (Unicode code points)."""
 
     text: str
@@ -531,7 +524,7 @@ class TaggedToken(_Schema):
     score: float = Field(ge=0, le=1)
 
 
-class Entity(_Schema):
+class Entity(Schema):
     """A named entity; ``text`` is the slice from ``start`` to ``end``."""
 
     type: str = Field(description="`PER`, `ORG`, `LOC` or `MISC`")
@@ -541,7 +534,7 @@ class Entity(_Schema):
     score: float = Field(ge=0, le=1)
 
 
-class TextEntities(_Schema):
+class TextEntities(Schema):
     """The entities of one text."""
 
     tokens: list[TaggedToken]
@@ -556,15 +549,7 @@ class EntitiesAnswer(TextEntities, Kept):
     version: str
 
 
-class AlignedAnswer(Kept):
-    """The answer of the original named-entity service: words above their tags, in aligned columns."""
-
-    input: str
-    output: str
-    entities: list[Entity]
-
-
-class PixelBox(_Schema):
+class PixelBox(Schema):
     """A box on a picture, in pixels from the upper left corner."""
 
     x: int = Field(ge=0, description="the left edge")
@@ -573,7 +558,7 @@ class PixelBox(_Schema):
     height: int = Field(ge=1)
 
 
-class FoundDigit(_Schema):
+class FoundDigit(Schema):
     """One digit on a picture."""
 
     value: int = Field(ge=0, le=9)
@@ -601,24 +586,6 @@ class DigitsAnswer(Kept):
     version: str
 
 
-class ImagePredictRequest(_Schema):
-    """The request of the original digit service."""
-
-    image: str = Field(description="a picture file in base64, with or without the head of a data URL")
-    filename: str | None = Field(default=None, max_length=1_024, description="its name in the history")
-
-
-class ImagePredictAnswer(Kept):
-    """The answer of the original digit service, with every digit."""
-
-    img_shape: tuple[int, int] = Field(description="width and height")
-    prediction: int | None = Field(description="the first digit; null if there is none")
-    digits: list[FoundDigit]
-    numbers: list[str]
-
-
-# A picture of one white pixel, in base64.
-_WHITE_PIXEL = "R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs="
 _EMOTIONS_EXAMPLE: dict[str, JsonValue] = {
     "detected": True,
     "faces": [
@@ -648,14 +615,14 @@ _EMOTIONS_EXAMPLE: dict[str, JsonValue] = {
 }  # fmt: skip
 
 
-class Point(_Schema):
+class Point(Schema):
     """A point on a picture, in pixels; it may lie outside the picture."""
 
     x: float
     y: float
 
 
-class Landmarks(_Schema):
+class Landmarks(Schema):
     """The eyes, the nose and the corners of the mouth; left and right as seen on the picture."""
 
     left_eye: Point
@@ -665,7 +632,7 @@ class Landmarks(_Schema):
     mouth_right: Point
 
 
-class FoundFace(_Schema):
+class FoundFace(Schema):
     """One face on a photo, and its emotion."""
 
     box: PixelBox
@@ -695,49 +662,7 @@ class EmotionsAnswer(Kept):
     )
 
 
-class EmotionRequest(_Schema):
-    """The request of the original emotion service."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"image": _WHITE_PIXEL, "model": "mobilenetv2"}]})
-
-    image: str = Field(description="a picture file in base64, with or without the head of a data URL")
-    model: JsonValue = Field(
-        default="inception-resnet",
-        description="`inception-resnet`, `mobilenetv2` or `yolo3`; anything else means the first",
-    )
-    img_name: JsonValue = Field(default=None, description="the name of the uploaded file, for the history")
-
-
-class EmotionProbability(_Schema):
-    """The probability of one emotion."""
-
-    emotion: str
-    probability: float = Field(ge=0, le=1)
-
-
-class EmotionFace(_Schema):
-    """One face in an answer of the original emotion service."""
-
-    face: str = Field(description="the cropped face, a JPEG file in base64")
-    prediction: list[EmotionProbability] = Field(description="every emotion, the most likely one first")
-
-
-class EmotionPicture(Kept):
-    """The answer of the original emotion service without its faces."""
-
-    found: bool
-    image: str | None = Field(
-        default=None, description="the photo with boxes and emotions, a JPEG file in base64; absent if no face is found"
-    )
-
-
-class EmotionPictureAndFaces(EmotionPicture):
-    """The answer of the original emotion service."""
-
-    faces: list[EmotionFace] | None = Field(default=None, description="absent if no face is found")
-
-
-class FractionBox(_Schema):
+class FractionBox(Schema):
     """A box in fractions of the picture's width and height."""
 
     x: float = Field(ge=0, le=1)
@@ -746,7 +671,7 @@ class FractionBox(_Schema):
     height: float = Field(ge=0, le=1)
 
 
-class FoundObject(_Schema):
+class FoundObject(Schema):
     """One object on a photo."""
 
     label: str = Field(description="its class, such as `person` or `cup`")
@@ -764,59 +689,3 @@ class ObjectsAnswer(Kept):
     height: int = Field(description="of the photo, in pixels")
     model: str
     version: str
-
-
-class VisionFeature(_Schema):
-    """What counts as an object; fields that are absent or null have their defaults."""
-
-    score_th: float | None = Field(default=None, ge=0, le=1, description="the lowest score; default 0.3")
-    nms_iou: float | None = Field(
-        default=None, ge=0, le=1, description="overlap from which boxes are one object; default 0.4"
-    )
-    min_height: float | None = Field(
-        default=None, ge=0, le=1, description="fraction of the photo's height; default 0.03"
-    )
-    min_width: float | None = Field(default=None, ge=0, le=1, description="fraction of the photo's width; default 0.03")
-    maxResults: int | None = Field(default=None, ge=1, le=100, description="the largest number of objects; default 20")  # noqa: N815
-
-
-class VisionImage(_Schema):
-    """A photo."""
-
-    content: str = Field(description="a picture file in base64, with or without the head of a data URL")
-
-
-class VisionRequest(_Schema):
-    """One photo, and what counts as an object; only the first feature is used."""
-
-    image: VisionImage
-    features: list[VisionFeature | None] | None = Field(default=None, max_length=16)
-
-
-class VisionRequests(_Schema):
-    """The request of the original detection service."""
-
-    requests: list[VisionRequest] = Field(min_length=1, max_length=16)
-
-
-class VisionError(_Schema):
-    """Why one of several photos could not be read."""
-
-    code: int
-    message: str
-
-
-class VisionResponse(Kept):
-    """The objects on one photo, or an error."""
-
-    objects: list[FoundObject] = []
-    width: int | None = None
-    height: int | None = None
-    error: VisionError | None = None
-
-
-class VisionAnswer(_Schema):
-    """The answer of the original detection service: one response per request, in their order."""
-
-    success: Literal[True] = True
-    responses: list[VisionResponse]

@@ -10,17 +10,34 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 from fastapi import APIRouter, Request
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from trigger_api.history.media import Media
 from trigger_api.routers.answers import digit_answer, digits_answer
 from trigger_api.routers.compat.body import json_body, read_json
 from trigger_api.routers.deps import Served, decode_picture
 from trigger_api.routers.recorder import RecordedIfSignedIn
-from trigger_api.schemas import ImagePredictAnswer, ImagePredictRequest
+from trigger_api.schemas import FoundDigit, Kept, Schema
 from trigger_api.tasks.digits.task import Digits
 
 router = APIRouter(tags=["compatible"])
+
+
+class ImagePredictRequest(Schema):
+    """The request of the original digit service."""
+
+    image: str = Field(description="a picture file in base64, with or without the head of a data URL")
+    filename: str | None = Field(default=None, max_length=1_024, description="its name in the history")
+
+
+class ImagePredictAnswer(Kept):
+    """The answer of the original digit service, with every digit."""
+
+    img_shape: tuple[int, int] = Field(description="width and height")
+    prediction: int | None = Field(description="the first digit; null if there is none")
+    digits: list[FoundDigit]
+    numbers: list[str]
+
 
 _ImageRequest = TypeAdapter(ImagePredictRequest)
 

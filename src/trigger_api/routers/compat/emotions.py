@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from fastapi import APIRouter, Request
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 
 from trigger_api.errors import FAILED_IMAGE, MalformedJson, Unprocessable, UnreadableMedia, UnsupportedMedia
 from trigger_api.history.media import Media
@@ -14,12 +14,57 @@ from trigger_api.routers.answers import emotions_answer
 from trigger_api.routers.compat.body import json_body, read_json
 from trigger_api.routers.deps import Served, decode_picture
 from trigger_api.routers.recorder import Recorded, RecordedIfSignedIn, Recorder
-from trigger_api.schemas import EmotionFace, EmotionPicture, EmotionPictureAndFaces, EmotionProbability, EmotionRequest
+from trigger_api.schemas import Kept, Schema
 from trigger_api.service import Service
 from trigger_api.tasks.emotions.drawing import annotated_photo, face_crops
 from trigger_api.tasks.emotions.task import Emotions, EmotionsResult
 
 router = APIRouter(tags=["compatible"])
+
+_WHITE_PIXEL = "R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs="  # a picture, in base64
+
+
+class EmotionRequest(Schema):
+    """The request of the original emotion service."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"image": _WHITE_PIXEL, "model": "mobilenetv2"}]})
+
+    image: str = Field(description="a picture file in base64, with or without the head of a data URL")
+    model: JsonValue = Field(
+        default="inception-resnet",
+        description="`inception-resnet`, `mobilenetv2` or `yolo3`; anything else means the first",
+    )
+    img_name: JsonValue = Field(default=None, description="the name of the uploaded file, for the history")
+
+
+class EmotionProbability(Schema):
+    """The probability of one emotion."""
+
+    emotion: str
+    probability: float = Field(ge=0, le=1)
+
+
+class EmotionFace(Schema):
+    """One face in an answer of the original emotion service."""
+
+    face: str = Field(description="the cropped face, a JPEG file in base64")
+    prediction: list[EmotionProbability] = Field(description="every emotion, the most likely one first")
+
+
+class EmotionPicture(Kept):
+    """The answer of the original emotion service without its faces."""
+
+    found: bool
+    image: str | None = Field(
+        default=None, description="the photo with boxes and emotions, a JPEG file in base64; absent if no face is found"
+    )
+
+
+class EmotionPictureAndFaces(EmotionPicture):
+    """The answer of the original emotion service."""
+
+    faces: list[EmotionFace] | None = Field(default=None, description="absent if no face is found")
+
 
 P = TypeVar("P", bound=EmotionPicture)
 _FALLBACK = "inception-resnet"

@@ -13,10 +13,18 @@ from trigger_api.routers.compat.body import json_body, read_json
 from trigger_api.routers.compat.columns import format_columns
 from trigger_api.routers.deps import Served
 from trigger_api.routers.recorder import Recorded
-from trigger_api.schemas import AlignedAnswer, EntitiesRequest
+from trigger_api.schemas import EntitiesRequest, Entity, Kept
 from trigger_api.tasks.entities.task import Entities, EntitiesResult
 
 router = APIRouter(tags=["compatible"])
+
+
+class AlignedAnswer(Kept):
+    """The answer of the original named-entity service: words above their tags, in aligned columns."""
+
+    input: str
+    output: str
+    entities: list[Entity]
 
 
 def _as_object(body: object) -> object:
