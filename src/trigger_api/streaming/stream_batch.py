@@ -139,10 +139,10 @@ class CandidateBatch:
     ) -> dict[Model, HeadBatch]:
         """Give the answers back; what each head is to be asked once more."""
         pairs = [pair for one in answers for pair in zip(one[model.state.name], one[model.embeddings], strict=True)]
-        for ear, (state, embeddings) in zip([*self.current, *self.behind], pairs, strict=True):
-            ear.update_state(state, embeddings)
-        ears = [(row, batch.sessions[row], batch.sessions[row].backbone) for row in self.rows]
-        return _head_batches((row, session, ear.recent) for row, session, ear in ears if ear is not None)
+        for stream, (state, embeddings) in zip([*self.current, *self.behind], pairs, strict=True):
+            stream.update_state(state, embeddings)
+        sessions = [(row, batch.sessions[row]) for row in self.rows]
+        return _head_batches((row, each, each.backbone.recent) for row, each in sessions if each.backbone is not None)
 
     def earlier(self, batch: StreamBatch) -> dict[Model, HeadBatch]:
         """What each head is to be asked about the hop before, in streams that were behind: the student scored it."""
