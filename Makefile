@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # LOCKED=1 installs the exact versions of requirements/ci.txt, checked by hash, as CI does.
 LOCKED ?=
 
-.PHONY: run test test-fast lint format docs bench kserve lock audit install clean
+.PHONY: run test test-fast fuzz lint format docs bench kserve lock audit install clean
 
 run: $(VENV)/.run          ## Serve on http://127.0.0.1:8000 with the bundled models
 	$(BIN)/trigger-api serve
@@ -21,6 +21,9 @@ test: $(VENV)/.test        ## Run all tests, with coverage
 
 test-fast: $(VENV)/.test   ## Run the quick tests, for the loop at the desk
 	$(QUICK) -q
+
+fuzz: $(VENV)/.test        ## Damage recordings and pictures and decode them, for MINUTES
+	PYTHONPATH=tests $(BIN)/python tests/media/fuzz.py --minutes $(or $(MINUTES),10)
 
 lint: $(VENV)/.lint        ## Check style, types and security
 	$(BIN)/ruff check .
