@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 import pytest
 
@@ -30,6 +31,14 @@ def test_digits_of_different_heights_share_a_line() -> None:
 def test_a_wide_gap_ends_a_number() -> None:
     boxes = [*row(10, 3), *row(10, 2, left=220)]
     assert find_numbers(boxes, range(5)) == [[0, 1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("pitches", "numbers"), [((90, 100, 95), 1), ((100, 150, 100), 4), ((100,), 2), ((200, 200), 3)]
+)
+def test_digits_at_an_even_pitch_are_one_number(pitches: tuple[int, ...], numbers: int) -> None:
+    boxes = [BoundingBox(10, 10 + left, 60, 40 + left) for left in (0, *accumulate(pitches))]
+    assert len(find_numbers(boxes, range(len(boxes)))) == numbers
 
 
 def test_no_boxes_make_no_lines() -> None:

@@ -13,6 +13,8 @@ from trigger_api.tasks.digits.components import BoundingBox
 _MAX_OFFSET = 0.55  # of the taller box's height: neighbours in a line are not farther above or below
 _MAX_GAP = 6.0  # heights between neighbours in a line
 _SPACE = 0.9  # heights: a wider gap ends a number
+_PITCH = 2.6  # heights from digit to digit, at most, where a form has a place for each
+_UNEVEN = 0.25  # of the pitch: what a digit may be off
 _MAX_SLOPE = 0.5  # a line does not climb more steeply
 _SLOPE_STEP = 0.08  # slopes of a page that are told apart
 _MAX_SLOPES = 6  # slopes that are tried
@@ -61,14 +63,25 @@ def _offset(box: BoundingBox, slope: float) -> float:
 
 
 def find_numbers(boxes: Sequence[BoundingBox], line: Sequence[int]) -> list[list[int]]:
-    """Split a line where its gaps are wide."""
+    """Split a line where its gaps are wide, unless all are: the boxes of a form stand at an even pitch."""
     height = float(np.median([boxes[number].height for number in line]))
+    if _is_even([boxes[number].center[1] for number in line], _PITCH * height):
+        return [list(line)]
     numbers = [[line[0]]]
     for before, after in pairwise(line):
         if boxes[after].left - boxes[before].right > _SPACE * height:
             numbers.append([])
         numbers[-1].append(after)
     return numbers
+
+
+def _is_even(centers: Sequence[float], most: float) -> bool:
+    """Whether digits, three or more, stand at one pitch, which is at most so wide."""
+    pitches = np.diff(centers)
+    if len(pitches) < 2:
+        return False
+    pitch = float(np.median(pitches))
+    return pitch <= most and bool((np.abs(pitches - pitch) <= _UNEVEN * pitch).all())
 
 
 def _nearest_line(lines: list[list[int]], boxes: Sequence[BoundingBox], number: int, slope: float) -> list[int] | None:
