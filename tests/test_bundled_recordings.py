@@ -14,7 +14,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from helpers.encoded import encoded, without_end_flag
+from helpers.encoded import encoded, with_early_end_flag, without_end_flag
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import BUNDLED
 from trigger_api.service import Service
@@ -94,7 +94,8 @@ ODD: dict[str, Callable[[], bytes]] = {
     "mp3 without a length, 22.05 kHz": lambda: mp3(22_050),
     "mp3 without a length, stereo": lambda: mp3(44_100, 2),
     "ogg without its end mark": lambda: without_end_flag(ogg()),
-    "ogg with a page after its end": lambda: ogg() + ogg()[ogg().rfind(b"OggS") :],
+    "ogg with its last page twice": lambda: (data := ogg()) + data[data.rfind(b"OggS") :],
+    "ogg with an end mark before its end": lambda: with_early_end_flag(ogg()),
     "wav with sizes of 0": lambda: with_sizes(wav(), 0, 0),
     "wav with zeros after the samples": lambda: wav() + bytes(5_000),
     "wav with an odd chunk and no pad byte": lambda: wav()[:36] + b"LIST\x05\0\0\0INFO1" + wav()[36:],

@@ -31,11 +31,23 @@ def encoded(samples: NDArray[np.float32], rate: int, container: str, codec: str,
 def without_end_flag(ogg: bytes) -> bytes:
     """An Ogg file whose last page does not say that it is the last."""
     start = ogg.rfind(b"OggS")
-    page = bytearray(ogg[start:])
-    page[5] &= ~0x04
-    page[22:26] = bytes(4)
-    page[22:26] = struct.pack("<I", _ogg_checksum(page))
-    return ogg[:start] + bytes(page)
+    return ogg[:start] + _flagged(ogg[start:], last=False)
+
+
+def with_early_end_flag(ogg: bytes) -> bytes:
+    """An Ogg file whose last page but one says that it is the last."""
+    end = ogg.rfind(b"OggS")
+    start = ogg.rfind(b"OggS", 0, end)
+    return ogg[:start] + _flagged(ogg[start:end], last=True) + ogg[end:]
+
+
+def _flagged(page: bytes, *, last: bool) -> bytes:
+    """A page that says whether it is the last."""
+    changed = bytearray(page)
+    changed[5] = changed[5] & ~0x04 | 0x04 * last
+    changed[22:26] = bytes(4)
+    changed[22:26] = struct.pack("<I", _ogg_checksum(changed))
+    return bytes(changed)
 
 
 def _ogg_checksum(page: bytes | bytearray) -> int:

@@ -1,7 +1,7 @@
 """Recordings: bytes of unknown origin to mono samples, every limit checked before the memory is spent.
 
-libsndfile reads what is common and simple: WAV, FLAC, Ogg, AIFF, AU, CAF and W64. FFmpeg, which is imported when a
-recording first needs it, reads the rest.
+libsndfile reads what is common and simple: WAV, FLAC, AIFF, AU, CAF and W64. FFmpeg, which is imported when a recording
+first needs it, reads the rest; Ogg, too, for libsndfile loses memory with each damaged file.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from trigger_api.media.downmix import Block, Downmix, Samples
 
 MAX_CHANNELS: Final = 8
 MIN_RATE, MAX_RATE = 4_000, 192_000
-_FORMATS = {"WAV", "WAVEX", "FLAC", "OGG", "AIFF", "AU", "CAF", "W64"}
-SIMPLE = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b"FORM", b".snd", b"caff", b"riff")  # how those files begin
+_FORMATS = {"WAV", "WAVEX", "FLAC", "AIFF", "AU", "CAF", "W64"}
+SIMPLE = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"FORM", b".snd", b"caff", b"riff")  # how those files begin
 _FOREIGN = {"GSM610", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"}  # codings that such a container may hold
 _BLOCK = 262_144  # sample frames decoded at a time
 _INT16_SCALE = 1 / 32_768
-UNKNOWN = 2**62  # frames that libsndfile reports, or more, where a header leaves their number open
 _OGG_PAGE = b"OggS"
+UNKNOWN = 2**62  # frames that libsndfile reports, or more, where a header leaves their number open
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def decode(data: bytes, limits: AudioLimits) -> Audio:
 def _by_libsndfile(data: bytes, limits: AudioLimits, channel: int | None = None) -> Audio:
     mix = Downmix(channel)
     with SoundFile(_Buffer(data)) as file:
-        if not is_read_well(file, data):
+        if not is_read_well(file):
             raise NotReadError
         check_kind(file.channels, file.samplerate)
         if file.frames < UNKNOWN:
@@ -175,13 +175,13 @@ def check_length(frames: int, channels: int, rate: int, limits: AudioLimits) -> 
         raise TooLarge(f"the recording has more than {limits.samples} samples")
 
 
-def is_read_well(file: SoundFile, data: riff.Bytes) -> bool:
+def is_read_well(file: SoundFile) -> bool:
     """Whether libsndfile reads such a recording to its end, and no further."""
-    return file.format in _FORMATS and file.subtype not in _FOREIGN and has_whole_pages(data)
+    return file.format in _FORMATS and file.subtype not in _FOREIGN
 
 
 def has_whole_pages(data: riff.Bytes) -> bool:
-    """Whether an Ogg stream's last page is all there; libsndfile stops well before one that is not. True of others."""
+    """Whether an Ogg stream's last page is all there. True of other files."""
     if data[:4] != _OGG_PAGE:
         return True
     page = data[data.rfind(_OGG_PAGE) :]

@@ -132,7 +132,7 @@ def _by_libsndfile(path: Path, limits: AudioLimits, channel: int | None, facts: 
         if not any(data[: len(magic)] == magic for magic in audio.SIMPLE):
             raise NotReadError
         with audio.SoundFile(raw) as file:
-            if not audio.is_read_well(file, data):
+            if not audio.is_read_well(file):
                 raise NotReadError
             mix = _begin(facts, file.samplerate, file.channels, channel)
             for block in audio.blocks(file):
