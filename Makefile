@@ -63,10 +63,12 @@ else
 INSTALL = $(PIP) -e '.[$(EXTRAS)]'
 endif
 
-$(VENV)/.run: EXTRAS := tensorflow,onnx
-$(VENV)/.test: EXTRAS := tensorflow,onnx,docs,test
-$(VENV)/.lint: EXTRAS := tensorflow,onnx,bench,docs,test,train,lint
-$(VENV)/.bench: EXTRAS := tensorflow,onnx,bench,peers
+# The bundled models need ONNX Runtime alone; for Keras files of your own, `make run WITH=onnx,convert`.
+WITH ?= onnx
+$(VENV)/.run: EXTRAS = $(WITH)
+$(VENV)/.test: EXTRAS := onnx,convert,docs,test
+$(VENV)/.lint: EXTRAS := onnx,convert,bench,docs,test,train,lint
+$(VENV)/.bench: EXTRAS := onnx,convert,bench,peers
 
 $(VENV)/.run: $(BIN)/python pyproject.toml
 $(VENV)/.test $(VENV)/.lint $(VENV)/.bench: $(VENV)/.run
@@ -84,8 +86,8 @@ $(VENV)-kserve/.done: $(BIN)/python
 
 # What CI and the container install: versions and hashes, for every Python and platform; no host.
 lock: requirements/ci.txt requirements/container.txt   ## Update the lock files in requirements/
-requirements/ci.txt: extras := tensorflow onnx bench docs test train lint
-requirements/container.txt: extras := tensorflow onnx postgres redis wyoming
+requirements/ci.txt: extras := onnx convert tensorflow bench docs test train lint
+requirements/container.txt: extras := onnx convert tensorflow postgres redis wyoming
 requirements/%.txt: pyproject.toml $(VENV)-lock/bin/uv
 	mkdir -p $(@D)
 	{ echo '# Versions and hashes for: $(extras). Written by `make lock`.'; \

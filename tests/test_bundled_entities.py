@@ -19,6 +19,14 @@ from trigger_api.tasks.entities.task import Entities
 
 pytestmark = pytest.mark.slow
 
+TEXT = """
+Mr. Smith left the U.S. Army in May and moved to Paris, where he works for the French newspaper Le Monde.
+Ada Lovelace wrote to the Royal Society in London about the engine that Charles Babbage had designed.
+The World Cup final between Germany and Brazil was watched in Rio de Janeiro by eighty thousand people.
+my sister works at ikea in malmö and plays handball for a club in lund
+Reuters reported on Monday that Toyota and the Indonesian government had agreed on a plant near Jakarta.
+"""
+
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
@@ -74,6 +82,19 @@ async def test_a_long_text_is_tagged_to_its_end(service: Service) -> None:
 def test_hyphenated_names_and_handles_are_whole(half: str) -> None:
     file = Path(__file__).parent / "evaluation" / "entities" / f"hyphens_{half}.md"
     assert evaluate_texts(file, BUNDLED / "entities" / "minilm" / "1").overall.f1 > 92
+
+
+def test_the_conversion_finds_what_keras_finds(service: Service) -> None:
+    by_keras = Service(Settings(max_batch=1, runtime="tensorflow"), Metrics())
+    by_keras.registry.load(by_keras.registry.find("entities", "minilm"))
+    texts = [line for line in TEXT.splitlines() if line]
+
+    async def tags(served: Service) -> list[list[str]]:
+        found = (await served.task(Entities).predict(texts)).texts
+        return [[token.tag for sentence in text for token in sentence.tokens] for text in found]
+
+    assert asyncio.run(tags(service)) == asyncio.run(tags(by_keras))
+    asyncio.run(by_keras.close())
 
 
 def test_the_card_is_complete(service: Service) -> None:

@@ -16,7 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from helpers.beep import add_model, plain_card
 from helpers.service_process import free_port
+from trigger_api.model_card import CONVERTED_FILE, WEIGHTS_FILE
 from trigger_api.registry import BUNDLED
 
 pytestmark = pytest.mark.slow
@@ -56,10 +58,14 @@ def ask(client: httpx.Client) -> httpx.Response:
     return client.post("/v1/trigger", files={"audio": SAMPLE.read_bytes()})
 
 
-def resident_mib(process: subprocess.Popen[bytes]) -> float:
+def resident_mib(process: subprocess.Popen[bytes], field: str = "VmHWM") -> float:
     status = Path(f"/proc/{process.pid}/status").read_text()
-    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    (line,) = [line for line in status.splitlines() if line.startswith(field)]
     return int(line.split()[1]) / 1024
+
+
+def maps_tensorflow(process: subprocess.Popen[bytes]) -> bool:
+    return "tensorflow" in Path(f"/proc/{process.pid}/maps").read_text()
 
 
 def test_a_recording_a_gigabyte_and_a_drain() -> None:
@@ -78,6 +84,25 @@ def test_a_recording_a_gigabyte_and_a_drain() -> None:
         process.wait(60)
         with pytest.raises(httpx.ConnectError):
             client.get("/health/live")
+
+
+def test_every_bundled_model_is_served_without_tensorflow() -> None:
+    with serving(TRIGGER_API_BUNDLED="true", TRIGGER_API_MODELS="", TRIGGER_API_WORKERS="1") as (process, client):
+        found = client.post("/v1/entities", json={"text": "I love Paris"}).json()
+        assert [entity["text"] for entity in found["entities"]] == ["Paris"]
+        assert {model["state"] for model in client.get("/v1/models").json()} == {"ready"}
+        assert not maps_tensorflow(process)
+        assert resident_mib(process, "VmRSS") < 450
+
+
+def test_a_keras_file_of_ones_own_is_converted_in_another_process(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    folder, cache = add_model(tmp_path / "models", plain_card()), tmp_path / "cache"
+    features = keras.Input((None, 40), name="features")
+    keras.Model(features, keras.layers.Dense(1, activation="sigmoid")(features)[..., 0]).save(folder / WEIGHTS_FILE)
+    with serving(TRIGGER_API_MODELS=str(folder), TRIGGER_API_CACHE=str(cache), TRIGGER_API_WORKERS="1") as (process, _):
+        assert not maps_tensorflow(process)
+    assert [file.name for file in cache.glob("*/*.onnx")] == [CONVERTED_FILE]
 
 
 def test_an_upload_that_is_held_does_not_hold_up_the_end() -> None:

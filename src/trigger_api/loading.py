@@ -1,8 +1,10 @@
-"""From a version on disk to a model in memory: checked, loaded, compiled, and warmed at every batch size."""
+"""From a version on disk to a model in memory: checked, loaded, compiled and warmed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from trigger_api.scheduler import BatchQueue, CompiledFunction
 
 Loader = Callable[[Path, ModelCard], LoadedModel]
 AssetsLoader = Callable[[Path, ModelCard], Any]
+_Shapes = Mapping[str, tuple[tuple[int, ...], str]]
+"""Shapes and types of a batch's tensors, by name."""
 
 
 class LoadingStoppedError(Exception):
@@ -69,7 +73,7 @@ class ModelLoader:
         self._assets = assets
 
     def load(self, name: str, path: Path, card: ModelCard) -> Model:
-        """Load a version, and let it answer once at every batch size; ``name`` is that of its queues.
+        """Load a version, and let all of its functions answer once; ``name`` is that of its queues.
 
         Raises:
             LoadingStoppedError: the server is shutting down.
@@ -80,6 +84,7 @@ class ModelLoader:
         read_assets = self._assets.get(card.task)
         assets = read_assets(path, card) if read_assets else None
         queues = {length: self._queue(name, card, loaded, length) for length in card.sequence_lengths or (0,)}
+        self._warm(queues.values())
         model = Model(card, queues, assets=assets)
         if card.task == "embedding":
             model.silence = _silence(model)
@@ -94,9 +99,24 @@ class ModelLoader:
     def _compiled(self, loaded: LoadedModel, specs: Sequence[TensorSpec], size: int) -> CompiledFunction:
         if self.stopped:
             raise LoadingStoppedError
-        function = loaded.compile(specs, size)
-        function({spec.name: np.zeros((size, *spec.shape), spec.dtype) for spec in specs})
-        return function
+        return loaded.compile(specs, size)
+
+    def _warm(self, queues: Iterable[BatchQueue]) -> None:
+        """Run every function; one that takes any shape, at the smallest and at the largest of its shapes."""
+        inputs: defaultdict[CompiledFunction, list[_Shapes]] = defaultdict(list)
+        for queue in queues:
+            for size, function in queue.functions.items():
+                inputs[function].append({spec.name: ((size, *spec.shape), spec.dtype) for spec in queue.specs})
+        for function, shapes in inputs.items():
+            for each in _extremes(shapes):
+                if self.stopped:
+                    raise LoadingStoppedError
+                function({name: np.zeros(shape, dtype) for name, (shape, dtype) in each.items()})
+
+
+def _extremes(shapes: Sequence[_Shapes]) -> list[_Shapes]:
+    ordered = sorted(shapes, key=lambda each: sum(math.prod(shape) for shape, _ in each.values()))
+    return ordered[:1] + ordered[1:][-1:]
 
 
 def check_backbone(card: ModelCard, embeddings: Sequence[ModelCard]) -> None:

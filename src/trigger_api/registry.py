@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -71,6 +72,7 @@ class Registry:
         limits: gives the limits of a card.
         budget: bytes that all weights together may take; None for no limit.
         assets: loaders of the files beside the weights, by task; called where ``load`` is.
+        loaders: number of versions that are loaded at once at the start; with a ``budget``, it is one.
     """
 
     def __init__(
@@ -82,13 +84,15 @@ class Registry:
         limits: Callable[[ModelCard], Limits] = lambda card: card.limits,
         budget: int | None = None,
         assets: Mapping[str, AssetsLoader] | None = None,
+        loaders: int = 1,
     ) -> None:
         self.versions = list(versions)
         self._loader = ModelLoader(load, metrics, limits, assets or {})
         self._scheduler = scheduler
         self._budget = budget
         self._lock = threading.Lock()
-        self._loading = threading.Lock()  # one load at a time
+        self._loading = threading.Lock()  # one load at a time, after the start
+        self._loaders = loaders if budget is None else 1
         self._first = {entry.key[:2] for entry in versions}
         self._loaded = False
 
@@ -103,10 +107,9 @@ class Registry:
         return self._loaded and not self._loader.stopped and required <= served
 
     def load_all(self) -> None:
-        """Load every version, one after the other. One that fails is marked, and the rest still load."""
-        for entry in self.versions:
-            if not self._loader.stopped:
-                self.load(entry)
+        """Load every version, the largest first. One that fails is marked, and the rest still load."""
+        with self._loading, ThreadPoolExecutor(self._loaders, thread_name_prefix="load") as threads:
+            list(threads.map(self._load, sorted(self.versions, key=lambda entry: -entry.card.parameters)))
         self._loaded = True
 
     def close(self) -> None:
@@ -116,19 +119,7 @@ class Registry:
     def load(self, entry: ModelVersion) -> None:
         """Load and warm a version, then swap it in. If that fails, the version that serves now goes on serving."""
         with self._loading:
-            entry.state, entry.reason = State.LOADING, ""
-            try:
-                model = self._load_and_warm(entry)
-            except LoadingStoppedError:
-                return
-            except Exception as error:  # one broken model must not stop the others
-                _log.error("model failed to load", model=_name(entry), exc_info=error)
-                entry.reason = _reason(error, entry)
-                entry.state = State.READY if entry.model else State.FAILED
-                return
-            old = self._swap(entry, model)
-        self._release(old)
-        _log.info("model ready", model=_name(entry))
+            self._load(entry)
 
     def load_with_backbone(self, entry: ModelVersion) -> None:
         """Load a version, and first the models whose embeddings it takes, if they are not loaded yet."""
@@ -200,6 +191,22 @@ class Registry:
                 raise _not_ready(entry)
             entry.model.handles += 1
             return entry.model
+
+    def _load(self, entry: ModelVersion) -> None:
+        if self._loader.stopped:
+            return
+        entry.state, entry.reason = State.LOADING, ""
+        try:
+            model = self._load_and_warm(entry)
+        except LoadingStoppedError:
+            return
+        except Exception as error:  # one broken model must not stop the others
+            _log.error("model failed to load", model=_name(entry), exc_info=error)
+            entry.reason = _reason(error, entry)
+            entry.state = State.READY if entry.model else State.FAILED
+            return
+        self._release(self._swap(entry, model))
+        _log.info("model ready", model=_name(entry))
 
     def _swap(self, entry: ModelVersion, model: Model | None) -> Model | None:
         for queue in model.queues.values() if model else ():

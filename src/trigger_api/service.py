@@ -5,10 +5,13 @@ The web application, the command line and the evaluation all use this one object
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import platformdirs
 import structlog
 from threadpoolctl import threadpool_limits
 
@@ -70,6 +73,7 @@ class Service:
             partial(_override, settings),
             settings.memory_mib * 2**20 if settings.memory_mib else None,
             {kind.name: kind.load_assets for kind in TASKS},
+            loaders=settings.inference_threads,
         )
         self._watcher = Watcher(self.registry, partial(find_models, settings), settings.watch_s)
         context = _context(settings, self.engine, self.registry)
@@ -159,7 +163,7 @@ class Service:
     def load(self) -> None:
         """Load every model, then watch for changes until ``close`` if the settings say so."""
         self.registry.load_all()
-        memory.gc_freeze()
+        memory.trim_memory()  # the largest batches were computed once
         if self.settings.watch_s:
             self._watcher.run()
 
@@ -237,8 +241,13 @@ def _options(settings: Settings) -> LoadOptions:
         kind=settings.runtime,
         intra_op_threads=settings.intra_op_threads,
         inference_threads=settings.inference_threads,
-        cache=settings.cache,
+        cache=settings.cache or _user_cache(),
     )
+
+
+def _user_cache() -> Path | None:
+    """Where conversions are kept; None, for no conversion, in a process that has loaded TensorFlow already."""
+    return None if "tensorflow" in sys.modules else platformdirs.user_cache_path("trigger-api") / "conversions"
 
 
 def _override(settings: Settings, card: ModelCard) -> Limits:

@@ -75,7 +75,9 @@ class Settings(BaseSettings):
         (), description="folders of models, and model files, separated by commas or the system's path separator"
     )
     runtime: RuntimeKind = Field("auto", description="`tensorflow`, `onnx`, or `auto`: ONNX Runtime where possible")
-    cache: Path | None = Field(None, description="folder for conversions to ONNX; without it, models are not converted")
+    cache: Path | None = Field(
+        None, description="folder for conversions to ONNX; if not given, one in the user's cache folder"
+    )
     bundled: bool = Field(True, description="whether to serve the bundled models")
     inference_threads: int = Field(default_factory=_cores, ge=1, description="number of batches computed at once")
     intra_op_threads: int = Field(1, ge=1, description="number of threads that compute one batch")

@@ -62,4 +62,4 @@ def test_missing_packages_of_any_command_are_reported() -> None:
     group.command()(needy)
     group.command("other")(needy)
     result = CliRunner().invoke(group, ["needy"])
-    assert (result.exit_code, result.output) == (2, "error: this needs the extra 'onnx': pip install '.[onnx]'\n")
+    assert (result.exit_code, result.output) == (2, "error: this needs the extra 'convert': pip install '.[convert]'\n")

@@ -24,12 +24,12 @@ ModelPaths = Annotated[
 ]
 
 _EXTRAS = {
-    "h5py": "tensorflow",
+    "h5py": "onnx",
     "keras": "tensorflow",
     "keras_hub": "hub",
     "matplotlib": "train",
     "mtcnn": "train",
-    "onnx": "onnx",
+    "onnx": "convert",
     "onnxruntime": "onnx",
     "pocketsphinx": "train",
     "psycopg": "postgres",
@@ -38,7 +38,7 @@ _EXTRAS = {
     "safetensors": "train",
     "sounddevice": "listen",
     "tensorflow": "tensorflow",
-    "tf2onnx": "onnx",
+    "tf2onnx": "convert",
     "wyoming": "wyoming",
 }
 

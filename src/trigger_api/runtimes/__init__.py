@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -15,12 +17,14 @@ from trigger_api.runtimes import openwakeword
 from trigger_api.scheduler import CompiledFunction
 from trigger_api.settings import RuntimeKind
 
+_keras_lock = threading.Lock()  # Keras numbers the layers of a process
+
 
 class LoadedModel(Protocol):
     """A model's weights in memory."""
 
     def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
-        """Build a function for batches of this size and these input shapes, and run it once.
+        """Build a function for batches of this size and these input shapes, or give one that takes any.
 
         The shapes have no batch axis and no variable dimensions.
         """
@@ -82,37 +86,32 @@ def _converted(path: Path, card: ModelCard, options: LoadOptions) -> LoadedModel
 
     sha256 = digest(path)
     cache = options.cache / sha256 if options.cache else None
-    folders = [folder for folder in (path, cache) if folder and folder.is_dir()]
-    found = onnx_runtime.find(folders, card, sha256, threads=options.intra_op_threads)
-    if found is not None or cache is None or not _can_convert():
-        return found
-    if not _convert(path, card, sha256, cache, options):
-        return None
-    return onnx_runtime.find([cache], card, sha256, threads=options.intra_op_threads)
+    find = partial(
+        onnx_runtime.find, card=card, digest=sha256, weights=weights(path)[0], threads=options.intra_op_threads
+    )
+    found = find([folder for folder in (path, cache) if folder and folder.is_dir()])
+    if found is None and cache and _convert(path, cache):
+        return find([cache])
+    return found
 
 
-def _convert(path: Path, card: ModelCard, sha256: str, cache: Path, options: LoadOptions) -> bool:
-    try:
-        _prepare_tensorflow(options)
-        from trigger_api.runtimes import onnx_export
+def _convert(path: Path, cache: Path) -> bool:
+    from trigger_api.runtimes import conversion  # seldom needed
 
-        onnx_export.convert(path, card, sha256, cache)
-    except ValueError:
-        return False
-    return True
-
-
-def _can_convert() -> bool:
-    return all(find_spec(name) for name in ("tensorflow", "keras", "tf2onnx"))
+    return conversion.possible() and conversion.convert(path, cache)
 
 
 def _keras(path: Path, card: ModelCard, options: LoadOptions) -> LoadedModel:
     if not find_spec("tensorflow"):
-        raise ValueError("no runtime can serve it: install trigger-api[tensorflow], or [onnx] for a converted model")
+        raise ValueError(
+            "it is a Keras model, and TensorFlow is missing: install trigger-api[tensorflow] to serve it, "
+            "or trigger-api[convert] to have it converted for ONNX Runtime"
+        )
     _prepare_tensorflow(options)
     from trigger_api.runtimes import keras_loader, keras_tensorflow
 
-    return keras_tensorflow.KerasModel(keras_loader.load(path), card)
+    with _keras_lock:
+        return keras_tensorflow.KerasModel(keras_loader.load(path), card)
 
 
 def _prepare_tensorflow(options: LoadOptions) -> None:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from trigger_api.model_card import CONVERTED_FILE, ModelCard, TensorSpec
-from trigger_api.runtimes import coursera, keras_loader, keras_tensorflow
+from trigger_api.runtimes import coursera, keras_loader, keras_tensorflow, onnx_encoder
 from trigger_api.runtimes.coursera import Weights
 from trigger_api.runtimes.onnx_float16 import store_as_float16
-from trigger_api.runtimes.onnx_runtime import DIGEST_KEY, SAMPLES_FILE
+from trigger_api.runtimes.onnx_runtime import DIGEST_KEY, SAMPLES_FILE, TOLERANCE_KEY
 
 _OPSET = 18
 _SAMPLES = 2  # items of the batch that a conversion is checked with
@@ -33,14 +33,23 @@ def convert(path: Path, card: ModelCard, digest: str, folder: Path) -> None:
     Raises:
         ValueError: a recurrent layer would become a loop of small operators, slower than the original.
     """
-    model = keras_tensorflow.KerasModel(keras_loader.load(path), card)
-    graph = _from_keras(model, card) if path.is_dir() else _from_coursera(coursera.read_weights(path))
-    helper.set_model_props(graph, {DIGEST_KEY: digest})
+    network = keras_loader.load(path)
+    model = keras_tensorflow.KerasModel(network, card)
+    kernels: Mapping[str, int] = {}
+    properties = {DIGEST_KEY: digest}
+    if not path.is_dir():
+        graph = _from_coursera(coursera.read_weights(path))
+    elif onnx_encoder.is_encoder(network):
+        graph, kernels = onnx_encoder.convert(network, path, card)
+        properties[TOLERANCE_KEY] = str(onnx_encoder.TOLERANCE)
+    else:
+        graph = _from_keras(model, card)
+    helper.set_model_props(graph, properties)
     folder.mkdir(parents=True, exist_ok=True)
     # Written completely or not at all: another process may be looking for it right now.
     with tempfile.TemporaryDirectory(dir=folder) as work:
         onnx.save(graph, Path(work) / CONVERTED_FILE)
-        np.savez_compressed(Path(work) / SAMPLES_FILE, **_samples(model, card))
+        np.savez_compressed(Path(work) / SAMPLES_FILE, **_samples(model, card), **kernels)
         for name in (SAMPLES_FILE, CONVERTED_FILE):
             shutil.move(Path(work) / name, folder / name)
 
@@ -66,7 +75,7 @@ def _noise(spec: TensorSpec, rng: np.random.Generator) -> NDArray[Any]:
     if spec.value_range:
         return rng.choice(np.linspace(*spec.value_range, _VALUES), shape).astype(spec.dtype)
     if spec.dtype == "int32":
-        return rng.integers(0, 2, shape, np.int32)  # valid indices of any embedding
+        return rng.integers(0, spec.vocab_size or 2, shape, np.int32)  # by default, valid indices of any embedding
     return (rng.integers(-2, 3, shape) / 2).astype(np.float32)  # few values: fine noise would not compress
 
 

@@ -6,27 +6,38 @@ outputs. It serves only if it reproduces those outputs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import structlog
+from numpy.typing import NDArray
 
 from trigger_api.model_card import CONVERTED_FILE, ModelCard, TensorSpec
+from trigger_api.runtimes import shared_weights
 from trigger_api.scheduler import CompiledFunction, Tensors
 
 SAMPLES_FILE = "model.npz"
-DIGEST_KEY = "weights_sha256"
-TOLERANCE = 1e-4
+DIGEST_KEY, TOLERANCE_KEY = "weights_sha256", "tolerance"
+TOLERANCE = 1e-4  # if the conversion names no other
+_OUTPUT = "out:"
 _log = structlog.get_logger(__name__)
 
 
 class OnnxModel:
-    """A converted model; one session serves every thread, batch size and window length."""
+    """A converted model; one session serves every thread, batch size and window length.
 
-    def __init__(self, session: onnxruntime.InferenceSession, card: ModelCard) -> None:
+    Args:
+        session: the session.
+        card: the model's card.
+        weights: arrays that the session does not copy, which have to live as long.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, card: ModelCard, weights: Any = None) -> None:
         self._session = session
+        self._weights = weights
         self._inputs = tuple(spec.name for spec in card.inputs)
         self._outputs = tuple(spec.name for spec in card.outputs)
 
@@ -40,37 +51,63 @@ class OnnxModel:
         return dict(zip(self._outputs, outputs, strict=True))
 
 
-def find(folders: Sequence[Path], card: ModelCard, digest: str, *, threads: int) -> OnnxModel | None:
+def find(folders: Sequence[Path], card: ModelCard, digest: str, *, weights: Path, threads: int) -> OnnxModel | None:
     """The first conversion of these weights in some folders; None if none of them reproduces Keras's outputs."""
     for folder in folders:
         if (folder / CONVERTED_FILE).exists() and (folder / SAMPLES_FILE).exists():
-            session = open_session(folder / CONVERTED_FILE, threads)
-            model = OnnxModel(session, card)
-            if session.get_modelmeta().custom_metadata_map.get(DIGEST_KEY) != digest:
-                _log.warning("conversion was made from other weights", model=card.name)
-            elif (difference := max_difference(model, folder / SAMPLES_FILE)) > TOLERANCE:
-                _log.warning("conversion differs from Keras", model=card.name, by=difference)
-            else:
+            with np.load(folder / SAMPLES_FILE, allow_pickle=False) as stored:
+                samples = dict(stored)
+            model = _checked(folder / CONVERTED_FILE, samples, card, digest, weights, threads)
+            if model is not None:
                 return model
     return None
 
 
-def max_difference(model: OnnxModel, samples: Path) -> float:
+def _checked(
+    graph: Path, samples: Tensors, card: ModelCard, digest: str, weights: Path, threads: int
+) -> OnnxModel | None:
+    try:
+        shared = _shared(samples, weights)
+    except KeyError:
+        _log.warning("conversion was made from other weights", model=card.name)
+        return None
+    session = open_session(graph, threads, weights=shared)
+    properties = session.get_modelmeta().custom_metadata_map
+    model = OnnxModel(session, card, shared)
+    if properties.get(DIGEST_KEY) != digest:
+        _log.warning("conversion was made from other weights", model=card.name)
+    elif (difference := max_difference(model, samples)) > float(properties.get(TOLERANCE_KEY, TOLERANCE)):
+        _log.warning("conversion differs from Keras", model=card.name, by=difference)
+    else:
+        return model
+    return None
+
+
+def max_difference(model: OnnxModel, samples: Tensors) -> float:
     """The largest difference from Keras's outputs, which are stored with the samples as ``out:NAME``."""
-    with np.load(samples, allow_pickle=False) as stored:
-        outputs = model.run({name: stored[name] for name in stored.files if not name.startswith("out:")})
-        return max(float(np.abs(outputs[name] - stored[f"out:{name}"]).max()) for name in outputs)
+    outputs = model.run(samples)
+    return max(float(np.abs(outputs[name] - samples[f"{_OUTPUT}{name}"]).max()) for name in outputs)
 
 
-def open_session(model: Path | bytes, threads: int, *, arena: bool = False) -> onnxruntime.InferenceSession:
+def _shared(samples: Tensors, weights: Path) -> Mapping[str, NDArray[Any]]:
+    kernels = {name: int(rows) for name, rows in samples.items() if name.startswith(shared_weights.PREFIXES)}
+    return shared_weights.read(weights, kernels) if kernels else {}
+
+
+def open_session(
+    model: Path | bytes, threads: int, *, arena: bool = False, weights: Mapping[str, NDArray[Any]] | None = None
+) -> onnxruntime.InferenceSession:
     """Open a session on the CPU, from a file or from its bytes.
 
     An ``arena`` keeps memory between runs. That suits a single model; with many, the memory of the largest batch of
-    each would never be returned.
+    each would never be returned. ``weights`` are arrays that the graph leaves to its caller.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = arena
+    if weights:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+        options.add_external_initializers(list(weights), values)
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

