@@ -27,12 +27,13 @@ def tiny(folder: Path) -> Path:
     return _save(Model(image, scores), "tiny", folder, (SIDE, SIDE, 1))
 
 
-def idle(folder: Path) -> Path:
+def idle(folder: Path, side: int = SIDE) -> Path:
     """A model that costs nothing: it returns its input."""
     from keras import Model, layers
 
-    image = layers.Input((SIDE, SIDE, 1), name="image")
-    return _save(Model(image, layers.Identity()(image)), "idle", folder, (SIDE, SIDE, 1), (SIDE, SIDE, 1))
+    shape = (side, side, 1)
+    image = layers.Input(shape, name="image")
+    return _save(Model(image, layers.Identity()(image)), "idle", folder, shape, shape)
 
 
 def demo(path: Path, *, time_distributed: bool = True) -> Path:

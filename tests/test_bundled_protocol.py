@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tritonclient.grpc
+import tritonclient.grpc.aio
 import tritonclient.http as triton
+from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from helpers.running import serving
 from trigger_api.app import create_app
 from trigger_api.model_card import read_card
+from trigger_api.open_inference.tensors import DATATYPES
 from trigger_api.registry import BUNDLED
-from trigger_api.routers.v2_codec import DATATYPES
 from trigger_api.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -29,8 +32,13 @@ CHECK = Path(__file__).parent / "kserve" / "check.py"
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with serving(create_app(Settings(max_batch=1, log_level="error")), patience_s=180) as address:
+def app() -> FastAPI:
+    return create_app(Settings(max_batch=1, log_level="error", grpc_port=0))
+
+
+@pytest.fixture(scope="module")
+def address(app: FastAPI) -> Iterator[str]:
+    with serving(app, patience_s=180) as address:
         yield address
 
 
@@ -45,12 +53,39 @@ def test_the_triton_client_infers(address: str, name: str) -> None:
     client.close()
 
 
+@pytest.mark.parametrize("name", NAMES)
+async def test_grpc_answers_as_http_does(app: FastAPI, address: str, name: str) -> None:
+    client = triton.InferenceServerClient(address, network_timeout=60)
+    metadata = client.get_model_metadata(name)
+    expected = infer(client, metadata, binary=True)
+    client.close()
+    inputs = []
+    for tensor, shape in shapes(metadata):
+        inputs.append(tritonclient.grpc.InferInput(tensor["name"], shape, tensor["datatype"]))
+        inputs[-1].set_data_from_numpy(np.ones(shape, DTYPES[tensor["datatype"]]))
+    grpc_address = f"127.0.0.1:{app.state.grpc_port}"
+    with tritonclient.grpc.InferenceServerClient(grpc_address) as sync:
+        answers = [sync.infer(name, inputs)]
+    async with tritonclient.grpc.aio.InferenceServerClient(grpc_address) as aio:
+        answers.append(await aio.infer(name, inputs))
+    for answer in answers:
+        found = {output.name: answer.as_numpy(output.name) for output in answer.get_response().outputs}
+        assert {key: array.tobytes() for key, array in found.items()} == {
+            key: array.tobytes() for key, array in expected.items()
+        }
+
+
+def shapes(metadata: dict[str, Any]) -> Iterator[tuple[dict[str, Any], list[int]]]:
+    """The inputs of a model, each with the shape of one item of the shortest length."""
+    length = min(metadata["parameters"]["lengths"], default=1)
+    for tensor in metadata["inputs"]:
+        yield tensor, [1, *(length if size < 0 else size for size in tensor["shape"][1:])]
+
+
 def infer(client: Any, metadata: dict[str, Any], *, binary: bool) -> dict[str, NDArray[Any]]:
     """The outputs for inputs of ones, which every model accepts, at the shortest length."""
-    length = min(metadata["parameters"]["lengths"], default=1)
     inputs = []
-    for tensor in metadata["inputs"]:
-        shape = [1, *(length if size < 0 else size for size in tensor["shape"][1:])]
+    for tensor, shape in shapes(metadata):
         made = triton.InferInput(tensor["name"], shape, tensor["datatype"])
         made.set_data_from_numpy(np.ones(shape, DTYPES[tensor["datatype"]]), binary_data=binary)
         inputs.append(made)

@@ -116,7 +116,7 @@ async def _lifespan(
         with ExitStack() as stack:
             for each in (service, app.state.request_bodies, app.state.job_bodies):
                 stack.enter_context(on_termination(each.begin_shutdown))
-            async with _wyoming(service), memory.periodic_trim():
+            async with _wyoming(service), _grpc(app), memory.periodic_trim():
                 yield
     finally:
         await service.close()
@@ -137,6 +137,18 @@ async def _wyoming(service: Service) -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def _grpc(app: FastAPI) -> AsyncIterator[None]:
+    port = app.state.settings.grpc_port
+    if port is None:
+        yield
+        return
+    from trigger_api.rpc import server  # needs an extra
+
+    async with server.serving(app, port) as app.state.grpc_port:
+        yield
+
+
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """Add the middleware, from the innermost to the outermost."""
     app.add_middleware(Charset)
@@ -146,10 +158,11 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     app.add_middleware(BodyLimit, rules=BodyRules(settings.max_body_bytes, app.state.request_bodies), others=longer)
     if settings.rate_limit or settings.max_requests_per_caller:
         from trigger_api.accounts.limits import RateLimiter  # slow to import
-        from trigger_api.server.limits import CallerLimits
+        from trigger_api.server.limits import Allowance, CallerLimits
 
         app.state.limiter = RateLimiter(settings.rate_limit_url.get_secret_value())
-        app.add_middleware(CallerLimits, settings=settings, limiter=app.state.limiter)
+        app.state.allowance = Allowance(settings, app.state.limiter)
+        app.add_middleware(CallerLimits, allowance=app.state.allowance)
     app.add_middleware(AuthMiddleware, settings=settings)
     if settings.cors_origins:
         app.add_middleware(

@@ -40,6 +40,11 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=256, description="number of processes that `serve` starts; each loads all models")
     root_path: str = Field("", description="path prefix that a reverse proxy strips")
 
+    grpc_port: int | None = Field(
+        None, ge=0, le=65_535, description="port for the Open Inference Protocol over gRPC, on the same address"
+    )
+    grpc_max_calls: int = Field(512, ge=1, description="calls, and connections, that may be open over gRPC at once")
+
     auth: Literal["token", "required", "open"] = Field(
         "token",
         description="`token`: clients on other machines need a token; `required`: everybody needs one, or an account; "

@@ -13,8 +13,8 @@ from tritonclient.utils import InferenceServerException
 from helpers.running import serving
 from trigger_api.app import create_app
 from trigger_api.errors import BadRequest
+from trigger_api.open_inference.outputs import classify
 from trigger_api.registry import BUNDLED
-from trigger_api.routers.v2_extensions import classify
 from trigger_api.settings import Settings
 
 

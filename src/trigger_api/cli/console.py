@@ -24,6 +24,9 @@ ModelPaths = Annotated[
 ]
 
 _EXTRAS = {
+    "grpc": "grpc",
+    "grpc_health": "grpc",
+    "grpc_reflection": "grpc",
     "h5py": "onnx",
     "keras": "tensorflow",
     "keras_hub": "hub",
@@ -39,6 +42,7 @@ _EXTRAS = {
     "sounddevice": "listen",
     "tensorflow": "tensorflow",
     "tf2onnx": "convert",
+    "tritonclient": "grpc",
     "wyoming": "wyoming",
 }
 

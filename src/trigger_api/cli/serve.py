@@ -49,6 +49,8 @@ def _check(settings: Settings) -> None:
         abort(f"{ENV_PREFIX}WYOMING_URI requires a single worker; run `trigger-api wyoming` beside several")
     if settings.wyoming_uri:
         import_module("trigger_api.streaming.wyoming")
+    if settings.grpc_port is not None:
+        import_module("trigger_api.rpc.server")
     if settings.postgresql_url:
         import_module("trigger_api.streaming.postgres")
     if settings.rate_limit_url.get_secret_value().startswith("redis"):

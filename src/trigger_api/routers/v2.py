@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
-from pydantic import JsonValue
 
 from trigger_api import __version__
-from trigger_api.errors import BadRequest, NotReady, Unprocessable
-from trigger_api.registry import ModelVersion, State
+from trigger_api.errors import BadRequest, NotReady
+from trigger_api.open_inference import repository
+from trigger_api.open_inference.extensions import PRESENT, AbsentExtension
+from trigger_api.open_inference.repository import Answer
 from trigger_api.routers import v2_codec, v2_history
 from trigger_api.routers.deps import Served, service_of
-from trigger_api.routers.v2_extensions import PRESENT, absent
 from trigger_api.server.auth import Administrator
 from trigger_api.tasks.raw import Raw
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
 _MAX_DIGITS = 20  # of a number of bytes
-_STATES = {State.READY: "READY", State.LOADING: "LOADING"}
-Answer = dict[str, JsonValue]
 
 
 # Read without FastAPI, which would take a tenth of a small model's request for this one header.
@@ -99,23 +96,14 @@ async def server_ready(service: Served) -> Answer:
 @router.get("/models/stats", include_in_schema=False)
 async def statistics() -> Answer:
     """What Triton tells about all models; before the route of one model, whose name it would be taken for."""
-    raise absent("statistics")
+    raise AbsentExtension("statistics")
 
 
 @router.get("/models/{name}", operation_id="model_metadata")
 @router.get("/models/{name}/versions/{version}", operation_id="model_version_metadata")
 async def model_metadata(service: Served, name: str, version: str | None = None) -> Answer:
     """The inputs and outputs of a model."""
-    card = service.registry.find(None, name, version).card
-    versions = [each.card.version for each in service.registry.versions if each.card.name == name and each.model]
-    return {
-        "name": card.name,
-        "versions": [*versions],
-        "platform": "keras",
-        "inputs": [v2_codec.describe(spec) for spec in card.inputs],
-        "outputs": [v2_codec.describe(spec) for spec in card.outputs],
-        "parameters": {"lengths": [*card.sequence_lengths], "task": card.task},
-    }
+    return repository.metadata(service.registry, name, version)
 
 
 @router.get("/models/{name}/ready", operation_id="model_ready")
@@ -129,33 +117,18 @@ async def model_ready(service: Served, name: str, version: str | None = None) ->
 @router.post("/repository/index")
 async def repository_index(service: Served, ready: Annotated[bool, Body(embed=True)] = False) -> list[Answer]:
     """Every version of every model, or only those that are ready."""
-    return [_row(version) for version in service.registry.versions if version.model or not ready]
+    return repository.index(service.registry, ready=ready)
 
 
 @router.post("/repository/models/{name}/load", dependencies=[Administrator])
 async def repository_load(service: Served, name: str) -> Answer:
     """Load or reload the default version of a model."""
-    version = service.registry.find(None, name)
-    await asyncio.to_thread(service.registry.load, version)
-    if version.reason:
-        raise Unprocessable(f"{name} was not loaded: {version.reason}")
+    await repository.load(service.registry, name)
     return {}
 
 
 @router.post("/repository/models/{name}/unload", dependencies=[Administrator])
 async def repository_unload(service: Served, name: str) -> Answer:
     """Stop serving every version of a model."""
-    service.registry.find(None, name)
-    for version in service.registry.versions:
-        if version.card.name == name:
-            service.registry.unload(version)
+    repository.unload(service.registry, name)
     return {}
-
-
-def _row(version: ModelVersion) -> Answer:
-    return {
-        "name": version.card.name,
-        "version": version.card.version,
-        "state": _STATES.get(version.state, "UNAVAILABLE"),
-        "reason": version.reason,
-    }

@@ -10,9 +10,9 @@ from pydantic import BaseModel, JsonValue
 from trigger_api.accounts.caller import Caller
 from trigger_api.errors import BadRequest
 from trigger_api.history.media import Media
+from trigger_api.open_inference.tensors import Arrays, datatype_of
 from trigger_api.routers.deps import service_of
 from trigger_api.routers.recorder import SAVE, Recorder
-from trigger_api.routers.v2_codec import DATATYPES, Arrays
 from trigger_api.schemas import Kept
 
 TASK = "raw"
@@ -60,7 +60,7 @@ class _Tensors(BaseModel):
 
 
 def _tensor(name: str, array: Any) -> dict[str, JsonValue]:
-    head: dict[str, JsonValue] = {"name": name, "datatype": DATATYPES[str(array.dtype)], "shape": list(array.shape)}
+    head: dict[str, JsonValue] = {"name": name, "datatype": datatype_of(array), "shape": list(array.shape)}
     return {**head, "data": array.reshape(-1).tolist()} if array.size <= _MOST_VALUES else head
 
 

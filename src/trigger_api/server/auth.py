@@ -113,7 +113,7 @@ def must_log_in(request: Request, caller: Caller) -> bool:
     return settings.auth == "required" and not caller.scopes and _path(request) not in PUBLIC_PAGES
 
 
-async def require_admin(request: Request, caller: Annotated[Caller, Depends(authenticate)]) -> None:
+async def require_admin(request: HTTPConnection, caller: Annotated[Caller, Depends(authenticate)]) -> None:
     """Require an administrator; a dependency.
 
     Raises:

@@ -32,7 +32,7 @@ _PROCESS_ID, _count = uuid.uuid4().hex[:16], itertools.count()
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _WATCH_AFTER_S = 0.01  # quicker responses are not worth watching for a disconnect
 _STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
-_CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that disconnected; nobody receives it
+CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that disconnected; nobody receives it
 
 
 class RequestLog:
@@ -47,14 +47,14 @@ class RequestLog:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        request_id = scope.setdefault("state", {})["request_id"] = _request_id(scope)
+        request_id = scope.setdefault("state", {})["request_id"] = request_id_of(scope)
         response, started = _Response(send, request_id), time.perf_counter()
         serve = self._serve_websocket if scope["type"] == "websocket" else self._serve_http
         with logs.bind_request_id(request_id):
             try:
                 await serve(scope, receive, response)
             finally:
-                self._record(scope, response.status or _CLIENT_CLOSED_REQUEST, time.perf_counter() - started)
+                self._record(scope, response.status or CLIENT_CLOSED_REQUEST, time.perf_counter() - started)
 
     async def _serve_http(self, scope: Scope, receive: Receive, response: _Response) -> None:
         with self._metrics.in_flight.track_inprogress():
@@ -248,7 +248,7 @@ def _route(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "unmatched")
 
 
-def _request_id(scope: Scope) -> str:
+def request_id_of(scope: Scope) -> str:
     """The client's own id if it is well-formed, else a new one."""
     given = _header(scope, b"x-request-id")
     return given.decode() if _REQUEST_ID.fullmatch(given) else f"{_PROCESS_ID}{next(_count):016x}"
