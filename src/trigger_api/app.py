@@ -29,6 +29,7 @@ from trigger_api.routers import (
     pages,
     streaming,
     system,
+    training,
     trigger,
     v2,
     v2_extensions,
@@ -53,6 +54,7 @@ _TAGS = (
     "objects",
     "entities",
     "models",
+    "training",
     "open inference protocol",
     "jobs",
     "history",
@@ -61,8 +63,8 @@ _TAGS = (
 )
 # Routes are matched in this order: first those of models that may be cheaper than the matching.
 _ROUTERS = (
-    v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts, history, jobs, pages,
-    v2_extensions,
+    v2, system, trigger, digits, emotions, objects, entities, compat, models, streaming, accounts, history, jobs,
+    training, pages, v2_extensions,
 )  # fmt: skip
 DESCRIPTION = "Keras models behind typed answers: trigger words, digits, emotions, objects and named entities."
 

@@ -348,6 +348,31 @@ class JobPage(Schema):
     next: str | None = Field(description="cursor of the next page: send it as `cursor`; null on the last one")
 
 
+class TrainingStatus(_Schema):
+    """A trigger word that is being trained, and how far it is."""
+
+    id: UUID
+    status: Literal["queued", "running", "done", "failed"]
+    progress: float = Field(ge=0, le=1, description="fraction of the work that is done")
+    doing: str = Field(description="what is being done; empty before it has begun")
+    word: str
+    recordings: int = Field(description="how many recordings of the word it is trained from")
+    created_at: datetime
+    updated_at: datetime
+    error: str | None = Field(description="why it failed, if it did")
+    model: str | None = Field(description="the model that detects the word, once it is done")
+    version: str | None = Field(description="its version")
+
+
+class TrainingPage(_Schema):
+    """Some of the trained words, the newest first, and whether more can be trained here."""
+
+    available: bool = Field(description="whether words can be trained")
+    advice: str | None = Field(description="what is missing, if something is")
+    items: list[TrainingStatus]
+    next: str | None = Field(description="cursor of the next page: send it as `cursor`; null on the last one")
+
+
 AudioFormat = Literal["s16", "f32", "webm", "ogg", "mp4"]
 
 

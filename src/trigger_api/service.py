@@ -19,7 +19,7 @@ from trigger_api.errors import NotFound
 from trigger_api.inference import Engine
 from trigger_api.media.audio import AudioLimits
 from trigger_api.media.image import ImageLimits
-from trigger_api.model_card import Limits, ModelCard
+from trigger_api.model_card import CARD_FILE, Limits, ModelCard
 from trigger_api.observability import memory
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import BUNDLED, Loader, ModelVersion, Registry
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from trigger_api.accounts.manager import Accounts
     from trigger_api.history.manager import History
     from trigger_api.jobs.manager import Jobs
+    from trigger_api.jobs.training import Trainings
     from trigger_api.storage.database import Database
 
 T = TypeVar("T", bound=Task)
@@ -84,6 +85,7 @@ class Service:
         self._accounts: Accounts | None = None
         self._history: History | None = None
         self._jobs: Jobs | None = None
+        self._trainings: Trainings | None = None
 
     def task(self, kind: type[T]) -> T:
         """The task of a class, as in ``service.task(Digits)``."""
@@ -127,6 +129,17 @@ class Service:
         """
         return _existing(self._jobs)
 
+    @property
+    def trainings(self) -> Trainings:
+        """The words that administrators train.
+
+        Raises:
+            NotFound: the service has no database, or trains no words.
+        """
+        if self._trainings is None and self._jobs is not None:
+            raise NotFound("this server trains no words")
+        return _existing(self._trainings)
+
     def run_jobs(self, answer: Callable[[Sequence[TriggerResult]], TriggerAnswer]) -> None:
         """Accept jobs and work on them until ``close``, if there is a database.
 
@@ -135,14 +148,19 @@ class Service:
         """
         if self._database is not None and self._history is not None:
             from trigger_api.jobs.manager import Jobs
+            from trigger_api.jobs.training import Training, Trainings
 
             self._jobs = Jobs(self._database, self._history, self.task(Trigger), self.settings, answer)
+            if self.settings.trained_words:
+                training = Training(self.registry, self.settings, self._watcher.scan)
+                self._trainings = Trainings(self._database, self._history, training, self.settings)
 
     def begin_shutdown(self) -> None:
         """End every subscription: the server would wait for them before it stops."""
         self.rooms.begin_shutdown()
-        if self._jobs is not None:
-            self._jobs.begin_shutdown()
+        for each in (self._jobs, self._trainings):
+            if each is not None:
+                each.begin_shutdown()
 
     async def open_database(self) -> None:
         """Open the database and bring its tables to this version, unless the settings say that there is none.
@@ -169,8 +187,9 @@ class Service:
 
     async def close(self) -> None:
         """Finish accepted requests, then stop."""
-        if self._jobs is not None:
-            await self._jobs.close()
+        for each in (self._jobs, self._trainings):
+            if each is not None:
+                await each.close()
         self.registry.close()
         self._watcher.close()
         await self.rooms.close()
@@ -201,19 +220,29 @@ def _existing(part: P | None) -> P:
 
 
 def find_models(settings: Settings) -> list[ModelVersion]:
-    """The operator's models, then the bundled ones that can be served here. The first of a task is its default.
+    """The operator's models, the bundled ones that can be served here, then words that were trained on a page.
+
+    The first of a task is its default.
 
     Raises:
         ValueError: something among the operator's models cannot be served.
     """
-    own = discover_all(settings.models)
+    own, trained = discover_all(settings.models), _trained(settings)
     _check_tasks(own)
     names = {(entry.card.task, entry.card.name) for entry in own}
     bundled = [entry for entry in discover(BUNDLED) if (entry.card.task, entry.card.name) not in names]
     if not settings.bundled:  # except the backbones of the operator's words, and their students
-        backbones = {name for entry in own for name in (entry.card.backbone, entry.card.student)}
+        backbones = {name for entry in own + trained for name in (entry.card.backbone, entry.card.student)}
         bundled = [entry for entry in bundled if entry.card.task == "embedding" and entry.card.name in backbones]
-    return own + list(_servable(bundled, settings))
+    served = own + list(_servable(bundled, settings))
+    known = {entry.key for entry in served}
+    return served + [entry for entry in trained if entry.key not in known]
+
+
+def _trained(settings: Settings) -> list[ModelVersion]:
+    """The words that were trained on a page. There may be none yet."""
+    folder = settings.trained_words
+    return discover(folder) if folder and any(folder.glob(f"*/*/{CARD_FILE}")) else []
 
 
 def _check_tasks(versions: Iterable[ModelVersion]) -> None:

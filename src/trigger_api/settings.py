@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
+from platformdirs import user_data_path
 from pydantic import Field, JsonValue, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -105,6 +106,17 @@ class Settings(BaseSettings):
     max_job_seconds: float = Field(14_400.0, gt=0, description="longest recording of a job, seconds")
     job_timeout_s: float = Field(3_600.0, gt=0, description="seconds that the recording of a job may take to arrive")
 
+    training_folder: Path | None = Field(
+        None,
+        description="folder of the words that administrators train, served like any model; without it, one in the "
+        "user's data folder; `none`: no training",
+    )
+    training_timeout_s: float = Field(7_200.0, gt=0, description="seconds that training a word may take")
+    training_recordings: int = Field(100, ge=1, le=1_000, description="largest number of recordings of a word")
+    training_negatives: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="folders of people saying other things, for training words"
+    )
+
     max_image_bytes: int = Field(16 * _MIB, ge=1, description="largest picture file, bytes")
     max_image_pixels: int = Field(25_000_000, ge=1, le=89_000_000, description="largest number of pixels in a picture")
     max_image_side: int = Field(16_384, ge=1, le=65_535, description="longest side of a picture, pixels")
@@ -139,7 +151,7 @@ class Settings(BaseSettings):
             return tuple(item.strip() for item in value.split(",") if item.strip())
         return value
 
-    @field_validator("models", mode="before")
+    @field_validator("models", "training_negatives", mode="before")
     @classmethod
     def _paths(cls, value: object) -> object:
         """Accept one path or several, and several in one string."""
@@ -185,6 +197,13 @@ class Settings(BaseSettings):
         """The database's URL if it is PostgreSQL, which carries events between processes too."""
         url = self.database_url.get_secret_value() if self.database_url else ""
         return url if url.startswith(_DATABASES[1:]) else None
+
+    @property
+    def trained_words(self) -> Path | None:
+        """The folder of the words that administrators train; None if nobody does."""
+        if not self.has_database or str(self.training_folder) == "none":
+            return None
+        return self.training_folder or user_data_path("trigger-api", appauthor=False) / "words"
 
     @property
     def has_database(self) -> bool:

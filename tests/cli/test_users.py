@@ -45,11 +45,13 @@ def test_a_bad_account(name: str, password: str, message: str) -> None:
     assert (code, message in output) == (2, True), output
 
 
-def test_a_secret_to_reset_a_password() -> None:
+def test_a_link_to_reset_a_password() -> None:
     create("ada")
     code, output = run("users", "reset", "ADA")
     assert code == 0
-    assert output.splitlines()[-1].startswith("tar_")
+    assert output.splitlines()[-1].startswith("http://127.0.0.1:8000/account/reset?token=tar_")
+    _, output = run("users", "reset", "ada", "--url", "https://example.org/speech/")
+    assert output.splitlines()[-1].startswith("https://example.org/speech/account/reset?token=tar_")
     assert run("users", "reset", "nobody") == (2, "error: there is no account of this name\n")
 
 

@@ -48,13 +48,13 @@ async def count(database: Database) -> int:
 async def test_what_waits_is_written_together(
     database: Database, writer: Writer, owner: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    transactions, write = list[int](), database.write
+    transactions, write = list[int](), database.write_in_thread
 
-    def counted() -> Any:
+    def counted(work: Any) -> Any:
         transactions.append(1)
-        return write()
+        return write(work)
 
-    monkeypatch.setattr(database, "write", counted)
+    monkeypatch.setattr(database, "write_in_thread", counted)
     ids = await asyncio.gather(*(writer.write(record(owner)) for _ in range(40)))
     assert len(set(ids)) == await count(database) == 40
     assert len(transactions) <= 2

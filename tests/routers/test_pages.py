@@ -6,13 +6,15 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import update
 
 from helpers.beep import BeepModel
-from helpers.people import accounts_app, join
+from helpers.people import accounts_app, join, log_in
 from helpers.people import running as running_accounts
 from helpers.running import started
 from trigger_api.app import create_app
 from trigger_api.settings import Settings
+from trigger_api.storage.tables import User
 from trigger_api.web.pages import PAGES
 
 OPEN = [page.path for page in PAGES if page.needs == "nothing"]
@@ -112,13 +114,24 @@ async def test_where_everybody_needs_an_account_pages_lead_to_the_log_in(people:
         for path in (*OPEN, "/account", "/history", "/upload-image"):
             answer = await client.get(path)
             assert (answer.status_code, answer.headers["location"]) == (303, f"/log-in?next={path[1:]}")
-        for path in ("/log-in", "/sign-up"):
+        for path in ("/log-in", "/sign-up", "/account/reset"):
             assert (await client.get(path)).status_code == 200
         await join(client)
         page = await client.get("/digits")
         assert page.status_code == 200
         assert "Log out" in page.text
         assert page.headers["cache-control"] == "no-store"
+
+
+async def test_only_administrators_see_how_to_train(client: httpx.AsyncClient, people: FastAPI) -> None:
+    assert "Your own word" not in (await client.get("/trigger")).text  # without a database there is no training
+    async with running_accounts(people) as visitor:
+        await join(visitor)
+        assert "Your own word" not in (await visitor.get("/trigger")).text
+        async with people.state.service.database.write() as session:
+            await session.execute(update(User).values(is_admin=True))
+        await log_in(visitor)
+        assert "Your own word" in (await visitor.get("/trigger")).text
 
 
 async def test_who_may_not_sign_up_is_told_so(settings: Settings, tmp_path: Path) -> None:

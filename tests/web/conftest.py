@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from helpers.browser import CHROMIUM, ROOT, Visit, chromium, visit
+from helpers.prefix_proxy import stripping_proxy
 from helpers.service_process import service_process
 
 
@@ -55,9 +56,18 @@ def url(folder: Path, browser: Browser, another_site: str) -> Iterator[str]:
     env = {
         "TRIGGER_API_DATABASE_URL": f"sqlite:///{folder}/database.sqlite3",
         "TRIGGER_API_CORS_ORIGINS": another_site,
+        "TRIGGER_API_TRAINING_FOLDER": str(folder / "words"),
     }
     with service_process("serve", env=env) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def prefixed(folder: Path, browser: Browser) -> Iterator[str]:
+    """A service behind a proxy that serves it below a prefix; its address, with the prefix."""
+    env = {"TRIGGER_API_DATABASE_URL": f"sqlite:///{folder}/prefixed.sqlite3", "TRIGGER_API_ROOT_PATH": "/speech"}
+    with service_process("serve", env=env) as url, stripping_proxy(url, "/speech") as address:
+        yield address
 
 
 @pytest.fixture

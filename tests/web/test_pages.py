@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import FormData, Page, expect
+from playwright.sync_api import Browser, FormData, Page, Request, expect
 
-from helpers.browser import ROOT, Visit
+from helpers.browser import ROOT, Visit, visit
 from trigger_api.web.pages import PAGES
 
 pytestmark = pytest.mark.slow
 
 PATHS = [page.path for page in PAGES if page.name != "account"]
 PASSWORD = "correct horse"
+RESULTS = (
+    ("/trigger", ".mark"), ("/digits", ".chart"), ("/objects", ".box"), ("/entities", "mark"), ("/emotions", ".box"),
+)  # fmt: skip
+STREAMING = ("/rooms",)  # never idle
 
 
 def said(page: Page, text: str, *, within: str = "body") -> None:
@@ -183,6 +190,148 @@ def test_from_signing_up_to_deleting_the_account(visitor: Visit) -> None:
     expect(page.get_by_role("link", name="Log in")).to_be_visible()
 
 
+def test_a_digit_is_kept_by_a_name(visitor: Visit) -> None:
+    page = visitor.go("/digits")
+    page.get_by_role("button", name="Save in my history").click()
+    expect(page.get_by_role("alert")).to_have_text(re.compile("Nothing is chosen"))
+    page.get_by_role("button", name="Use a sample").click()
+    expect(page.locator("#number")).to_contain_text("1948")
+    page.get_by_label("Name of the file").fill("ledger.jpg")
+    page.get_by_role("button", name="Save in my history").click()
+    expect(page.get_by_role("alert")).to_have_text("Saved in your history as ledger.jpg.")
+    page = visitor.go("/history")
+    expect(page.locator(".entry").first).to_contain_text("ledger.jpg")
+
+
+def test_faces_that_nobody_has(visitor: Visit) -> None:
+    page = visitor.go("/emotions")
+    page.get_by_role("button", name="Use a sample").click()
+    said(page, "2 faces on this photo.")
+    expect(page.locator("#photo .box")).to_have_count(2)
+    expect(page.locator("#faces")).to_contain_text("happy")
+
+
+def test_a_new_password_by_a_link(visitor: Visit, folder: Path) -> None:
+    join(visitor, "lin")
+    command = [sys.executable, "-m", "trigger_api", "users", "reset", "lin", "--url", visitor.url]
+    env = {**os.environ, "TRIGGER_API_DATABASE_URL": f"sqlite:///{folder}/database.sqlite3"}
+    printed = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+    link = printed.split()[-1]
+    page = visitor.page
+    page.context.clear_cookies()
+    page.goto(link)
+    assert "token" not in page.url
+    assert_accessible(page)
+    page.get_by_label("New password", exact=True).fill("another horse")
+    page.get_by_label("New password again").fill("another mule")
+    page.get_by_role("button", name="Set the password").click()
+    said(page, "The two passwords differ")
+    page.get_by_label("New password again").fill("another horse")
+    page.get_by_role("button", name="Set the password").click()
+    said(page, "The password was changed")
+    page.get_by_role("link", name="Log in").last.click()
+    page.get_by_label("Name").fill("lin")
+    page.get_by_label("Password").fill("another horse")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("link", name="Log out")).to_be_visible()
+    page.goto(link)  # once
+    page.get_by_label("New password", exact=True).fill("a third horse")
+    page.get_by_label("New password again").fill("a third horse")
+    page.get_by_role("button", name="Set the password").click()
+    said(page, "has been used, or has expired")
+    visitor.faults.clear()
+
+
+def test_a_word_is_trained_and_tried(visitor: Visit) -> None:
+    """The training itself is not waited for: it takes minutes, and other tests do."""
+    page = visitor.go("/trigger")
+    section = page.locator("#training")
+    section.get_by_label("Word or phrase").fill("hey computer")
+    section.get_by_role("button", name="Record yourself").click()
+    page.wait_for_timeout(1_000)
+    section.get_by_role("button", name="Stop recording").click()
+    expect(section.locator(".takes audio")).to_have_count(1)
+    expect(section).to_contain_text("1 recording.")
+    assert_accessible(page)
+    section.get_by_role("button", name="Train").click()
+    expect(section.locator(".training")).to_contain_text("hey computer")
+    expect(section.locator(".training progress")).to_be_visible()
+    expect(section.locator(".takes audio")).to_have_count(0)
+    page.reload()
+    expect(section.locator(".training")).to_contain_text(re.compile(r"\d+ %"))
+    assert_accessible(page)
+    section.get_by_role("button", name="Cancel hey computer").click()
+    expect(section.locator(".training")).to_have_count(0)
+    page.route("**/v1/training?limit=10", lambda route: route.fulfill(json=_trained()))
+    page.reload()
+    expect(section.locator(".training")).to_have_count(2)
+    expect(section.locator(".training").last).to_contain_text("there is nobody to say it")
+    section.get_by_role("button", name="Try it").click()
+    expect(page.get_by_role("button", name="Record", exact=True)).to_be_focused()
+    said(page, "Record “activate”", within="#clip")
+
+
+def _trained() -> dict[str, object]:
+    """What the service says of one word that is trained and one that failed."""
+    common = {"doing": "", "recordings": 0, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
+    done = {"id": "1", "status": "done", "progress": 1, "word": "activate", "error": None, "model": "activate",
+            "version": "1", **common}  # fmt: skip
+    failed = {**done, "id": "2", "status": "failed", "progress": 0.3, "error": "there is nobody to say it"}
+    return {"available": True, "advice": None, "items": [done, failed], "next": None}
+
+
+def test_pages_below_a_prefix(browser: Browser, prefixed: str) -> None:
+    with visit(browser, prefixed) as visitor:
+        page = visitor.go("/")
+        expect(page.locator("#summary")).to_contain_text("models are ready")
+        page.get_by_role("link", name="Digits").first.click()
+        assert page.url == f"{prefixed}/digits"
+        page.get_by_role("button", name="Use a sample").click()
+        expect(page.locator("#number")).to_have_text("1948 · 2650 · 37")
+        page = visitor.go("/trigger")
+        page.get_by_role("button", name="Listen").click()
+        said(page, "Listening for activate", within="#live")
+        page.get_by_role("button", name="Stop").click()
+        join(visitor, "ada")
+        assert page.url == f"{prefixed}/account"
+        page.get_by_role("link", name="Log out").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
+        page.goto(f"{prefixed}/log-in?next=history")
+        page.get_by_label("Name").fill("ada")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{prefixed}/history")
+        expect(page.locator(".status p").first).to_have_text("Nothing is kept that matches.")
+        assert all(url.startswith(("blob:", prefixed, prefixed.replace("http", "ws"))) for url in visitor.requests)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_nothing_moves_while_a_page_loads(on_the_phone: Visit, path: str) -> None:
+    page = on_the_phone.page
+    page.add_init_script(
+        "window.shift = 0; new PerformanceObserver((list) => {"
+        " for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;"
+        "}).observe({ type: 'layout-shift', buffered: true });"
+    )
+    page.goto(f"{on_the_phone.url}{path}")
+    page.wait_for_load_state("networkidle") if path not in STREAMING else page.wait_for_timeout(500)
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.evaluate("window.shift") < 0.1  # what web.dev calls good
+
+
+def test_the_first_page_is_light(visitor: Visit) -> None:
+    sizes: list[int] = []
+    visitor.page.on("requestfinished", lambda request: sizes.append(_transferred(request)))
+    visitor.go("/")
+    expect(visitor.page.locator("#summary")).to_contain_text("models are ready")
+    assert 5_000 < sum(sizes) < 100_000
+
+
+def _transferred(request: Request) -> int:
+    found = request.sizes()
+    return int(found["responseBodySize"] + found["responseHeadersSize"])
+
+
 def test_what_was_kept_is_in_the_history(visitor: Visit, folder: Path) -> None:
     page = visitor.go("/upload-image")
     page.set_input_files("input[type=file]", ROOT / "samples" / "note.jpg")
@@ -266,8 +415,10 @@ def test_every_page_is_accessible_in_the_light(visitor: Visit, path: str) -> Non
     assert_accessible(page)
 
 
-def test_results_are_accessible(visitor: Visit) -> None:
-    for path, shown in (("/trigger", ".mark"), ("/digits", ".chart"), ("/objects", ".box"), ("/entities", "mark")):
+@pytest.mark.parametrize("who", ["visitor", "on_the_phone"])
+def test_results_are_accessible(request: pytest.FixtureRequest, who: str) -> None:
+    visitor: Visit = request.getfixturevalue(who)
+    for path, shown in RESULTS:
         page = visitor.go(path)
         page.get_by_role("button", name="Use a sample").click()
         expect(page.locator(shown).first).to_be_visible()

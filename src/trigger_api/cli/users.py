@@ -38,10 +38,21 @@ def create(
 
 
 @app.command()
-def reset(name: Name) -> None:
-    """Print a secret with which its owner sets a new password, once, within a day."""
+def reset(
+    name: Name,
+    url: Annotated[
+        str | None, typer.Option(help="Address of the service, as the owner's browser knows it; by default this one.")
+    ] = None,
+) -> None:
+    """Print a link to a page where its owner sets a new password, once, within a day."""
     secret = _run(lambda accounts: accounts.users.permit_reset(name.strip().lower()))
-    stdout.print(f"POST /v1/accounts/reset takes this secret and a new password once, within a day:\n{secret}")
+    stdout.print(f"Pass this link on; it sets a new password once, within a day:\n{_link(url, secret)}", soft_wrap=True)
+
+
+def _link(url: str | None, secret: str) -> str:
+    settings = load_settings()
+    here = f"http://{settings.host}:{settings.port}{settings.root_path}"
+    return f"{(url or here).rstrip('/')}/account/reset?token={secret}"
 
 
 @app.command()

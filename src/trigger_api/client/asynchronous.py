@@ -33,6 +33,8 @@ from trigger_api.schemas import (
     Sensitivity,
     Token,
     TokenScope,
+    TrainingPage,
+    TrainingStatus,
     TriggerAnswer,
 )
 
@@ -156,6 +158,10 @@ class AsyncClient:
     async def sign_up(self, name: str, password: str) -> Account:
         """As ``Client.sign_up``."""
         return await self._send(calls.sign_up(name, password))
+
+    async def reset_password(self, secret: str, new_password: str) -> None:
+        """As ``Client.reset_password``."""
+        await self._send(calls.reset_password(secret, new_password))
 
     async def log_in(self, name: str, password: str) -> LoginSession:
         """As ``Client.log_in``."""
@@ -282,6 +288,28 @@ class AsyncClient:
     async def delete_job(self, job_id: UUID | str) -> None:
         """As ``Client.delete_job``."""
         await self._send(calls.delete_job(job_id))
+
+    async def train_word(self, word: str, recordings: Sequence[Audio] = ()) -> TrainingStatus:
+        """As ``Client.train_word``."""
+        return await self._send(calls.train_word(word, recordings))
+
+    async def trainings(self, *, cursor: str | None = None, limit: int = 50) -> TrainingPage:
+        """As ``Client.trainings``."""
+        return await self._send(calls.trainings(cursor, limit))
+
+    async def training(self, training_id: UUID | str) -> TrainingStatus:
+        """As ``Client.training``."""
+        return await self._send(calls.training(training_id))
+
+    async def wait_for_training(self, training_id: UUID | str, *, every_s: float = 2.0) -> TrainingStatus:
+        """As ``Client.wait_for_training``."""
+        while (found := await self.training(training_id)).status not in ("done", "failed"):  # noqa: ASYNC110 - elsewhere
+            await asyncio.sleep(every_s)
+        return found
+
+    async def delete_training(self, training_id: UUID | str) -> None:
+        """As ``Client.delete_training``."""
+        await self._send(calls.delete_training(training_id))
 
     async def ready(self) -> bool:
         """As ``Client.ready``."""

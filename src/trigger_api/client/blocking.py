@@ -33,6 +33,8 @@ from trigger_api.schemas import (
     Sensitivity,
     Token,
     TokenScope,
+    TrainingPage,
+    TrainingStatus,
     TriggerAnswer,
 )
 
@@ -161,6 +163,10 @@ class Client:
     def sign_up(self, name: str, password: str) -> Account:
         """Make an account, where the service lets everybody. Raises as ``trigger`` does."""
         return self._send(calls.sign_up(name, password))
+
+    def reset_password(self, secret: str, new_password: str) -> None:
+        """Set a new password with the secret of a link from ``users reset``. Raises as ``trigger`` does."""
+        self._send(calls.reset_password(secret, new_password))
 
     def log_in(self, name: str, password: str) -> LoginSession:
         """Log in: from now on the requests are those of an account. Raises as ``trigger`` does."""
@@ -306,6 +312,35 @@ class Client:
     def delete_job(self, job_id: UUID | str) -> None:
         """Cancel a job if it has not finished, and forget it. Raises as ``trigger`` does."""
         self._send(calls.delete_job(job_id))
+
+    def train_word(self, word: str, recordings: Sequence[Audio] = ()) -> TrainingStatus:
+        """Have a trigger word trained in the background; it is served once that is done. For administrators.
+
+        Args:
+            word: the word or phrase.
+            recordings: people saying it, each as in ``trigger`` but without samples; ten already help a lot.
+
+        Raises as ``trigger`` does.
+        """
+        return self._send(calls.train_word(word, recordings))
+
+    def trainings(self, *, cursor: str | None = None, limit: int = 50) -> TrainingPage:
+        """The words that were trained, the newest first. Raises as ``trigger`` does."""
+        return self._send(calls.trainings(cursor, limit))
+
+    def training(self, training_id: UUID | str) -> TrainingStatus:
+        """How far the training of a word is. Raises as ``trigger`` does."""
+        return self._send(calls.training(training_id))
+
+    def wait_for_training(self, training_id: UUID | str, *, every_s: float = 2.0) -> TrainingStatus:
+        """A training once it is done or has failed. Raises as ``trigger`` does."""
+        while (found := self.training(training_id)).status not in ("done", "failed"):
+            time.sleep(every_s)
+        return found
+
+    def delete_training(self, training_id: UUID | str) -> None:
+        """Cancel a training if it has not finished, and forget it. Raises as ``trigger`` does."""
+        self._send(calls.delete_training(training_id))
 
     def ready(self) -> bool:
         """Whether the service is ready. Raises ``UnreachableError``, but never ``ProblemError``."""

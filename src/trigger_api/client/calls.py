@@ -32,6 +32,8 @@ from trigger_api.schemas import (
     ObjectsAnswer,
     Token,
     TokenScope,
+    TrainingPage,
+    TrainingStatus,
     TriggerAnswer,
 )
 
@@ -122,6 +124,11 @@ def log_in(name: str, password: str) -> Call[LoginSession]:
 def sign_up(name: str, password: str) -> Call[Account]:
     """``POST /v1/accounts``."""
     return Call("POST", "/v1/accounts", Account, {"json": {"name": name, "password": password}})
+
+
+def reset_password(secret: str, new_password: str) -> Call[None]:
+    """``POST /v1/accounts/reset``."""
+    return Call("POST", "/v1/accounts/reset", _NOTHING, {"json": {"secret": secret, "new_password": new_password}})
 
 
 def create_token(name: str, scopes: Sequence[TokenScope], days: float | None) -> Call[NewToken]:
@@ -225,6 +232,28 @@ def job(job_id: UUID | str) -> Call[JobStatus]:
 def delete_job(job_id: UUID | str) -> Call[None]:
     """``DELETE /v1/jobs/{id}``."""
     return Call("DELETE", f"/v1/jobs/{job_id}", _NOTHING)
+
+
+def train_word(word: str, recordings: Sequence[Audio]) -> Call[TrainingStatus]:
+    """``POST /v1/training``."""
+    files = [("recording", _file(each)) for each in recordings]
+    return Call("POST", "/v1/training", TrainingStatus, {"data": {"word": word}, "files": files})
+
+
+def trainings(cursor: str | None, limit: int) -> Call[TrainingPage]:
+    """``GET /v1/training``."""
+    params = {"limit": limit, **({"cursor": cursor} if cursor else {})}
+    return Call("GET", "/v1/training", TrainingPage, {"params": params})
+
+
+def training(training_id: UUID | str) -> Call[TrainingStatus]:
+    """``GET /v1/training/{id}``."""
+    return Call("GET", f"/v1/training/{training_id}", TrainingStatus)
+
+
+def delete_training(training_id: UUID | str) -> Call[None]:
+    """``DELETE /v1/training/{id}``."""
+    return Call("DELETE", f"/v1/training/{training_id}", _NOTHING)
 
 
 def exported(line: str) -> ExportedEntry:

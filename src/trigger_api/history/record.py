@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -50,7 +51,7 @@ class Record:
         """Bytes, as the quota counts them."""
         return len(self.media.content) + self.answer_bytes
 
-    @property
+    @cached_property
     def answer_bytes(self) -> int:
         """Bytes of the answer."""
         return len(to_json(self.answer, inf_nan_mode="null"))

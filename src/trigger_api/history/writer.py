@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
+from sqlalchemy import Connection
 
 from trigger_api.errors import Overloaded, ServiceError, StorageUnavailable
 from trigger_api.history.record import Record
-from trigger_api.storage import predictions, users
+from trigger_api.storage import predictions
 from trigger_api.storage.database import Database
 
 _WAITING = 512  # predictions that may wait
@@ -112,15 +113,18 @@ class Writer:
         sizes: Counter[UUID] = Counter()
         for entry in entries:
             sizes[entry.record.owner_id] += entry.size
-        async with self._database.write() as session:
-            for owner_id, size in sorted(sizes.items()):  # in one order, so that servers do not wait for each other
-                await users.reserve_bytes(session, user_id=owner_id, size=size, quota=self._quota)
-            await predictions.add_all(
-                session,
+
+        def work(connection: Connection) -> None:
+            predictions.write_all(
+                connection,
+                sizes=sizes,
+                quota=self._quota,
                 rows=[record.row() for record in records],
                 labels=[row for record in records for row in record.label_rows()],
                 media=[row for record in records for row in record.media_rows()],
             )
+
+        await self._database.write_in_thread(work)
 
 
 def _finish(entry: _Entry, error: ServiceError | None) -> None:

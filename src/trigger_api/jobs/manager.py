@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from trigger_api.accounts.caller import Caller
 from trigger_api.errors import Conflict, NotFound, ServiceError, TooLarge
 from trigger_api.history.manager import History
 from trigger_api.history.media import clean_name, find_type
-from trigger_api.jobs.runner import JobRunner
-from trigger_api.schemas import JobStatus, TriggerAnswer
+from trigger_api.jobs.runner import JobRunner, Kind
+from trigger_api.jobs.search import Search
+from trigger_api.schemas import JobStatus, TrainingStatus, TriggerAnswer
 from trigger_api.settings import Settings
 from trigger_api.storage import jobs
 from trigger_api.storage.database import Database
 from trigger_api.storage.tables import MEDIA_CHUNK, Job
 from trigger_api.tasks.trigger.task import Trigger, TriggerResult
 
+S = TypeVar("S", JobStatus, TrainingStatus)
 _MOST = 100  # unfinished jobs of an account
 _LOOK_S = 0.5  # between looks at a job that is being watched
 
@@ -31,73 +33,34 @@ class Upload(Protocol):
         """The next bytes of it."""
 
 
-class Jobs:
-    """The jobs of all callers.
+class JobList(Generic[S]):
+    """The jobs of one kind, of all callers.
 
     Args:
-        database: holds them, with their recordings.
-        history: where their results go.
-        task: detects trigger words.
-        settings: how large and how many.
-        answer: makes the answer from the task's results.
+        database: holds them.
+        history: knows whose they are.
+        kind: what is done with them.
+        settings: how much of it an account may hold.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        history: History,
-        task: Trigger,
-        settings: Settings,
-        answer: Callable[[Sequence[TriggerResult]], TriggerAnswer],
-    ) -> None:
+    task: ClassVar[str]
+
+    def __init__(self, database: Database, history: History, kind: Kind, settings: Settings) -> None:
         self._database = database
         self._owners = history.owners
-        self._task = task
         self._quota = settings.quota_mib * 2**20 if settings.quota_mib else None
-        self._most_bytes = settings.max_job_bytes
         self._closing = asyncio.Event()
         self.watchers = 0
-        self._runner = JobRunner(database, task, settings, answer)
+        self._runner = JobRunner(database, kind)
 
-    async def submit(
-        self, caller: Caller, upload: Upload, *, size: int, name: str | None, parameters: dict[str, Any]
-    ) -> JobStatus:
-        """Receive a recording, and let a server work on it.
-
-        Raises:
-            Conflict: the caller has as many unfinished jobs as it may have.
-            TooLarge: the recording has too many bytes.
-            InsufficientStorage: the caller's quota, or the disk, is full.
-            StorageUnavailable: the database cannot be reached.
-            ServiceError: the parameters are those of no prediction.
-        """
-        if size > self._most_bytes:
-            raise TooLarge(f"the recording has more than {self._most_bytes} bytes")
-        self._task.check(**parameters)
-        owner_id, first = await self._owners.find(caller), await upload.read(MEDIA_CHUNK)
-        async with self._database.write() as session:
-            if await jobs.count_unfinished(session, owner_id=owner_id) >= _MOST:
-                raise Conflict(f"you have {_MOST} unfinished jobs, the maximum: wait for one, or delete it")
-            job = await jobs.add(
-                session, owner_id=owner_id, quota=self._quota, task=Trigger.name, parameters=parameters,
-                file_name=clean_name(name), media_type=find_type(first), media_bytes=size,
-            )  # fmt: skip
-        try:
-            await self._receive(job, first, upload)
-        except BaseException:
-            with suppress(ServiceError):
-                await asyncio.shield(self._remove(owner_id, job.id))
-            raise
-        self._runner.wake()
-        return await self.get(caller, job.id)
-
-    async def list(self, caller: Caller, *, before: UUID | None, limit: int) -> list[JobStatus]:
+    async def list(self, caller: Caller, *, before: UUID | None, limit: int) -> list[S]:
         """The caller's jobs, the newest first; those before one of them, if given."""
         owner_id = await self._owners.find(caller)
         async with self._database.read() as session:
-            return [_status(job) for job in await jobs.page(session, owner_id=owner_id, before=before, limit=limit)]
+            rows = await jobs.page(session, owner_id=owner_id, task=self.task, before=before, limit=limit)
+        return [self._status(job) for job in rows]
 
-    async def get(self, caller: Caller, job_id: UUID) -> JobStatus:
+    async def get(self, caller: Caller, job_id: UUID) -> S:
         """One of the caller's jobs.
 
         Raises:
@@ -105,12 +68,12 @@ class Jobs:
         """
         owner_id = await self._owners.find(caller)
         async with self._database.read() as session:
-            job = await jobs.get(session, owner_id=owner_id, job_id=job_id)
+            job = await jobs.get(session, owner_id=owner_id, task=self.task, job_id=job_id)
         if job is None:
             raise NotFound("you have no such job")
-        return _status(job)
+        return self._status(job)
 
-    async def watch(self, caller: Caller, job_id: UUID) -> AsyncIterator[JobStatus]:
+    async def watch(self, caller: Caller, job_id: UUID) -> AsyncIterator[S]:
         """A job now, and each time that it has changed, until it has finished, is deleted, or the server stops."""
         self.watchers += 1
         last = None
@@ -129,7 +92,7 @@ class Jobs:
             self.watchers -= 1
 
     async def delete(self, caller: Caller, job_id: UUID) -> None:
-        """Cancel a job if it has not finished, and forget it. A result stays in the history.
+        """Cancel a job if it has not finished, and forget it. A result stays where it is.
 
         Raises:
             NotFound: the caller has no such job.
@@ -146,6 +109,71 @@ class Jobs:
         self.begin_shutdown()
         await self._runner.close()
 
+    def _status(self, job: Job) -> S:
+        raise NotImplementedError
+
+    async def _remove(self, owner_id: UUID, job_id: UUID) -> bool:
+        async with self._database.write() as session:
+            return await jobs.remove(session, owner_id=owner_id, task=self.task, job_id=job_id)
+
+
+class Jobs(JobList[JobStatus]):
+    """Long recordings that are searched for trigger words.
+
+    Args:
+        database: holds them, with their recordings.
+        history: where their results go.
+        task: detects trigger words.
+        settings: how large and how many.
+        answer: makes the answer from the task's results.
+    """
+
+    task = Trigger.name
+
+    def __init__(
+        self,
+        database: Database,
+        history: History,
+        task: Trigger,
+        settings: Settings,
+        answer: Callable[[Sequence[TriggerResult]], TriggerAnswer],
+    ) -> None:
+        super().__init__(database, history, Search(task, settings, answer), settings)
+        self._task = task
+        self._most_bytes = settings.max_job_bytes
+
+    async def submit(
+        self, caller: Caller, upload: Upload, *, size: int, name: str | None, parameters: dict[str, Any]
+    ) -> JobStatus:
+        """Receive a recording, and let a server work on it.
+
+        Raises:
+            Conflict: the caller has as many unfinished jobs as it may have.
+            TooLarge: the recording has too many bytes.
+            InsufficientStorage: the caller's quota, or the disk, is full.
+            StorageUnavailable: the database cannot be reached.
+            ServiceError: the parameters are those of no prediction.
+        """
+        if size > self._most_bytes:
+            raise TooLarge(f"the recording has more than {self._most_bytes} bytes")
+        self._task.check(**parameters)
+        owner_id, first = await self._owners.find(caller), await upload.read(MEDIA_CHUNK)
+        async with self._database.write() as session:
+            if await jobs.count_unfinished(session, owner_id=owner_id, task=self.task) >= _MOST:
+                raise Conflict(f"you have {_MOST} unfinished jobs, the maximum: wait for one, or delete it")
+            job = await jobs.add(
+                session, owner_id=owner_id, quota=self._quota, task=Trigger.name, parameters=parameters,
+                file_name=clean_name(name), media_type=find_type(first), media_bytes=size,
+            )  # fmt: skip
+        try:
+            await self._receive(job, first, upload)
+        except BaseException:
+            with suppress(ServiceError):
+                await asyncio.shield(self._remove(owner_id, job.id))
+            raise
+        self._runner.wake()
+        return await self.get(caller, job.id)
+
     async def _receive(self, job: Job, chunk: bytes, upload: Upload) -> None:
         number = 0
         while chunk:
@@ -155,10 +183,5 @@ class Jobs:
         async with self._database.write() as session:
             await jobs.enqueue(session, job_id=job.id)
 
-    async def _remove(self, owner_id: UUID, job_id: UUID) -> bool:
-        async with self._database.write() as session:
-            return await jobs.remove(session, owner_id=owner_id, job_id=job_id)
-
-
-def _status(job: Job) -> JobStatus:
-    return JobStatus.model_validate(job)
+    def _status(self, job: Job) -> JobStatus:
+        return JobStatus.model_validate(job)

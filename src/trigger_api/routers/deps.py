@@ -43,7 +43,7 @@ async def _check_form(request: Request) -> None:
     """
     form = await request.form()  # already parsed by FastAPI
     fields = {field.alias: field.field_info.annotation for field in request.scope["route"].dependant.body_params}
-    file = next(name for name, kind in fields.items() if kind is UploadFile)
+    file = next(name for name, kind in fields.items() if UploadFile in _kinds(kind))
     is_multipart = request.headers.get("content-type", "").lower().startswith("multipart/form-data")
     if not is_multipart and fields.keys().isdisjoint(form):
         raise Unprocessable(f"send a form with the file in its field `{file}`: curl -F {file}=@FILE {request.url.path}")
@@ -53,6 +53,11 @@ async def _check_form(request: Request) -> None:
     faults += [(ONE_ONLY, name) for name, kind in fields.items() if len(form.getlist(name)) > 1 and not _is_list(kind)]
     if faults:
         raise RequestValidationError([{"type": "form", "loc": ("body", name), "msg": text} for text, name in faults])
+
+
+def _kinds(kind: Any) -> set[Any]:
+    """A type, and those that it is made of."""
+    return {kind}.union(*map(_kinds, get_args(kind)))
 
 
 def _is_list(kind: Any) -> bool:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Query, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from trigger_api.accounts.caller import Caller
@@ -16,6 +16,7 @@ from trigger_api.routers.deps import ModelName, ModelVersion, Served, StrictForm
 from trigger_api.routers.trigger import WORDS, Recording, Word
 from trigger_api.schemas import JobPage, JobStatus, Sensitivity
 from trigger_api.server.auth import authenticate
+from trigger_api.server.revocation import until_revoked
 
 PATH = "/v1/jobs"
 FORM_BYTES = 65_536  # of a form besides its file
@@ -79,11 +80,13 @@ async def _watchable(service: Served, caller: _Authenticated, job_id: UUID) -> N
 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse, dependencies=[Depends(_watchable)])
-async def job_events(service: Served, caller: _Authenticated, job_id: UUID) -> AsyncIterator[ServerSentEvent]:
+async def job_events(
+    request: Request, service: Served, caller: _Authenticated, job_id: UUID
+) -> AsyncIterator[ServerSentEvent]:
     """How far a job is, as server-sent events: `progress`, and at the end `done`, `failed` or `deleted`."""
     yield ServerSentEvent(comment="watching", retry=_RETRY_MS)
     try:
-        async for status in service.jobs.watch(caller, job_id):
+        async for status in until_revoked(request, caller, service.jobs.watch(caller, job_id)):
             name = status.status if status.status in ("done", "failed") else "progress"
             yield ServerSentEvent(event=name, data=status)
     except NotFound:

@@ -69,6 +69,7 @@ def page_response(
         has_accounts=settings.has_database,
         may_sign_up=settings.sign_up != "closed",
         user=caller.session_id,
+        trains=caller.admin and settings.trained_words is not None,
         max_characters=settings.max_text_characters,
         **values,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, WebSocket
+from fastapi import APIRouter, Depends, Header, Query, Request, WebSocket
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from trigger_api.accounts.caller import Caller
@@ -13,6 +13,7 @@ from trigger_api.errors import Overloaded
 from trigger_api.routers.deps import Served
 from trigger_api.schemas import RoomState
 from trigger_api.server.auth import authenticate
+from trigger_api.server.revocation import revoked, until_revoked
 from trigger_api.service import Service
 from trigger_api.streaming.websocket import StreamWebSocket
 
@@ -26,7 +27,7 @@ async def stream(websocket: WebSocket, caller: Annotated[Caller, Depends(authent
     """Detect trigger words in live audio; see docs/streaming.md."""
     service: Service = websocket.app.state.service
     history = service.history if service.settings.has_database else None
-    await StreamWebSocket(websocket, service.rooms, service.settings, history).serve(caller)
+    await StreamWebSocket(websocket, service.rooms, service.settings, history).serve(caller, revoked(websocket, caller))
 
 
 @router.get("/rooms")
@@ -42,7 +43,9 @@ def _check_capacity(service: Served) -> None:
 
 @router.get("/trigger/events", response_class=EventSourceResponse, dependencies=[Depends(_check_capacity)])
 async def events(
+    request: Request,
     service: Served,
+    caller: Annotated[Caller, Depends(authenticate)],
     room: Annotated[str | None, Query(max_length=64, description="only events of this room")] = None,
     last_event_id: Annotated[str | None, Header(max_length=64, description="continue after this event")] = None,
 ) -> AsyncIterator[ServerSentEvent]:
@@ -54,5 +57,5 @@ async def events(
     yield ServerSentEvent(comment="listening", retry=_RETRY_MS)
     if last_event_id and log.missed_since(last_event_id):
         yield ServerSentEvent(event="gap", data={"after": last_event_id})
-    async for event in log.subscribe(room, last_event_id):
+    async for event in until_revoked(request, caller, log.subscribe(room, last_event_id)):
         yield ServerSentEvent(event="detection", id=event.id, data=event)

@@ -52,6 +52,7 @@ _SCOPE_OF_TAG: dict[str, Scope | None] = {
     "rooms": "stream",
     "history": "history",
     "models": None,
+    "training": "models:admin",
     "accounts": None,
     "system": None,
 }
@@ -92,6 +93,15 @@ async def authenticate_request(connection: HTTPConnection, settings: Settings) -
         state["caller"] = await _resolve(connection, settings)
     caller: Caller | None = state["caller"]
     return caller
+
+
+async def reauthenticate(connection: HTTPConnection) -> Caller | None:
+    """The caller of a request that has been open for a while, as ``authenticate_request`` would find them now.
+
+    Raises:
+        As ``authenticate_request`` does.
+    """
+    return await _resolve(connection, connection.app.state.settings)
 
 
 def resolve_caller(token: str | None, hosts: Iterable[str], settings: Settings) -> Caller | None:

@@ -8,13 +8,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy
 from platformdirs import user_data_path
-from sqlalchemy import Connection, event
+from pydantic_core import to_json
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 SQLITE, POSTGRESQL = "sqlite:///", ("postgresql://", "postgres://")
 _BUSY_S = 10  # how long SQLite waits for another writer
 _POOL: dict[str, Any] = {"pool_size": 8, "max_overflow": 8, "pool_timeout": 5}
+_ALONE: dict[str, Any] = {"pool_size": 1, "max_overflow": 0}
 # Without the keepalives, the loss of the database's host would go unnoticed.
 _CONNECT: dict[str, Any] = {
     "connect_timeout": 3, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
@@ -54,6 +58,16 @@ def create_engine(url: str) -> AsyncEngine:
     return _postgresql(url) if is_postgresql(url) else _sqlite(sqlite_path(url))
 
 
+def create_writing_engine(url: str) -> Engine:
+    """An engine for transactions that write, all of them in one thread. Nothing is connected yet.
+
+    Args:
+        url: as in ``create_engine``.
+    """
+    engine = _blocking_postgresql(url) if is_postgresql(url) else _blocking_sqlite(sqlite_path(url))
+    return engine.execution_options(writes=True)
+
+
 def make_file(path: Path) -> None:
     """Create a SQLite file, in a folder of the owner's alone, and have it write ahead (WAL), which lasts. Blocks.
 
@@ -89,11 +103,39 @@ def _postgresql(url: str) -> AsyncEngine:
     return create_async_engine("postgresql+psycopg://", async_creator=connect, pool_pre_ping=True, **_POOL)
 
 
+def _blocking_postgresql(url: str) -> Engine:
+    import psycopg  # needs an extra
+
+    def connect() -> psycopg.Connection:
+        return psycopg.connect(url, **_CONNECT)
+
+    return sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=connect, pool_pre_ping=True, json_serializer=_json, **_ALONE
+    )
+
+
 def _sqlite(path: Path) -> AsyncEngine:
     engine = create_async_engine(f"sqlite+aiosqlite:///{path}", connect_args={"timeout": _BUSY_S}, **_POOL)
-    event.listen(engine.sync_engine, "connect", _on_connect)
-    event.listen(engine.sync_engine, "begin", _on_begin)
+    _listen(engine.sync_engine)
     return engine
+
+
+def _blocking_sqlite(path: Path) -> Engine:
+    arguments = {"timeout": _BUSY_S, "check_same_thread": False}
+    engine = sqlalchemy.create_engine(
+        f"sqlite+pysqlite:///{path}", connect_args=arguments, json_serializer=_json, poolclass=QueuePool, **_ALONE
+    )
+    _listen(engine)
+    return engine
+
+
+def _json(value: Any) -> str:
+    return to_json(value, inf_nan_mode="null").decode()
+
+
+def _listen(engine: Engine) -> None:
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
 
 
 def _on_connect(connection: Any, _record: object) -> None:

@@ -47,26 +47,27 @@ async def enqueue(session: AsyncSession, *, job_id: UUID) -> None:
     await session.execute(update(Job).where(Job.id == job_id).values(status=QUEUED, updated_at=now()))
 
 
-async def get(session: AsyncSession, *, owner_id: UUID, job_id: UUID) -> Job | None:
+async def get(session: AsyncSession, *, owner_id: UUID, task: str, job_id: UUID) -> Job | None:
     """A job of an account."""
-    return (await session.scalars(select(Job).where(Job.id == job_id, Job.owner_id == owner_id))).one_or_none()
+    query = select(Job).where(Job.id == job_id, Job.owner_id == owner_id, Job.task == task)
+    return (await session.scalars(query)).one_or_none()
 
 
-async def page(session: AsyncSession, *, owner_id: UUID, before: UUID | None, limit: int) -> list[Job]:
+async def page(session: AsyncSession, *, owner_id: UUID, task: str, before: UUID | None, limit: int) -> list[Job]:
     """Jobs of an account, the newest first; those before one of them, if given."""
-    query = select(Job).where(Job.owner_id == owner_id).order_by(Job.id.desc()).limit(limit)
+    query = select(Job).where(Job.owner_id == owner_id, Job.task == task).order_by(Job.id.desc()).limit(limit)
     return list(await session.scalars(query.where(Job.id < before) if before else query))
 
 
-async def count_unfinished(session: AsyncSession, *, owner_id: UUID) -> int:
+async def count_unfinished(session: AsyncSession, *, owner_id: UUID, task: str) -> int:
     """The number of an account's jobs that are not finished."""
-    query = select(func.count()).select_from(Job).where(Job.owner_id == owner_id, Job.status.in_(UNFINISHED))
-    return int(await session.scalar(query) or 0)
+    mine = (Job.owner_id == owner_id, Job.task == task, Job.status.in_(UNFINISHED))
+    return int(await session.scalar(select(func.count()).select_from(Job).where(*mine)) or 0)
 
 
-async def remove(session: AsyncSession, *, owner_id: UUID, job_id: UUID) -> bool:
-    """Delete a job of an account, with its recording; False if there is none. Its result stays in the history."""
-    return await _remove(session, Job.id == job_id, Job.owner_id == owner_id) == 1
+async def remove(session: AsyncSession, *, owner_id: UUID, task: str, job_id: UUID) -> bool:
+    """Delete a job of an account, with its recordings; False if there is none. Its result stays in the history."""
+    return await _remove(session, Job.id == job_id, Job.owner_id == owner_id, Job.task == task) == 1
 
 
 async def remove_stale(session: AsyncSession, *, received_before: datetime, finished_before: datetime) -> int:
@@ -76,19 +77,31 @@ async def remove_stale(session: AsyncSession, *, received_before: datetime, fini
     return await _remove(session, or_(lost, old))
 
 
-async def claim(session: AsyncSession, *, worker: str, lost_before: datetime) -> Job | None:
+async def claim(session: AsyncSession, *, task: str, worker: str, lost_before: datetime) -> Job | None:
     """Take the next job: the oldest that waits, or whose server has not been heard of since ``lost_before``."""
     lost = and_(Job.status == RUNNING, Job.updated_at < lost_before)
-    query = select(Job).where(or_(Job.status == QUEUED, lost)).order_by(Job.id).limit(1)
+    query = select(Job).where(Job.task == task, or_(Job.status == QUEUED, lost)).order_by(Job.id).limit(1)
     job = (await session.scalars(query.with_for_update(skip_locked=True))).one_or_none()
-    if job is not None:
-        job.status, job.worker, job.updated_at, job.attempts = RUNNING, worker, now(), job.attempts + 1
+    return _taken(job, worker) if job else None
+
+
+async def claim_alone(session: AsyncSession, *, task: str, worker: str, lost_before: datetime) -> Job | None:
+    """As ``claim``, for jobs of which one runs at a time: None while any server works on the oldest."""
+    query = select(Job).where(Job.task == task, Job.status.in_((QUEUED, RUNNING))).order_by(Job.id).limit(1)
+    job = (await session.scalars(query.with_for_update())).one_or_none()
+    if job is None or (job.status == RUNNING and job.updated_at >= lost_before):
+        return None
+    return _taken(job, worker)
+
+
+def _taken(job: Job, worker: str) -> Job:
+    job.status, job.worker, job.updated_at, job.attempts = RUNNING, worker, now(), job.attempts + 1
     return job
 
 
-async def beat(session: AsyncSession, *, job_id: UUID, worker: str, progress: float) -> bool:
-    """Say that a server still works on a job; False if the job is no longer its own."""
-    return await _update(session, job_id, worker, progress=progress)
+async def beat(session: AsyncSession, *, job_id: UUID, worker: str, progress: float, parameters: Row) -> bool:
+    """Say that a server still works on a job, and how far it is; False if the job is no longer its own."""
+    return await _update(session, job_id, worker, progress=progress, parameters=parameters)
 
 
 async def give_back(session: AsyncSession, *, job_id: UUID, worker: str) -> bool:
@@ -109,11 +122,21 @@ async def finish(session: AsyncSession, *, job: Job, worker: str, row: Row, labe
     return True
 
 
+async def complete(session: AsyncSession, *, job: Job, worker: str, parameters: Row) -> None:
+    """End a job whose result lies elsewhere, and forget its recordings."""
+    if await _update(session, job.id, worker, status=DONE, progress=1.0, parameters=parameters):
+        await _forget_media(session, job)
+
+
 async def fail(session: AsyncSession, *, job: Job, worker: str, error: str) -> None:
     """End a job without a result, and forget its recording."""
     if await _update(session, job.id, worker, status=FAILED, error=error):
-        await session.execute(delete(JobMedia).where(JobMedia.job_id == job.id))
-        await users.release_bytes(session, user_id=job.owner_id, size=job.media_bytes)
+        await _forget_media(session, job)
+
+
+async def _forget_media(session: AsyncSession, job: Job) -> None:
+    await session.execute(delete(JobMedia).where(JobMedia.job_id == job.id))
+    await users.release_bytes(session, user_id=job.owner_id, size=job.media_bytes)
 
 
 async def _update(session: AsyncSession, job_id: UUID, by: str, **values: Any) -> bool:

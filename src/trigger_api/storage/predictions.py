@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, insert, select
+from sqlalchemy import Connection, Select, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -42,6 +42,30 @@ async def add_all(session: AsyncSession, *, rows: Sequence[Row], labels: Sequenc
     for table, values in ((Prediction, rows), (PredictionLabel, labels), (PredictionMedia, media)):
         if values:
             await session.execute(insert(table), values)
+
+
+def write_all(
+    connection: Connection, *, sizes: Mapping[UUID, int], quota: int | None, rows: Sequence[Row],
+    labels: Sequence[Row], media: Sequence[Row],
+) -> None:  # fmt: skip
+    """As ``add_all``, and counted against the quotas of the accounts, for ``Database.write_in_thread``.
+
+    Args:
+        connection: of the transaction.
+        sizes: bytes by account.
+        quota: bytes that an account may hold.
+        rows: the predictions.
+        labels: what they found.
+        media: what they were made of.
+
+    Raises:
+        QuotaExceeded: an account would hold too much.
+    """
+    for owner_id, size in sorted(sizes.items()):  # in one order, so that servers do not wait for each other
+        users.check_reservation(connection.execute(users.reservation(owner_id, size, quota)), quota)
+    for table, values in ((Prediction, rows), (PredictionLabel, labels), (PredictionMedia, media)):
+        if values:
+            connection.execute(insert(table), values)
 
 
 async def page(

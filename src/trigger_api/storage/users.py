@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, case, delete, func, select, update
+from sqlalchemy import CursorResult, Result, Update, case, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -71,9 +72,22 @@ async def reserve_bytes(session: AsyncSession, *, user_id: UUID, size: int, quot
     Raises:
         QuotaExceeded: they would be too many; nothing is counted.
     """
+    check_reservation(await session.execute(reservation(user_id, size, quota)), quota)
+
+
+def reservation(user_id: UUID, size: int, quota: int | None) -> Update:
+    """The statement of ``reserve_bytes``."""
     held = User.stored_bytes + size
     query = update(User).where(User.id == user_id).values(stored_bytes=held)
-    result = await session.execute(query if quota is None else query.where(held <= quota))
+    return query if quota is None else query.where(held <= quota)
+
+
+def check_reservation(result: Result[Any], quota: int | None) -> None:
+    """Check what that statement has done.
+
+    Raises:
+        QuotaExceeded: nothing: it would have been too much.
+    """
     assert isinstance(result, CursorResult)
     if result.rowcount != 1:
         raise QuotaExceeded(f"your history may hold {quota} bytes: delete some of it to save more")

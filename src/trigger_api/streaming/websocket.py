@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import closing, suppress
+from typing import Any
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -19,6 +20,7 @@ from trigger_api.errors import (
     Overloaded,
     ServiceError,
     TooLarge,
+    Unauthenticated,
     Unprocessable,
     UnsupportedMedia,
     format_validation_errors,
@@ -63,11 +65,16 @@ class StreamWebSocket:
         self._clips: Clips | None = None
         self._last = 0.0
 
-    async def serve(self, caller: Caller) -> None:
-        """Accept the WebSocket, and stream until either side ends it."""
+    async def serve(self, caller: Caller, revoked: Awaitable[None]) -> None:
+        """Accept the WebSocket, and stream until either side ends it.
+
+        Args:
+            caller: who has opened it.
+            revoked: ends when the caller may not stream any more.
+        """
         await self._websocket.accept(PROTOCOL if PROTOCOL in self._websocket.scope["subprotocols"] else None)
         try:
-            await self._stream(_query(self._websocket), caller)
+            await _run_unless(revoked, self._stream(_query(self._websocket), caller))
         except WebSocketDisconnect:
             return
         except ServiceError as error:
@@ -189,6 +196,24 @@ class StreamWebSocket:
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await self._send(StreamError(code=error_code(error), detail=error.detail))
                 await self._websocket.close(close_code(error), error.detail[:100])
+
+
+async def _run_unless(revoked: Awaitable[None], work: Coroutine[Any, Any, None]) -> None:
+    """Do some work until it ends, or the caller may not have it done any more.
+
+    Raises:
+        Unauthenticated: that has happened.
+    """
+    ended, working = asyncio.ensure_future(revoked), asyncio.create_task(work)
+    try:
+        await asyncio.wait({ended, working}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+    finally:
+        ended.cancel()
+        working.cancel()
+        await asyncio.gather(ended, working, return_exceptions=True)
+    raise Unauthenticated("the token or session has ended")
 
 
 def error_code(error: ServiceError) -> str:

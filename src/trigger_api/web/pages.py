@@ -37,6 +37,7 @@ PAGES = (
     Page("log-in", "/log-in", "Log in", needs="accounts", public=True),
     Page("sign-up", "/sign-up", "Sign up", needs="accounts", public=True),
     Page("account", "/account", "Account", needs="accounts"),
+    Page("reset", "/account/reset", "New password", needs="accounts", public=True),
 )
 PATHS = frozenset({page.path for page in PAGES})
 PUBLIC = frozenset({page.path for page in PAGES if page.public})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trigger_api.datasets import phrases
@@ -118,10 +120,30 @@ def _digest(sources: Sources, recipe: Recipe, seed: int) -> str:
 
 @contextmanager
 def _progress(word: str) -> Iterator[Step]:
+    """A bar on a terminal; elsewhere lines such as ``40 % training``, which programs can read."""
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
     columns = (TextColumn(f"[bold]{word}[/]"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns) as progress:
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=1.0)
         yield lambda what, part=0.0: progress.update(task, description=what, advance=part)
+
+
+class _Lines:
+    """Prints a line whenever another percent is done, or something else begins."""
+
+    def __init__(self) -> None:
+        self._done = 0.0
+        self._printed = ""
+
+    def __call__(self, what: str, part: float = 0.0) -> None:
+        """Say it."""
+        self._done += part
+        line = f"{min(100, round(100 * self._done))} % {what}"
+        if line != self._printed:
+            print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is the command's output
+            self._printed = line
 
 
 def _banks(material: Material, recipe: Recipe, seed: int, step: Step) -> dict[str, Bank]:

@@ -1,4 +1,5 @@
 // The page of digits: drawn or on a picture.
+import { ask } from "./api.js";
 import { chart, find, make, percent, settled } from "./elements.js";
 import { onPick, onSample } from "./picker.js";
 import { NOT_A_PICTURE, Picture, isPicture } from "./picture.js";
@@ -9,12 +10,16 @@ const picture = new Picture(find(".picture"));
 const pad = find("#pad");
 const pen = pad.getContext("2d", { willReadFrequently: true });
 const LINE = 18; // the pen's width on a canvas of 800 x 400
+const keeping = find("#keep");
 let strokes = [];
+let current = null; // the picture that was read
 
 async function read(file) {
   if (!isPicture(file)) return status.fail(NOT_A_PICTURE);
   const answer = await status.send("v1/digits", formOf({ image: file }));
   if (!answer) return;
+  current = file;
+  if (keeping) keeping.elements.name.placeholder = file.name;
   picture.show(file);
   picture.mark(answer.digits.map(({ box, value, score }) => ({ box, label: `${value} · ${percent(score)}` })), answer.width, answer.height);
   find("#number").textContent = answer.lines.map((_, line) => numbersOf(answer, line)).join(" · ") || "–";
@@ -31,6 +36,26 @@ function numbersOf({ digits, numbers }, line) {
 function card({ value, probabilities }) {
   const entries = probabilities.map((probability, digit) => [String(digit), probability]);
   return make("div", { className: "result" }, make("h3", {}, `${value} · ${percent(probabilities[value])}`), chart(entries, `Probabilities of digit ${value}`));
+}
+
+/** Keep the picture and what was read in the history, by the name that the reader gives it. */
+async function keep(event) {
+  event.preventDefault();
+  if (!current) return warn("Nothing is chosen. Draw a number or choose a picture first.");
+  const name = keeping.elements.name.value.trim() || current.name;
+  try {
+    await ask("POST", "v1/digits?save=true", { form: formOf({ image: new File([current], name, { type: current.type }) }) });
+    warn(`Saved in your history as ${name}.`, true);
+  } catch (error) {
+    warn(error.message);
+  }
+}
+
+function warn(text, good = false) {
+  const box = find("#alert");
+  box.classList.toggle("good", good);
+  box.hidden = false;
+  box.textContent = text;
 }
 
 function redraw() {
@@ -72,9 +97,11 @@ find("#undo").onclick = () => {
 };
 find("#clear").onclick = () => {
   strokes = [];
+  current = null;
   redraw();
   status.say("Draw one or more digits.");
 };
+if (keeping) keeping.onsubmit = keep;
 redraw();
 onPick(find(".drop"), read);
 onSample(find("[data-sample]"), read);

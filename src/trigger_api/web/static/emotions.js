@@ -1,7 +1,7 @@
 // The page of emotions: a photo, or the camera.
 import { Camera } from "./camera.js";
 import { bars, find, make, percent } from "./elements.js";
-import { onPick } from "./picker.js";
+import { onPick, onSample } from "./picker.js";
 import { NOT_A_PICTURE, Picture, isPicture } from "./picture.js";
 import { Status, formOf } from "./status.js";
 
@@ -72,3 +72,4 @@ find("#camera").onclick = async () => {
 };
 model.onchange = () => file && !camera.open && read();
 onPick(find(".drop"), take);
+onSample(find("[data-sample]"), take);

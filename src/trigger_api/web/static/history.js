@@ -44,10 +44,13 @@ const mediaAddress = ({ id }) => address(`v1/history/${id}/media`);
 function media(item) {
   const kind = item.media_type?.split("/")[0];
   const src = mediaAddress(item);
-  if (kind === "image") return make("img", { src, loading: "lazy", alt: item.file_name ?? "the picture", width: 160, height: 120 });
+  if (kind === "image") return make("img", { src, loading: "lazy", alt: item.file_name ?? "the picture", width: 160, height: 120, onerror: hide });
   if (kind === "audio" || kind === "video") return make("audio", { src, controls: true, preload: "none", ariaLabel: item.file_name ?? "the recording" });
   return null;
 }
+
+/** Browsers know fewer formats than the service: one that is not shown can be downloaded. */
+const hide = ({ target }) => target.remove();
 
 /** The whole answer, fetched once it is opened. */
 function answerOf({ id }) {

@@ -30,13 +30,14 @@ export class Status {
     return this.ask("POST", path, { form });
   }
 
+  /** As `send`, for any request; `true` stands for an answer without content. */
   async ask(method, path, options) {
     this.#running?.abort();
     const running = (this.#running = new AbortController());
     const slow = setTimeout(() => this.say("The server is still working on it …"), 4000);
     try {
       this.say("Sending …");
-      return await askUntilAnswered(method, path, { ...options, ...this.#following(running) }, (text) => this.say(text));
+      return (await askUntilAnswered(method, path, { ...options, ...this.#following(running) }, (text) => this.say(text))) ?? true;
     } catch (error) {
       if (error.name !== "AbortError") this.fail(error);
       return null;

@@ -6,6 +6,7 @@ import { startLive } from "./live.js";
 import { startRecording } from "./microphone.js";
 import { onPick, onSample } from "./picker.js";
 import { Status, formOf } from "./status.js";
+import { startTraining } from "./training.js";
 import { CURVES, Waveform } from "./waveform.js";
 
 const LEAD_S = 1; // playing begins that long before the end of a word
@@ -17,13 +18,14 @@ let thresholds = [];
 
 const words = () => [...document.querySelectorAll("[name=word]:checked")].map((box) => box.value);
 
-async function listWords() {
+async function listWords(only) {
   const models = await ask("GET", "v1/models");
   const names = [...new Set(models.filter((model) => model.task === "trigger" && model.serving).map((model) => model.name))];
   const boxes = names.map((name, k) => {
-    const box = make("input", { type: "checkbox", name: "word", value: name, checked: k < 4 });
+    const box = make("input", { type: "checkbox", name: "word", value: name, checked: only ? name === only : k < 4 });
     return make("label", {}, box, ` ${name}`);
   });
+  for (const label of document.querySelectorAll("#words label")) label.remove();
   find("#words").append(...boxes);
   find("#words").hidden = names.length < 2;
 }
@@ -132,4 +134,13 @@ find("#record").onclick = async ({ currentTarget: button }) => {
 onPick(find(".drop"), take);
 onSample(find("[data-sample]"), take);
 startLive(find("#live"), words);
+if (find("#training")) startTraining(find("#training"), tryOut);
 listWords().catch((error) => status.fail(error));
+
+/** Listen for a word that has just been trained, and for no other. */
+async function tryOut(name) {
+  await listWords(name);
+  find("#clip-title").scrollIntoView();
+  find("#record").focus();
+  status.say(`Record “${name}”, choose a recording, or listen live.`);
+}

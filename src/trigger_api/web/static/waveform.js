@@ -8,6 +8,7 @@ export class Waveform {
   #canvas;
   #samples = new Float32Array();
   #curves = [];
+  #gain = 1; // quiet recordings are drawn larger
   #duration = 0;
   #position = 0;
 
@@ -20,6 +21,7 @@ export class Waveform {
   /** Samples from -1 to 1, and how long they last, in milliseconds. */
   setSamples(samples, duration) {
     this.#samples = samples;
+    this.#gain = 0.9 / samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0.05);
     this.#duration = duration;
     this.#curves = [];
     this.draw();
@@ -57,8 +59,8 @@ export class Waveform {
       let low = 0;
       let high = 0;
       for (let i = Math.floor(x * step); i < (x + 1) * step; i++) {
-        low = Math.min(low, this.#samples[i]);
-        high = Math.max(high, this.#samples[i]);
+        low = Math.min(low, this.#gain * this.#samples[i]);
+        high = Math.max(high, this.#gain * this.#samples[i]);
       }
       pen.fillRect(x, (height / 2) * (1 - high), 1, Math.max(1, (height / 2) * (high - low)));
     }
