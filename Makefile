@@ -42,7 +42,7 @@ docs: $(VENV)/.test        ## Build the documentation site into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.bench      ## Measure against the baselines; writes benchmarks/RESULTS.md
-	set -e; for each in trigger compare digits objects faces entities rooms soak; do \
+	set -e; for each in start trigger compare digits objects faces entities rooms soak; do \
 	  $(BIN)/python benchmarks/$$each.py; done
 
 install: $(VENV)/.run

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from helpers.beep import BACKBONE, BeepModel, embedding_card, plain_card, trigge
 from trigger_api.loading import LoadingStoppedError, Model, ModelLoader, check_backbone
 from trigger_api.model_card import Limits, ModelCard, TensorSpec
 from trigger_api.observability.metrics import Metrics
+from trigger_api.scheduler import CompiledFunction, Tensors
 
 
 def load(card: ModelCard, network: BeepModel | None = None, limits: Limits | None = None) -> Model:
@@ -54,6 +56,22 @@ def test_a_loader_that_is_stopped_compiles_nothing() -> None:
     with pytest.raises(LoadingStoppedError):
         loader.load("beep", Path(), plain_card())
     assert network.batches == []
+
+
+def test_a_function_that_takes_any_shape_runs_at_the_smallest_and_the_largest() -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    class AnyShape:
+        def compile(self, specs: Sequence[TensorSpec], batch: int) -> CompiledFunction:
+            return self.run
+
+        def run(self, tensors: Tensors) -> Tensors:
+            shapes.append(tensors["features"].shape)
+            return {}
+
+    loader = ModelLoader(lambda path, card: AnyShape(), Metrics(), lambda card: card.limits, {})
+    loader.load("beep", Path(), plain_card())
+    assert shapes == [(1, 8, 40), (4, 64, 40)]
 
 
 class TestBackbone:

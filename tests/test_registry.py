@@ -87,6 +87,19 @@ class TestLoad:
         assert registry.ready  # the old weights still serve
         assert "SHA-256 differs" in registry.versions[0].reason
 
+    def test_several_versions_are_loaded_at_once(self, tmp_path: Path, scheduler: Scheduler) -> None:
+        together = threading.Barrier(2)
+
+        def load(path: Path, card: ModelCard) -> BeepModel:
+            together.wait(10)
+            return BeepModel()
+
+        for name in ("first", "second"):
+            add_model(tmp_path, plain_card(name))
+        registry = Registry(discover(tmp_path), load, scheduler, Metrics(), loaders=2)
+        registry.load_all()
+        assert registry.ready
+
     def test_closing_ends_a_load_between_two_batch_sizes(self, tmp_path: Path, scheduler: Scheduler) -> None:
         add_model(tmp_path, plain_card())
         network = BeepModel()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,44 @@ from trigger_api.model_card import Limits, ModelCard, TensorSpec
 from trigger_api.observability.metrics import Metrics
 from trigger_api.runtimes import LoadedModel, digest
 from trigger_api.runtimes.speech_embedding import SILENT
-from trigger_api.scheduler import BatchQueue, CompiledFunction
+from trigger_api.scheduler import BatchQueue, CompiledFunction, Tensors
 
 Loader = Callable[[Path, ModelCard], LoadedModel]
 AssetsLoader = Callable[[Path, ModelCard], Any]
-_Shapes = Mapping[str, tuple[tuple[int, ...], str]]
-"""Shapes and types of a batch's tensors, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The shapes of a batch."""
+
+    specs: Sequence[TensorSpec]
+    size: int
+
+    @property
+    def numbers(self) -> int:
+        return self.size * sum(math.prod(spec.shape) for spec in self.specs)
+
+    def zeros(self) -> Tensors:
+        return {spec.name: np.zeros((self.size, *spec.shape), spec.dtype) for spec in self.specs}
+
+
+class _WarmUp:
+    """Runs every function once; one that takes any shape at the first of its batches and at the largest."""
+
+    def __init__(self) -> None:
+        self._tried: dict[CompiledFunction, int] = {}
+        self._left: dict[CompiledFunction, _Batch] = {}
+
+    def add(self, function: CompiledFunction, batch: _Batch) -> None:
+        if function not in self._tried:
+            function(batch.zeros())
+        elif batch.numbers > self._tried[function]:
+            self._left[function] = batch
+        self._tried[function] = max(batch.numbers, self._tried.get(function, 0))
+
+    def finish(self) -> None:
+        for function, batch in self._left.items():
+            function(batch.zeros())
 
 
 class LoadingStoppedError(Exception):
@@ -83,40 +114,32 @@ class ModelLoader:
         loaded = self._load(path, card)
         read_assets = self._assets.get(card.task)
         assets = read_assets(path, card) if read_assets else None
-        queues = {length: self._queue(name, card, loaded, length) for length in card.sequence_lengths or (0,)}
-        self._warm(queues.values())
+        warm_up = _WarmUp()
+        queues = {length: self._queue(name, card, loaded, length, warm_up) for length in card.sequence_lengths or (0,)}
+        self._check_stopped()
+        warm_up.finish()
         model = Model(card, queues, assets=assets)
         if card.task == "embedding":
             model.silence = _silence(model)
         return model
 
-    def _queue(self, name: str, card: ModelCard, loaded: LoadedModel, length: int) -> BatchQueue:
+    def _queue(self, name: str, card: ModelCard, loaded: LoadedModel, length: int, warm_up: _WarmUp) -> BatchQueue:
         limits, specs = self._limits(card), [_fixed(spec, length) for spec in card.inputs]
         sizes = limits.stream_batch_sizes if length == card.stream_length else limits.batch_sizes
-        functions = {size: self._compiled(loaded, specs, size) for size in sizes}
+        functions = {size: self._compiled(loaded, specs, size, warm_up) for size in sizes}
         return BatchQueue(name, specs, functions, limits, self._metrics)
 
-    def _compiled(self, loaded: LoadedModel, specs: Sequence[TensorSpec], size: int) -> CompiledFunction:
+    def _compiled(
+        self, loaded: LoadedModel, specs: Sequence[TensorSpec], size: int, warm_up: _WarmUp
+    ) -> CompiledFunction:
+        self._check_stopped()
+        function = loaded.compile(specs, size)
+        warm_up.add(function, _Batch(specs, size))
+        return function
+
+    def _check_stopped(self) -> None:
         if self.stopped:
             raise LoadingStoppedError
-        return loaded.compile(specs, size)
-
-    def _warm(self, queues: Iterable[BatchQueue]) -> None:
-        """Run every function; one that takes any shape, at the smallest and at the largest of its shapes."""
-        inputs: defaultdict[CompiledFunction, list[_Shapes]] = defaultdict(list)
-        for queue in queues:
-            for size, function in queue.functions.items():
-                inputs[function].append({spec.name: ((size, *spec.shape), spec.dtype) for spec in queue.specs})
-        for function, shapes in inputs.items():
-            for each in _extremes(shapes):
-                if self.stopped:
-                    raise LoadingStoppedError
-                function({name: np.zeros(shape, dtype) for name, (shape, dtype) in each.items()})
-
-
-def _extremes(shapes: Sequence[_Shapes]) -> list[_Shapes]:
-    ordered = sorted(shapes, key=lambda each: sum(math.prod(shape) for shape, _ in each.values()))
-    return ordered[:1] + ordered[1:][-1:]
 
 
 def check_backbone(card: ModelCard, embeddings: Sequence[ModelCard]) -> None:

@@ -181,7 +181,8 @@ class Service:
     def load(self) -> None:
         """Load every model, then watch for changes until ``close`` if the settings say so."""
         self.registry.load_all()
-        memory.trim_memory()  # the largest batches were computed once
+        memory.gc_freeze()
+        memory.malloc_trim()  # the largest batches were computed once
         if self.settings.watch_s:
             self._watcher.run()
 

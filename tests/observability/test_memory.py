@@ -10,6 +10,7 @@ import pytest
 
 from trigger_api.observability.memory import (
     gc_freeze,
+    gc_pause,
     gc_unfreeze,
     limit_malloc_arenas,
     malloc_trim,
@@ -74,6 +75,14 @@ def test_frozen_objects_are_collected_only_after_unfreezing() -> None:
     trim_memory()
     assert gone() is None
     assert gc.get_freeze_count()
+
+
+@pytest.mark.usefixtures("unsettled")
+def test_a_pause_ends_with_freezing() -> None:
+    gc_pause()
+    assert not gc.isenabled()
+    gc_freeze()
+    assert gc.isenabled()
 
 
 @pytest.mark.usefixtures("unsettled")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from trigger_api.cli.console import ModelPaths, abort, checked, load_settings
+from trigger_api.observability import memory
 from trigger_api.observability.metrics import MULTIPROC_DIR
 from trigger_api.settings import ENV_PREFIX, Settings
 
@@ -23,6 +24,7 @@ def serve(
     models: ModelPaths = None,
 ) -> None:
     """Serve over HTTP. TRIGGER_API_* environment variables set these options and many more."""
+    memory.gc_pause()
     settings = load_settings(host=host, port=port, workers=workers, models=models)
     _check(settings)
     if settings.workers == 1:

@@ -38,8 +38,14 @@ def malloc_trim() -> None:
         library.malloc_trim(0)
 
 
+def gc_pause() -> None:
+    """Collect no garbage until ``gc_freeze``: imports and models make many objects that stay, and none to collect."""
+    gc.disable()
+
+
 def gc_freeze() -> None:
     """Exclude all objects that exist now from garbage collection. Call it when the models are loaded."""
+    gc.enable()
     gc.unfreeze()
     gc.collect()
     gc.freeze()

@@ -100,15 +100,16 @@ class _Encoder:
 
     def _attend(self, x: str, mask: str, name: str) -> str:
         layer, scaled = self._layers[name], self._scaled(x)
-        parts = [layer.query_dense, layer.key_dense, layer.value_dense]
-        query, key, value = (self._product(scaled, *part.get_weights()) for part in parts)
+        parts = (part.get_weights() for part in (layer.query_dense, layer.key_dense, layer.value_dense))
+        query, key, value = (self._product(scaled, kernel, bias) for kernel, bias in parts)
         heads = layer.query_dense.kernel.shape[1]
         attended = self._op("MultiHeadAttention", query, key, value, "", mask, domain=_CONTRIB, num_heads=heads)
         kernel, bias = layer.output_dense.get_weights()
         return self._product(self._scaled(attended), kernel, bias, rows=heads * kernel.shape[1])
 
     def _dense(self, x: str, name: str) -> str:
-        return self._product(self._scaled(x), *self._weights(name))
+        kernel, bias = self._weights(name)
+        return self._product(self._scaled(x), kernel, bias)
 
     def _scaled(self, x: str) -> tuple[str, str]:
         """Rows as uint8 around 128, and the unit of each."""
@@ -174,7 +175,7 @@ def _places(path: Path) -> dict[bytes, str]:
 
 
 def _key(array: NDArray[Any]) -> bytes:
-    return hashlib.sha256(np.ascontiguousarray(array)).digest()
+    return hashlib.sha256(array.tobytes()).digest()
 
 
 def _value(name: str, kind: int, shape: Sequence[int]) -> Any:

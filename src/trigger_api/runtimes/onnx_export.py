@@ -35,7 +35,7 @@ def convert(path: Path, card: ModelCard, digest: str, folder: Path) -> None:
     """
     network = keras_loader.load(path)
     model = keras_tensorflow.KerasModel(network, card)
-    kernels: Mapping[str, int] = {}
+    kernels: Mapping[str, Any] = {}
     properties = {DIGEST_KEY: digest}
     if not path.is_dir():
         graph = _from_coursera(coursera.read_weights(path))

@@ -9,13 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from trigger_api.tasks.entities.casing import word_shape
 from trigger_api.tasks.entities.compounds import parts
+from trigger_api.tasks.entities.piece_splitter import PieceSplitter
 
 PADDING, UNKNOWN, BEGIN, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 SPECIALS = (PADDING, UNKNOWN, BEGIN, END)
@@ -44,9 +41,7 @@ class Wordpieces:
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
         self.row = {piece: row for row, piece in enumerate(vocabulary)}
-        self._tokenizer = Tokenizer(WordPiece(self.row, unk_token=UNKNOWN, max_input_chars_per_word=100))
-        self._tokenizer.normalizer = BertNormalizer(lowercase=True)
-        self._tokenizer.pre_tokenizer = BertPreTokenizer()
+        self._splitter = PieceSplitter(self.row, self.row[UNKNOWN])
 
     @classmethod
     def load(cls, path: Path) -> Wordpieces:
@@ -60,16 +55,13 @@ class Wordpieces:
     def split(self, words: Sequence[str]) -> Pieces:
         """Split every part of every word; one that normalises to nothing, or cannot be encoded, becomes unknown."""
         safe = [_SURROGATES.sub("\ufffd", word) for word in words]
-        whole = [word[:_MAX_LETTERS] for word in safe for _ in parts(word)]
-        flat = [part[:_MAX_LETTERS] for word in safe for part in parts(word)]
-        encoding = self._tokenizer.encode(flat, is_pretokenized=True, add_special_tokens=False)
-        found: list[list[tuple[int, int]]] = [[] for _ in flat]
-        for row, part, (start, end) in zip(encoding.ids, encoding.word_ids, encoding.offsets, strict=True):
-            if part is not None:
-                found[part].append((row, word_shape(whole[part], flat[part][start:end])))
-        for part, pieces in enumerate(found):
-            found[part] = pieces[:_MAX_PIECES] or [(self.row[UNKNOWN], word_shape(whole[part], flat[part]))]
+        found = [self._part(word[:_MAX_LETTERS], part[:_MAX_LETTERS]) for word in safe for part in parts(word)]
         return _pieces(found)
+
+    def _part(self, word: str, part: str) -> list[tuple[int, int]]:
+        """Rows and shapes of the pieces of a word's part."""
+        pieces = self._splitter.split(part)[:_MAX_PIECES] or [(self.row[UNKNOWN], 0, len(part))]
+        return [(row, word_shape(word, part[start:end])) for row, start, end in pieces]
 
 
 def _pieces(found: Sequence[Sequence[tuple[int, int]]]) -> Pieces:
