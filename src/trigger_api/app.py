@@ -108,7 +108,7 @@ async def _lifespan(
     logs.configure(settings.log_level)
     memory.limit_malloc_arenas()
     service = app.state.service = Service(settings, metrics, loader)
-    # In a thread, so that the process answers health checks while it loads.
+    # In a thread, so that the process answers health checks while it loads, or at least handles signals.
     loading = asyncio.create_task(asyncio.to_thread(service.load))
     await service.rooms.start()
     try:
@@ -119,6 +119,8 @@ async def _lifespan(
             for each in (service, app.state.request_bodies, app.state.job_bodies):
                 stack.enter_context(on_termination(each.begin_shutdown))
             async with _wyoming(service), _grpc(app), memory.periodic_trim():
+                if settings.listen_when_ready:
+                    await asyncio.to_thread(service.loaded.wait)
                 yield
     finally:
         await service.close()

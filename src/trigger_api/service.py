@@ -6,6 +6,7 @@ The web application, the command line and the evaluation all use this one object
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -76,6 +77,8 @@ class Service:
             {kind.name: kind.load_assets for kind in TASKS},
             loaders=settings.inference_threads,
         )
+        self.loaded = threading.Event()
+        """Whether every model has been loaded, or could not be."""
         self._watcher = Watcher(self.registry, partial(find_models, settings), settings.watch_s)
         context = _context(settings, self.engine, self.registry)
         self.image_limits = context.image
@@ -180,7 +183,10 @@ class Service:
 
     def load(self) -> None:
         """Load every model, then watch for changes until ``close`` if the settings say so."""
-        self.registry.load_all()
+        try:
+            self.registry.load_all()
+        finally:
+            self.loaded.set()
         memory.gc_freeze()
         memory.malloc_trim()  # the largest batches were computed once
         if self.settings.watch_s:

@@ -142,6 +142,9 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
     keep_alive_s: int = Field(75, ge=1, description="seconds that an idle connection is kept open")
+    listen_when_ready: bool = Field(
+        False, description="whether to accept connections only once every model has been loaded"
+    )
     drain_s: int = Field(30, ge=0, description="seconds after SIGTERM to finish accepted requests")
 
     @field_validator("tokens", "admin_tokens", "cors_origins", mode="before")

@@ -52,7 +52,8 @@ def test_every_method_of_the_client_is_described(client: type) -> None:
 
 def test_every_variable_that_a_page_names_exists() -> None:
     known = {f"TRIGGER_API_{name.upper()}" for name in Settings.model_fields} | {"TRIGGER_API_TOKEN"}
-    pages = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "deploy").glob("*"), ROOT / "Dockerfile"]
+    deploy = [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
+    pages = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *deploy, ROOT / "Dockerfile"]
     named = {name for each in pages for name in re.findall(r"TRIGGER_API_[A-Z_]*[A-Z]", each.read_text("utf-8"))}
     assert named <= known
 

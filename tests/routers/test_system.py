@@ -2,12 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
+from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
 
 from helpers.beep import BeepModel
 from helpers.running import started
+from helpers.until import let_others_run
+from trigger_api.app import create_app
+from trigger_api.model_card import ModelCard
+from trigger_api.settings import Settings
 
 
 async def test_live_at_once_and_ready_after_a_real_inference(app: FastAPI, network: BeepModel) -> None:
@@ -25,6 +31,26 @@ async def test_live_at_once_and_ready_after_a_real_inference(app: FastAPI, netwo
             await asyncio.sleep(0.002)  # an answer that needs no thread leaves the loop no time to load
         assert ready.json() == {"status": "ready"}
         assert sorted(set(network.batches)) == [1, 2, 4]
+
+
+async def test_connections_may_wait_until_models_are_loaded(settings: Settings) -> None:
+    gate = threading.Event()
+
+    def load(path: Path, card: ModelCard) -> BeepModel:
+        assert gate.wait(10)
+        return BeepModel()
+
+    app = create_app(settings.model_copy(update={"listen_when_ready": True}), loader=load)
+    starting = asyncio.create_task(_first_readiness(app))
+    await let_others_run(100)
+    assert not starting.done()
+    gate.set()
+    assert await starting == 200
+
+
+async def _first_readiness(app: FastAPI) -> int:
+    async with started(app, ready=False) as client:
+        return (await client.get("/health/ready")).status_code
 
 
 async def test_load_balancers_may_send_head(client: httpx.AsyncClient) -> None:

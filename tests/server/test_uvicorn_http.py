@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 
@@ -8,7 +9,8 @@ import pytest
 from fastapi import FastAPI
 
 from helpers.running import serving
-from trigger_api.server.uvicorn_http import MAX_HEAD_BYTES
+from helpers.until import let_others_run
+from trigger_api.server.uvicorn_http import MAX_HEAD_BYTES, JoinedHead
 
 
 @pytest.fixture
@@ -70,3 +72,56 @@ def test_an_offer_of_http_2_is_passed_over_and_the_body_kept(address: tuple[str,
         offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAAAAIAAAAB"}
         answer = client.post("/v1/trigger", files={"audio": b"no sound"}, headers=offer)
         assert "recording" in answer.json()["detail"]
+
+
+class Connection(asyncio.Transport):
+    """Notes what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+
+    def close(self) -> None:
+        self.written.append(b"closed")
+
+    def is_closing(self) -> bool:
+        return b"closed" in self.written
+
+
+async def test_a_head_leaves_with_its_body() -> None:
+    connection = Connection()
+    joined = JoinedHead(connection, asyncio.get_running_loop())
+    joined.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    for part in (b"head,", b"body,", b"more"):
+        joined.write(part)
+    await let_others_run()
+    assert connection.written == [b"HTTP/1.1 100 Continue\r\n\r\n", b"head,body,", b"more"]
+
+
+async def test_a_head_does_not_wait_for_a_body_that_comes_later() -> None:
+    connection = Connection()
+    joined = JoinedHead(connection, asyncio.get_running_loop())
+    joined.write(b"head,")
+    await let_others_run()
+    assert connection.written == [b"head,"]
+    joined.write(b"body,")
+    assert connection.written == [b"head,", b"body,"]
+
+
+async def test_a_head_alone_leaves_before_the_connection_closes() -> None:
+    connection = Connection()
+    joined = JoinedHead(connection, asyncio.get_running_loop())
+    joined.write(b"head,")
+    joined.close()
+    assert connection.written == [b"head,", b"closed"]
+    assert joined.is_closing()
+
+
+def test_a_small_answer_arrives_in_one_piece(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=10) as connection:
+        for _ in range(5):
+            connection.sendall(GET + b"\r\n")
+            assert connection.recv(65_536).endswith(b'{"status":"ok"}')
