@@ -348,7 +348,7 @@ class JobPage(Schema):
     next: str | None = Field(description="cursor of the next page: send it as `cursor`; null on the last one")
 
 
-class TrainingStatus(_Schema):
+class TrainingStatus(Schema):
     """A trigger word that is being trained, and how far it is."""
 
     id: UUID
@@ -364,7 +364,7 @@ class TrainingStatus(_Schema):
     version: str | None = Field(description="its version")
 
 
-class TrainingPage(_Schema):
+class TrainingPage(Schema):
     """Some of the trained words, the newest first, and whether more can be trained here."""
 
     available: bool = Field(description="whether words can be trained")
