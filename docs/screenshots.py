@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 import PIL.Image
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, FormData, Page, StorageState, sync_playwright
 
 FOLDER = Path(__file__).parent / "images"
 SAMPLES = Path(__file__).parents[1] / "src" / "trigger_api" / "web" / "static" / "samples"
@@ -132,9 +132,10 @@ def _account(browser: Browser, url: str) -> StorageState:
             ("objects", "image", "scene.jpg"), ("emotions", "image", "faces.jpg"), ("digits", "image", "note.jpg"),
             ("trigger", "audio", "activate.ogg"),
         ):  # fmt: skip
-            file = {"name": sample, "mimeType": "application/octet-stream", "buffer": (SAMPLES / sample).read_bytes()}
-            context.request.post(f"{url}/v1/{task}?save=true", multipart={field: file}, headers=_ORIGIN)
-        token = {"name": "kitchen", "scopes": ["stream"], "days": 90}
+            form = FormData()
+            form.append(field, SAMPLES / sample)
+            context.request.post(f"{url}/v1/{task}?save=true", multipart=form, headers=_ORIGIN)
+        token: dict[str, object] = {"name": "kitchen", "scopes": ["stream"], "days": 90}
         context.request.post(f"{url}/v1/tokens", data=token, headers=_ORIGIN)
     state = context.storage_state()
     context.close()

@@ -179,6 +179,7 @@ async def test_a_full_disk(settings: Settings, tmp_path: Path, monkeypatch: pyte
         assert stored < (len(saved) + 1) * (len(AUDIO) + 1_000)
         monkeypatch.setattr(engine, "_PRAGMAS", engine._PRAGMAS[:-1])
         await app.state.service.database.engine.dispose()
+        app.state.service.database._blocking.dispose()
         assert (await predict(client)).status_code == 200
 
 
