@@ -97,8 +97,8 @@ def _report(starts: Mapping[str, Sequence[Start]]) -> str:
     lines = [
         "## Start and memory",
         "",
-        f"`python benchmarks/start.py`: from the command to `/health/ready`, one worker, {os.cpu_count()} cores, medians "
-        f"of {len(first)} interleaved rounds (least, most).",
+        f"`python benchmarks/start.py`: from the command to `/health/ready`, one worker, {os.cpu_count()} cores, "
+        f"medians of {len(first)} interleaved rounds (least, most).",
         "",
         "| served | ready | times the first | resident memory | times the first | TensorFlow loaded |",
         "|---|---|---|---|---|---|",

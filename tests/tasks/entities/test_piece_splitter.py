@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -38,7 +40,7 @@ def test_words_are_split_as_by_the_library(text: str) -> None:
     assert SPLITTER.split(text) == reference(text)
 
 
-CATEGORIES = ("L", "N", "P", "S", "Z", "Mn")
+CATEGORIES: Final = ("L", "N", "P", "S", "Z", "Mn")
 # Where Unicode has not added letters of late: the library and Python know different versions of it.
 LETTERS = st.characters(min_codepoint=1, max_codepoint=0x52F, categories=CATEGORIES) | st.characters(
     min_codepoint=0x1E00, max_codepoint=0x20BF, categories=CATEGORIES

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trigger_api.cli.main import app
-from trigger_api.model_card import read_card
+from trigger_api.model_card import read_card, weights
 from trigger_api.registry import BUNDLED
 from trigger_api.repository import discover
 from trigger_api.runtimes import digest, onnx_runtime
@@ -22,4 +22,6 @@ def test_the_command_writes_what_is_bundled(tmp_path: Path) -> None:
         bundled = read_card(BUNDLED / "faces" / entry.path.relative_to(tmp_path))
         own = {"sha256", "figures"}
         assert entry.card.model_dump(exclude=own) == bundled.model_dump(exclude=own)
-        assert onnx_runtime.find([entry.path], entry.card, digest(entry.path), threads=1)
+        assert onnx_runtime.find(
+            [entry.path], entry.card, digest(entry.path), weights=weights(entry.path)[0], threads=1
+        )
