@@ -145,7 +145,7 @@ def check(stage: Stage) -> None:
     folder = shlex.quote(str(stage.folder))
     script = (
         f"mount --bind {folder} {folder} && mount -o remount,bind,ro {folder} && "
-        f"mount -t tmpfs tmpfs {folder}/tmp && mount -t proc proc {folder}/proc && exec {inside}"
+        f"mount -t tmpfs tmpfs {folder}/tmp && mount -t proc proc {folder}/proc && exec {inside}"  # noqa: S108
     )
     # Mounts and process are in namespaces of their own: both end with it.
     command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", script]
