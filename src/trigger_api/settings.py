@@ -15,6 +15,8 @@ from trigger_api.model_card import Limits
 
 RuntimeKind = Literal["auto", "tensorflow", "onnx"]
 ENV_PREFIX = "TRIGGER_API_"
+SECRETS = Path("/run/secrets")
+"""Where containers find secrets: a file `trigger_api_tokens` says the same as a variable `TRIGGER_API_TOKENS`."""
 _DATABASES = ("sqlite:///", "postgresql://", "postgres://")
 _RATE = re.compile(r"[1-9]\d{0,8} ?/ ?([1-9]\d{0,5} ?)?(second|minute|hour|day)s?")
 _MIB = 1024 * 1024
@@ -34,7 +36,13 @@ def _split_paths(text: str) -> list[str]:
 class Settings(BaseSettings):
     """All settings of the service. The items of a list are separated by commas."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,  # a missing folder would be warned of
+    )
 
     host: str = Field("127.0.0.1", description="address that `serve` listens on")
     port: int = Field(8000, ge=0, le=65_535, description="port that `serve` listens on")

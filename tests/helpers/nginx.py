@@ -86,17 +86,19 @@ class Nginx:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        assert PROGRAM
-        options = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")  # nobody may not enter the folder
-        command = [PROGRAM, "-p", str(self._folder), "-c", "nginx.conf", "-g", options]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(self._command(), stdout=log, stderr=log)
         _wait(lambda: bool(httpx.get(f"{self.url}/metrics").status_code), self._log)
 
     def stop(self) -> None:
         if self._process:
             self._process.terminate()
             self._process.wait(30)
+
+    def check(self) -> None:
+        """Check the configuration without starting."""
+        done = subprocess.run([*self._command(), "-t"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
     def logged(self, request_id: str) -> dict[str, Any]:
         """What the access log has about a request, which may be a little late."""
@@ -109,6 +111,11 @@ class Nginx:
 
         _wait(is_logged, self._log, seconds=10)
         return found[0]
+
+    def _command(self) -> list[str]:
+        assert PROGRAM
+        options = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")  # nobody may not enter the folder
+        return [PROGRAM, "-p", str(self._folder), "-c", "nginx.conf", "-g", options]
 
 
 def _replace(path: Path, old: str, new: str) -> None:
