@@ -95,7 +95,7 @@ def test_every_file_that_compose_mounts_exists_but_its_secrets() -> None:
 
 def test_compose_names_secrets_and_addresses_that_are_read() -> None:
     content = compose()
-    secrets = {each for each in content["x-node"]["secrets"]}
+    secrets = set(content["x-node"]["secrets"])
     assert {each.removeprefix("trigger_api_") for each in secrets} <= Settings.model_fields.keys()
     assert str(SECRETS) == "/run/secrets"
     nodes = {content["services"][name]["networks"]["nodes"]["ipv4_address"] for name in ("node-1", "node-2")}
