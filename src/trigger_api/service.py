@@ -25,7 +25,7 @@ from trigger_api.observability import memory
 from trigger_api.observability.metrics import Metrics
 from trigger_api.registry import BUNDLED, Loader, ModelVersion, Registry
 from trigger_api.repository import Watcher, discover, discover_all
-from trigger_api.runtimes import LoadOptions, load, servable
+from trigger_api.runtimes import NEEDS_TENSORFLOW, LoadOptions, load, openwakeword, servable
 from trigger_api.schemas import TriggerAnswer
 from trigger_api.settings import Settings
 from trigger_api.streaming.manager import StreamManager
@@ -250,6 +250,17 @@ def _trained(settings: Settings) -> list[ModelVersion]:
     """The words that were trained on a page. There may be none yet."""
     folder = settings.trained_words
     return discover(folder) if folder and any(folder.glob(f"*/*/{CARD_FILE}")) else []
+
+
+def check_runtimes(settings: Settings) -> None:
+    """Check that an installed runtime may serve each of the operator's models.
+
+    Raises:
+        ValueError: one of them needs TensorFlow, which is missing.
+    """
+    for entry in discover_all(settings.models):
+        if not openwakeword.is_named(entry.path) and not servable(entry.path, _options(settings)):
+            raise ValueError(f"{entry.path}: {NEEDS_TENSORFLOW}")
 
 
 def _check_tasks(versions: Iterable[ModelVersion]) -> None:

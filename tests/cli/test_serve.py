@@ -9,6 +9,7 @@ import uvicorn
 
 from helpers import wake_words
 from helpers.commands import run
+from trigger_api import runtimes
 from trigger_api.observability.metrics import MULTIPROC_DIR
 
 pytestmark = pytest.mark.usefixtures("numpy_model", "quiet")
@@ -47,6 +48,16 @@ def test_models_are_named_one_by_one_or_together(tmp_path: Path, started: list[d
     code, output = run("models")
     assert code == 0
     assert all(name in output for name in ("alexa", "jarvis", "computer"))
+
+
+def test_a_keras_file_without_tensorflow_is_an_error(
+    models: Path, started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtimes, "find_spec", lambda name: None)
+    code, output = run("serve", "--models", str(models))
+    assert code == 2
+    assert "install trigger-api[tensorflow]" in output
+    assert started == []
 
 
 def test_refuses_an_open_address_without_a_token(

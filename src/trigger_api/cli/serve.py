@@ -38,7 +38,7 @@ def serve(
 def _check(settings: Settings) -> None:
     """Report here what a worker could only report in a traceback."""
     from trigger_api.server.auth import is_loopback  # FastAPI is slow to import
-    from trigger_api.service import find_models
+    from trigger_api.service import check_runtimes, find_models
 
     if settings.auth == "token" and not settings.tokens and not is_loopback([settings.host]):
         abort(
@@ -58,6 +58,7 @@ def _check(settings: Settings) -> None:
     if settings.rate_limit_url.get_secret_value().startswith("redis"):
         import_module("redis")
     checked(find_models, settings)
+    checked(check_runtimes, settings)
 
 
 def _run(settings: Settings) -> None:

@@ -17,6 +17,10 @@ from trigger_api.runtimes import openwakeword
 from trigger_api.scheduler import CompiledFunction
 from trigger_api.settings import RuntimeKind
 
+NEEDS_TENSORFLOW = (
+    "it is a Keras model, and TensorFlow is missing: install trigger-api[tensorflow] to serve it, or "
+    "trigger-api[convert] to have it converted for ONNX Runtime"
+)
 _keras_lock = threading.Lock()  # Keras numbers the layers of a process
 
 
@@ -86,9 +90,8 @@ def _converted(path: Path, card: ModelCard, options: LoadOptions) -> LoadedModel
 
     sha256 = digest(path)
     cache = options.cache / sha256 if options.cache else None
-    find = partial(
-        onnx_runtime.find, card=card, digest=sha256, weights=weights(path)[0], threads=options.intra_op_threads
-    )
+    file = next(iter(weights(path)), path)
+    find = partial(onnx_runtime.find, card=card, digest=sha256, weights=file, threads=options.intra_op_threads)
     found = find([folder for folder in (path, cache) if folder and folder.is_dir()])
     if found is None and cache and _convert(path, cache):
         return find([cache])
@@ -103,10 +106,7 @@ def _convert(path: Path, cache: Path) -> bool:
 
 def _keras(path: Path, card: ModelCard, options: LoadOptions) -> LoadedModel:
     if not find_spec("tensorflow"):
-        raise ValueError(
-            "it is a Keras model, and TensorFlow is missing: install trigger-api[tensorflow] to serve it, "
-            "or trigger-api[convert] to have it converted for ONNX Runtime"
-        )
+        raise ValueError(NEEDS_TENSORFLOW)
     _prepare_tensorflow(options)
     from trigger_api.runtimes import keras_loader, keras_tensorflow
 
