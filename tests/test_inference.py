@@ -16,6 +16,7 @@ from helpers.until import let_others_run, until
 from trigger_api.errors import DeadlineExceeded, Overloaded
 from trigger_api.inference import Engine, PreprocessPool
 from trigger_api.observability.metrics import Metrics
+from trigger_api.scheduler import Tensors
 
 
 @pytest.fixture
@@ -31,6 +32,18 @@ def pool(gate: threading.Event) -> Iterator[PreprocessPool]:
     yield made
     gate.set()
     made.close()
+
+
+class Tracked(Doubler):
+    """Notes which threads it runs in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: set[int] = set()
+
+    def __call__(self, tensors: Tensors) -> Tensors:
+        self.threads.add(threading.get_ident())
+        return super().__call__(tensors)
 
 
 class TestEngine:
@@ -70,6 +83,19 @@ class TestEngine:
                 await engine.infer(queue, items([1]), when)
         assert len(queue.waiting) == 0
         assert counted(metrics, "expired") == 1
+
+    @pytest.mark.parametrize(("seconds", "here"), [(0.0, True), (1.0, False)])
+    async def test_what_is_quick_is_computed_by_the_caller_in_one_batch(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch, seconds: float, here: bool
+    ) -> None:
+        tracked = Tracked()
+        queue = make_queue(tracked)
+        engine.scheduler.add(queue)
+        monkeypatch.setattr(queue, "seconds", lambda count: seconds)
+        calls = [engine.infer(queue, items([value]), deadline()) for value in (1, 2, 3)]
+        assert [answer["y"][0] for (answer,) in await asyncio.gather(*calls)] == [2, 4, 6]
+        assert (tracked.threads == {threading.get_ident()}) == here
+        assert not here or tracked.items == [3]
 
     async def test_preprocessing_is_bounded(self, engine: Engine) -> None:
         gate = threading.Event()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import threading
 import time
 import weakref
@@ -40,6 +41,62 @@ class TestBatchQueue:
         queue.record_batch(2.0)
         assert queue.service_time == 3.0
         assert queue.batch_seconds == pytest.approx(1.2)
+
+    def test_the_time_of_a_batch_is_known_once_it_was_computed(self, doubler: Doubler) -> None:
+        queue = make_queue(doubler)
+        assert queue.seconds(3) == math.inf
+        queue.compute(items([1, 2, 3]))
+        assert queue.seconds(1) == math.inf
+        assert queue.seconds(3) == queue.seconds(4) < 1
+        assert queue.seconds(5) == math.inf
+
+    def test_a_model_that_becomes_slow_is_noticed(self, doubler: Doubler) -> None:
+        queue = make_queue(doubler)
+        queue.compute(items([1]))
+        doubler.seconds = 0.02
+        before = queue.seconds(1)
+        for _ in range(3):
+            queue.compute(items([1]))
+        assert queue.seconds(1) > before * 1.1
+
+
+class TestServe:
+    """A queue that is served by the thread that filled it."""
+
+    def test_it_is_computed_at_once(self, scheduler: Scheduler, doubler: Doubler) -> None:
+        queue = make_queue(doubler)
+        scheduler.add(queue)
+        queue.compute(items([1]))
+        (answer,) = scheduler.submit(queue, items([3]), deadline(), wake=False)
+        scheduler.serve(queue)
+        assert answer.done()
+        assert answer.result()["y"].tolist() == [6, 6]
+        assert queue.idle
+
+    def test_a_batch_that_is_not_known_to_be_quick_is_left_to_a_thread(
+        self, scheduler: Scheduler, doubler: Doubler
+    ) -> None:
+        queue = make_queue(doubler)
+        scheduler.add(queue)
+        (answer,) = scheduler.submit(queue, items([3]), deadline(), wake=False)
+        scheduler.serve(queue)
+        assert answer.result(5)["y"].tolist() == [6, 6]
+
+    def test_what_has_expired_is_not_computed(self, scheduler: Scheduler, doubler: Doubler) -> None:
+        queue = make_queue(doubler)
+        scheduler.add(queue)
+        queue.compute(items([1]))
+        (late,) = scheduler.submit(queue, items([3]), deadline(-1), wake=False)
+        scheduler.serve(queue)
+        assert isinstance(late.exception(), DeadlineExceeded)
+        assert len(doubler.sizes) == 1
+        assert queue.idle
+
+    def test_nothing_is_left_to_do(self, scheduler: Scheduler, doubler: Doubler) -> None:
+        queue = make_queue(doubler)
+        scheduler.add(queue)
+        scheduler.serve(queue)
+        assert doubler.sizes == []
 
 
 class TestScheduler:

@@ -35,6 +35,7 @@ from trigger_api.routers import (
     v2_extensions,
 )
 from trigger_api.routers.answers import trigger_answer
+from trigger_api.routers.direct import DirectRoutes
 from trigger_api.schemas import Problem
 from trigger_api.server import problems
 from trigger_api.server.auth import SCHEMES, Authenticated
@@ -155,6 +156,7 @@ async def _grpc(app: FastAPI) -> AsyncIterator[None]:
 
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """Add the middleware, from the innermost to the outermost."""
+    app.add_middleware(DirectRoutes, routes=v2.DIRECT)
     app.add_middleware(Charset)
     app.add_middleware(Decompression, limit=settings.max_body_bytes)
     app.add_middleware(Disconnect)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from trigger_api.errors import DeadlineExceeded, Overloaded
@@ -25,18 +24,13 @@ class Engine:
         self.scheduler = Scheduler(inference_threads)
         self._pool = PreprocessPool(preprocess_threads, preprocess_queue)
 
-    @asynccontextmanager
-    async def deadline(self, seconds: float) -> AsyncIterator[float]:
+    def deadline(self, seconds: float) -> Deadline:
         """Limit one request to ``seconds``; yields its deadline in monotonic seconds. Its work is cancelled by then.
 
         Raises:
             DeadlineExceeded: the block took longer.
         """
-        try:
-            async with asyncio.timeout(seconds):
-                yield time.monotonic() + seconds
-        except TimeoutError:
-            raise DeadlineExceeded(f"no answer within {seconds:g} s") from None
+        return Deadline(seconds)
 
     async def preprocess(self, work: Callable[..., T], *args: Any, size: int | None = None) -> T:
         """Run CPU-bound work of one request in the pool.
@@ -68,7 +62,7 @@ class Engine:
         futures: list[list[Future[Tensors]]] = []
         try:
             for queue, items in work:
-                futures.append(self.scheduler.submit(queue, items, deadline))  # the next may be rejected
+                futures.append(self._submit(queue, items, deadline))  # the next may be rejected
             await _all_done([future for queue_futures in futures for future in queue_futures])
             return [[future.result() for future in queue_futures] for queue_futures in futures]
         finally:
@@ -76,10 +70,39 @@ class Engine:
                 for future in queue_futures:
                     future.cancel()
 
+    def _submit(self, queue: BatchQueue, items: Sequence[Tensors], deadline: float) -> list[Future[Tensors]]:
+        """Queue items for the threads; or, if that is quicker, for the end of this turn of the event loop.
+
+        All requests that came in the same turn share the batch.
+        """
+        quick = self.scheduler.is_quick(queue, len(items))
+        futures = self.scheduler.submit(queue, items, deadline, wake=not quick)
+        if quick:
+            asyncio.get_running_loop().call_soon(self.scheduler.serve, queue)
+        return futures
+
     async def close(self, grace: float) -> None:
         """Finish the accepted items within ``grace`` seconds, then stop every thread."""
         await asyncio.to_thread(self.scheduler.close, grace)
         self._pool.close()
+
+
+class Deadline:
+    """The time limit of one request: see ``Engine.deadline``."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> float:
+        await self._timeout.__aenter__()
+        return time.monotonic() + self._seconds
+
+    async def __aexit__(self, *error: Any) -> None:
+        try:
+            await self._timeout.__aexit__(*error)
+        except TimeoutError:
+            raise DeadlineExceeded(f"no answer within {self._seconds:g} s") from None
 
 
 class PreprocessPool:
@@ -128,12 +151,16 @@ class _Call:
 
 async def _all_done(futures: Sequence[Future[Tensors]]) -> None:
     """Wait for all futures. Only the last wakes the event loop, which costs as much as a small inference."""
-    loop = asyncio.get_running_loop()
+    loop, own_thread = asyncio.get_running_loop(), threading.get_ident()
     left, done = list(futures), loop.create_future()
 
     def finished(_: Future[Tensors]) -> None:
         left.pop()
-        if not left and not loop.is_closed():
+        if left or loop.is_closed():
+            return
+        if threading.get_ident() == own_thread:
+            _set_done(done)
+        else:
             loop.call_soon_threadsafe(_set_done, done)
 
     for future in futures:

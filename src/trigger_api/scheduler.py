@@ -7,6 +7,7 @@ invalid never affects the others in its batch.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -29,6 +30,9 @@ CompiledFunction = Callable[[Tensors], Tensors]
 """Computes one batch. The first axis of every tensor is the batch, of the size that the function was compiled for."""
 
 _SMOOTHING = 0.2  # weight of the latest batch in a queue's moving average
+_DRIFT = 1.05  # a batch size's least seconds grow by this with each batch: a model that has become slow is noticed
+_HAND_OVER_S = 0.0001  # what waking a thread costs, and waiting for the interpreter until it answers
+_QUICK_S = 0.001  # a batch that the caller's own thread may compute takes no longer
 
 
 @dataclass(eq=False)
@@ -73,6 +77,7 @@ class BatchQueue:
         self.specs = tuple(specs)
         self.functions = dict(sorted(functions.items()))
         self.largest = max(functions)
+        self._least = dict.fromkeys(functions, math.inf)
         self._sizes = metrics.batch_size.labels(name)
         self._waits = metrics.queue_seconds.labels(name)
         self._times = metrics.inference_seconds.labels(name)
@@ -93,6 +98,10 @@ class BatchQueue:
         """Estimated seconds until the items that are waiting now are done."""
         batches = -(-len(self.waiting) // self.largest) + self.running
         return batches * self.batch_seconds / self.limits.concurrency
+
+    def seconds(self, count: int) -> float:
+        """What a batch of so many items takes at best; infinite if that is not known yet, or if there are too many."""
+        return next((self._least[size] for size in self.functions if size >= count), math.inf)
 
     def check(self, item: Tensors) -> None:
         """Reject an item that does not fit into a batch.
@@ -125,7 +134,10 @@ class BatchQueue:
         size = next(size for size in self.functions if size >= len(items))
         started = time.monotonic()
         outputs = self.functions[size]({spec.name: self._stack(spec, items, size) for spec in self.specs})
-        self.observe(len(items), time.monotonic() - started)
+        seconds = time.monotonic() - started
+        # The least, not the mean: a thread that waits for the interpreter is no slow model.
+        self._least[size] = min(seconds, self._least[size] * _DRIFT)
+        self.observe(len(items), seconds)
         return [{name: tensor[i] for name, tensor in outputs.items()} for i in range(len(items))]
 
     def observe(self, size: int, seconds: float) -> None:
@@ -178,8 +190,20 @@ class Scheduler:
             self._busy.pop(queue, None)
             self._queues.remove(queue)
 
-    def submit(self, queue: BatchQueue, items: Sequence[Tensors], deadline: float) -> list[Future[Tensors]]:
+    def is_quick(self, queue: BatchQueue, count: int) -> bool:
+        """Whether computing so many items takes less than handing them to a thread would."""
+        return queue.seconds(count) <= _HAND_OVER_S
+
+    def submit(
+        self, queue: BatchQueue, items: Sequence[Tensors], deadline: float, *, wake: bool = True
+    ) -> list[Future[Tensors]]:
         """Queue the items of one request, all or none.
+
+        Args:
+            queue: takes them.
+            items: each without the batch axis.
+            deadline: in monotonic seconds.
+            wake: whether to wake threads; else the caller calls ``serve``.
 
         Raises:
             Overloaded: the queue is full, or the server is shutting down.
@@ -194,11 +218,27 @@ class Scheduler:
             queue.waiting.extend(jobs)
             if queue in self._queues:
                 self._busy[queue] = None
-            self._changed.notify(len(jobs))
+            if wake:
+                self._changed.notify(len(jobs))
         for job in jobs:
             # Without a reference to the job: it holds the future, and the cycle would outlive them.
             job.future.add_done_callback(partial(self._on_cancel, queue, deadline))
         return [job.future for job in jobs]
+
+    def serve(self, queue: BatchQueue) -> None:
+        """Compute what is waiting in a queue in this thread, if that is quick; else wake the others."""
+        with self._changed:
+            if not queue.has_capacity:  # a thread has been here, or will be
+                return
+            if queue.seconds(min(len(queue.waiting), queue.largest)) > _QUICK_S:
+                self._changed.notify()
+                return
+            batch = queue.next_batch(time.monotonic())
+            if not batch:  # all were cancelled, or are late
+                self._leave_if_idle(queue)
+                return
+            queue.running += 1
+        self._run(queue, batch)
 
     def close(self, grace: float) -> None:
         """Finish the accepted items, then stop; what is left after ``grace`` seconds is cancelled."""

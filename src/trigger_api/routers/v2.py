@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 
 from trigger_api import __version__
 from trigger_api.errors import BadRequest, NotReady
@@ -14,6 +15,7 @@ from trigger_api.open_inference.extensions import PRESENT, AbsentExtension
 from trigger_api.open_inference.repository import Answer
 from trigger_api.routers import v2_codec, v2_history
 from trigger_api.routers.deps import Served, service_of
+from trigger_api.routers.direct import read_body
 from trigger_api.server.auth import Administrator
 from trigger_api.tasks.raw import Raw
 
@@ -48,9 +50,12 @@ async def model_version_infer(request: Request, name: str, version: str) -> Resp
     return await _infer(request, name, version)
 
 
+DIRECT = [route for route in router.routes if isinstance(route, APIRoute)]
+
+
 async def _infer(request: Request, name: str, version: str | None) -> Response:
     recorder = v2_history.recorder(request)
-    service, body = service_of(request), await request.body()
+    service, body = service_of(request), await read_body(request)
     parsed, inputs = await service.engine.preprocess(v2_codec.decode, body, _json_length(request), size=len(body))
     result = await service.task(Raw).predict(inputs, model=name, version=version)
     size = sum(tensor.nbytes for tensor in result.outputs.values())

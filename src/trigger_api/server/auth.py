@@ -48,6 +48,9 @@ _LOG_IN = frozenset({("POST", "/v1/sessions"), ("POST", "/v1/accounts/reset")})
 _SIGN_UP = ("POST", "/v1/accounts")
 # What a token must be for, by the first tag of a route, where that is not predictions. Routes of administrators and of
 # accounts ask for more themselves.
+# Those without a token: on a page for all, on an open server, and at a machine whose server has no tokens.
+_NOBODY, _ANYBODY, _OPERATOR = Caller(scopes=frozenset()), Caller(), Caller(admin=True, owner=LOCAL)
+_CREDENTIALS = frozenset({b"authorization", b"x-api-token"})
 _SCOPE_OF_TAG: dict[str, Scope | None] = {
     "rooms": "stream",
     "history": "history",
@@ -157,9 +160,9 @@ async def _resolve(connection: HTTPConnection, settings: Settings) -> Caller | N
         return max(known, key=lambda caller: caller.admin)
     anonymous = _without_token(is_local(connection), settings)
     if anonymous is None and _is_public(connection, settings):
-        anonymous = Caller(scopes=frozenset())
+        anonymous = _NOBODY
     if anonymous:
-        anonymous = replace(anonymous, name=_caller_name(given[0]) if given else client_address(connection))
+        anonymous = _named(anonymous, _caller_name(given[0]) if given else client_address(connection))
     return await _of_account(connection, settings, given, anonymous)
 
 
@@ -198,11 +201,16 @@ def _with_token(token: str | None, settings: Settings) -> Caller | None:
     return Caller(admin, has_token=True, owner=f"token:{_caller_name(token or '')}") if admin or known else None
 
 
+@lru_cache(maxsize=1024)
+def _named(caller: Caller, name: str) -> Caller:
+    return replace(caller, name=name)
+
+
 def _without_token(local: bool, settings: Settings) -> Caller | None:
     if settings.auth == "open":
-        return Caller()
+        return _ANYBODY
     has_tokens = settings.tokens or settings.admin_tokens or settings.auth == "required"
-    return Caller(admin=True, owner=LOCAL) if local and not has_tokens else None
+    return _OPERATOR if local and not has_tokens else None
 
 
 def _scope(connection: HTTPConnection) -> Scope | None:
@@ -221,6 +229,8 @@ def _host_header(connection: HTTPConnection) -> list[str]:
 
 def _tokens(connection: HTTPConnection) -> list[str]:
     """Every token in the request: one may be a proxy's, and another the caller's."""
+    if connection.scope["type"] == "http" and _CREDENTIALS.isdisjoint(name for name, _ in connection.scope["headers"]):
+        return []
     scheme, _, credentials = connection.headers.get("authorization", "").partition(" ")
     bearer = credentials.strip() if scheme.lower() == "bearer" else ""
     # Browsers cannot set headers on a WebSocket: they offer `bearer.TOKEN` as a second subprotocol.

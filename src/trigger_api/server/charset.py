@@ -42,7 +42,9 @@ class Charset:
         if charset is not None and not _is_supported(charset):
             await _refusal(scope, charset)(scope, receive, send)
         else:
-            await self._app(_recoded(scope), _Body(receive, charset).receive, send)
+            # Most bodies are in UTF-8 already: a copy of the headers would be all that happens to their requests.
+            recoded = _recoded(scope) if charset else scope
+            await self._app(recoded, _Body(receive, charset).receive, send)
 
 
 class _Body:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import re
 import time
 import uuid
@@ -26,7 +27,7 @@ from trigger_api.server.problems import error_response, id_of, internal_error, p
 from trigger_api.server.request_body import RequestBodies, RequestBody
 from trigger_api.settings import Settings
 
-_log = structlog.get_logger("trigger_api.request")
+_log, _level = structlog.get_logger("trigger_api.request"), logging.getLogger("trigger_api.request")
 # One random prefix a process, then a counter: reading the system's randomness for each request would yield the GIL.
 _PROCESS_ID, _count = uuid.uuid4().hex[:16], itertools.count()
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -80,7 +81,8 @@ class RequestLog:
         if scope["type"] == "http":
             self._metrics.seconds.labels(route).observe(seconds)
         self._metrics.requests.labels(method, route, str(status)).inc()
-        _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
+        if _level.isEnabledFor(logging.INFO):  # structlog would build a logger to find that out
+            _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
 
 
 class _Response:

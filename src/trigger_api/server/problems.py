@@ -57,6 +57,11 @@ def error_response(error: ServiceError, request_id: str) -> Response:
     return problem(error.status, error.detail, request_id=request_id, headers=error.headers, **members)
 
 
+def http_error_response(error: HTTPException, request_id: str) -> Response:
+    """The problem response for an exception of Starlette's."""
+    return problem(error.status_code, str(error.detail), request_id=request_id, headers=dict(error.headers or {}))
+
+
 def id_of(scope: Scope) -> str:
     """The id of a request, which its log lines have, too; empty before it has one."""
     return str(scope.get("state", {}).get("request_id", ""))
@@ -90,8 +95,7 @@ async def _service_error(request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    headers = dict(error.headers or {})
-    return problem(error.status_code, str(error.detail), request_id=id_of(request.scope), headers=headers)
+    return http_error_response(error, id_of(request.scope))
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:

@@ -127,7 +127,10 @@ def _check_vocab(spec: TensorSpec, tensor: NDArray[Any]) -> None:
 
 def _stack(answers: Sequence[Tensors], card: ModelCard, window: int, padding: int) -> Tensors:
     """The outputs of a batch, without those of the padding."""
-    stacked = {name: np.stack([answer[name] for answer in answers]) for name in answers[0]}
+    if len(answers) == 1:
+        stacked = {name: tensor[None] for name, tensor in answers[0].items()}
+    else:
+        stacked = {name: np.stack([answer[name] for answer in answers]) for name in answers[0]}
     if not padding:
         return stacked
     return {spec.name: _cut(spec, stacked[spec.name], card, window, padding) for spec in card.outputs}
