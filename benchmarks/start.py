@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import results
 from rooms import resident_mib
+from servers import free_port
 
 TRIGGER = Path(__file__).parents[1] / "src" / "trigger_api" / "models" / "trigger"
 KINDS: Mapping[str, Mapping[str, str]] = {
@@ -54,7 +54,7 @@ def main() -> None:
 
 def _start(kind: str) -> Start:
     with tempfile.TemporaryDirectory() as folder:
-        url = f"http://127.0.0.1:{_free_port()}"
+        url = f"http://127.0.0.1:{free_port()}"
         settings = {
             "TRIGGER_API_PORT": url.rpartition(":")[2],
             "TRIGGER_API_WORKERS": "1",
@@ -73,13 +73,6 @@ def _start(kind: str) -> Start:
         finally:
             process.terminate()
             process.wait(60)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _await_ready(probe: str, process: subprocess.Popen[bytes]) -> None:

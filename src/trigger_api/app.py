@@ -102,6 +102,13 @@ def create_app(settings: Settings | None = None, *, loader: Loader | None = None
     return app
 
 
+def __getattr__(name: str) -> FastAPI:
+    """``app``, for servers that want one, as in ``uvicorn trigger_api.app:app``; made when it is asked for."""
+    if name != "app":
+        raise AttributeError(name)
+    return create_app()
+
+
 @asynccontextmanager
 async def _lifespan(
     app: FastAPI, *, settings: Settings, metrics: Metrics, loader: Loader | None

@@ -26,7 +26,7 @@ def service_process(*arguments: str, cwd: Path | None = None, env: Mapping[str, 
     process = subprocess.Popen(command, cwd=cwd, env={**os.environ, "TRIGGER_API_LOG_LEVEL": "error", **(env or {})})
     url = f"http://127.0.0.1:{port}"
     try:
-        _await_ready(process, url)
+        await_ready(process, url)
         yield url
     finally:
         process.send_signal(signal.SIGTERM)
@@ -41,7 +41,8 @@ def free_port() -> int:
         return port
 
 
-def _await_ready(process: subprocess.Popen[bytes], url: str) -> None:
+def await_ready(process: subprocess.Popen[bytes], url: str) -> None:
+    """Wait until a process answers that it is ready."""
     give_up = time.monotonic() + _PATIENCE_S
     while process.poll() is None and time.monotonic() < give_up:
         try:

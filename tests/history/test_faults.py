@@ -19,7 +19,7 @@ import pytest
 from helpers.beep import beeps, encode
 from helpers.people import accounts_app, another, join, log_in, running
 from helpers.postgresql import Cluster
-from helpers.service_process import _await_ready, free_port
+from helpers.service_process import await_ready, free_port
 from trigger_api.cli.db import _copy
 from trigger_api.registry import BUNDLED
 from trigger_api.settings import Settings
@@ -65,7 +65,7 @@ def process(url: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     command = [sys.executable, "-m", "trigger_api", "serve", "--port", str(port)]
     server = subprocess.Popen(command, env={**os.environ, **env})
     try:
-        _await_ready(server, f"http://127.0.0.1:{port}")
+        await_ready(server, f"http://127.0.0.1:{port}")
         yield server, f"http://127.0.0.1:{port}"
     finally:
         server.kill()

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 MULTIPROC_DIR = "PROMETHEUS_MULTIPROC_DIR"
@@ -24,6 +24,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # memory and open files; of several workers, nobody collects them
         self.requests = self._counter("requests", "Requests answered.", "method", "route", "status")
         self.seconds = self._histogram("request_seconds", "Seconds from request to answer.", "route")
         self.in_flight = self._gauge("requests_in_flight", "Requests being answered.")
