@@ -34,6 +34,7 @@ _EXTRAS = {
     "mtcnn": "train",
     "onnx": "onnx",
     "onnxruntime": "onnx",
+    "opentelemetry": "otel",
     "pocketsphinx": "train",
     "psycopg": "postgres",
     "pycocotools": "evaluate",
