@@ -12,7 +12,10 @@ import pytest
 from trigger_api.cli.console import _EXTRAS
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DISTRIBUTIONS = {"grpc": "grpcio", "grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"}
+DISTRIBUTIONS = {
+    "grpc": "grpcio", "grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection",
+    "opentelemetry": "opentelemetry-sdk",
+}  # fmt: skip
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 
 

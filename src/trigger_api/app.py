@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -47,6 +47,9 @@ from trigger_api.server.shutdown import on_termination
 from trigger_api.service import Service
 from trigger_api.settings import Settings
 
+if TYPE_CHECKING:
+    from trigger_api.observability.traces import Traces
+
 _TAGS = (
     "trigger",
     "rooms",
@@ -79,11 +82,13 @@ def create_app(settings: Settings | None = None, *, loader: Loader | None = None
     """
     settings = settings or Settings()
     metrics = Metrics()
+    traces = _traces(settings)
     app = FastAPI(
         title="trigger_api",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=partial(_lifespan, settings=settings, metrics=metrics, loader=loader),
+        lifespan=partial(_lifespan, settings=settings, metrics=metrics, loader=loader, traces=traces),
+        telemetry=traces.of_requests if traces else {"tracing": False, "metrics": False, "logs": False},
         dependencies=[Authenticated],
         openapi_tags=[{"name": tag} for tag in _TAGS],
         responses={"default": {"model": Problem, "description": "The request failed."}},
@@ -111,11 +116,11 @@ def __getattr__(name: str) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(
-    app: FastAPI, *, settings: Settings, metrics: Metrics, loader: Loader | None
+    app: FastAPI, *, settings: Settings, metrics: Metrics, loader: Loader | None, traces: Traces | None
 ) -> AsyncIterator[None]:
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, *([traces.name_trace] if traces else []))
     memory.limit_malloc_arenas()
-    service = app.state.service = Service(settings, metrics, loader)
+    service = app.state.service = Service(settings, metrics, loader, traces)
     # In a thread, so that the process answers health checks while it loads, or at least handles signals.
     loading = asyncio.create_task(asyncio.to_thread(service.load))
     await service.rooms.start()
@@ -136,6 +141,16 @@ async def _lifespan(
             await app.state.limiter.close()
         await loading
         metrics.close()
+        if traces:
+            await asyncio.to_thread(traces.close)
+
+
+def _traces(settings: Settings) -> Traces | None:
+    if settings.otlp_url is None:
+        return None
+    from trigger_api.observability import traces  # needs an extra
+
+    return traces.exporting_to(settings.otlp_url)
 
 
 @asynccontextmanager

@@ -20,8 +20,15 @@ _MIN_BYTES = 32_768  # smaller inputs are preprocessed on the event loop
 class Engine:
     """Preprocessing and inference for tasks; none of it computes on the event loop."""
 
-    def __init__(self, *, inference_threads: int, preprocess_threads: int, preprocess_queue: int) -> None:
-        self.scheduler = Scheduler(inference_threads)
+    def __init__(
+        self,
+        *,
+        inference_threads: int,
+        preprocess_threads: int,
+        preprocess_queue: int,
+        scheduler: Callable[[int], Scheduler] = Scheduler,
+    ) -> None:
+        self.scheduler = scheduler(inference_threads)
         self._pool = PreprocessPool(preprocess_threads, preprocess_queue)
 
     def deadline(self, seconds: float) -> Deadline:

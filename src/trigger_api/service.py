@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from trigger_api.history.manager import History
     from trigger_api.jobs.manager import Jobs
     from trigger_api.jobs.training import Trainings
+    from trigger_api.observability.traces import Traces
     from trigger_api.storage.database import Database
 
 T = TypeVar("T", bound=Task)
@@ -52,21 +53,21 @@ class Service:
         settings: the settings.
         metrics: counters of all parts.
         loader: loads a model's weights; by default chosen by the settings.
+        traces: where the parts of each request are traced.
 
     Raises:
         ValueError: something among the models cannot be served.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, loader: Loader | None = None) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, loader: Loader | None = None, traces: Traces | None = None
+    ) -> None:
         threadpool_limits(1, user_api="blas")  # requests are computed side by side, on a core each
         self.settings = settings
         self.metrics = metrics
         entries = find_models(settings)
-        self.engine = Engine(
-            inference_threads=settings.inference_threads,
-            preprocess_threads=settings.preprocess_threads,
-            preprocess_queue=settings.preprocess_queue,
-        )
+        self.traces = traces
+        self.engine = _engine(settings, traces)
         self.registry = Registry(
             entries,
             loader or _loader(settings),
@@ -208,6 +209,19 @@ class Service:
         if self._database is not None:
             await self._database.close()
         memory.gc_unfreeze()
+
+
+def _engine(settings: Settings, traces: Traces | None) -> Engine:
+    options = {
+        "inference_threads": settings.inference_threads,
+        "preprocess_threads": settings.preprocess_threads,
+        "preprocess_queue": settings.preprocess_queue,
+    }
+    if traces is None:
+        return Engine(**options)
+    from trigger_api.traced_engine import TracedEngine
+
+    return TracedEngine(traces, **options)
 
 
 def _context(settings: Settings, engine: Engine, registry: Registry) -> Context:

@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     max_text_characters: int = Field(20_000, ge=1, description="largest number of characters in all texts of a request")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
+    otlp_url: str | None = Field(
+        None, description="OpenTelemetry collector that traces are sent to, such as http://127.0.0.1:4318"
+    )
     keep_alive_s: int = Field(75, ge=1, description="seconds that an idle connection is kept open")
     listen_when_ready: bool = Field(
         False, description="whether to accept connections only once every model has been loaded"

@@ -34,6 +34,7 @@ _EXTRAS = {
     "mtcnn": "train",
     "onnx": "convert",
     "onnxruntime": "onnx",
+    "opentelemetry": "otel",
     "pocketsphinx": "train",
     "psycopg": "postgres",
     "pycocotools": "evaluate",

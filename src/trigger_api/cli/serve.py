@@ -53,6 +53,8 @@ def _check(settings: Settings) -> None:
         import_module("trigger_api.streaming.wyoming")
     if settings.grpc_port is not None:
         import_module("trigger_api.rpc.server")
+    if settings.otlp_url:
+        import_module("trigger_api.observability.traces")
     if settings.postgresql_url:
         import_module("trigger_api.streaming.postgres")
     if settings.rate_limit_url.get_secret_value().startswith("redis"):

@@ -24,9 +24,15 @@ def bind_request_id(request_id: str) -> Iterator[None]:
         _request.reset(token)
 
 
-def configure(level: str) -> None:
-    """Write our log, and that of the libraries that we use, to standard error as JSON lines."""
+def configure(level: str, *more: structlog.types.Processor) -> None:
+    """Write our log, and that of the libraries that we use, to standard error as JSON lines.
+
+    Args:
+        level: the lowest level that is written.
+        more: processors of each line, besides our own.
+    """
     shared: list[structlog.types.Processor] = [
+        *more,
         _name_request,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -70,6 +70,7 @@ class Calls:
         self._service: Service = app.state.service
         self._settings = self._service.settings
         self._metrics = self._service.metrics
+        self._traces = self._service.traces
         self._proxies = ProxyHeadersMiddleware(cast(Any, _ignore), os.environ.get(_PROXIES, "127.0.0.1"))
         self._clocks: set[asyncio.Timeout] = set()
         self._closing = False
@@ -137,7 +138,8 @@ class Calls:
         """Log and count a call, and map its errors; yields what is to be sent with its status."""
         request_id = request_id_of(request.scope)
         metadata, status, started = [("x-request-id", request_id)], int(HTTPStatus.OK), time.perf_counter()
-        with logs.bind_request_id(request_id), self._metrics.in_flight.track_inprogress():
+        traced = self._traces.call(name, request.headers) if self._traces else nullcontext()
+        with traced, logs.bind_request_id(request_id), self._metrics.in_flight.track_inprogress():
             try:
                 yield metadata
                 context.set_trailing_metadata(tuple(metadata))
@@ -156,6 +158,8 @@ class Calls:
                 self._record(name, status, time.perf_counter() - started)
 
     def _record(self, name: str, status: int, seconds: float) -> None:
+        if self._traces:
+            self._traces.end_call(status)
         self._metrics.seconds.labels(name).observe(seconds)
         self._metrics.requests.labels("gRPC", name, str(status)).inc()
         _log.info("request", method="gRPC", route=name, status=status, ms=round(seconds * 1000, 1))
