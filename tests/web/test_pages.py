@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, FormData, Page, Request, expect
 
 from helpers.browser import ROOT, Visit, visit
+from trigger_api.jobs.training import obstacle
 from trigger_api.web.pages import PAGES
 
 pytestmark = pytest.mark.slow
@@ -242,6 +243,7 @@ def test_a_new_password_by_a_link(visitor: Visit, folder: Path) -> None:
     visitor.faults.clear()
 
 
+@pytest.mark.skipif(obstacle() is not None, reason="training is not installed")
 def test_a_word_is_trained_and_tried(visitor: Visit) -> None:
     """The training itself is not waited for: it takes minutes, and other tests do."""
     page = visitor.go("/trigger")

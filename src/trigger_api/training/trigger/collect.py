@@ -94,13 +94,13 @@ def collect(sources: Sources, cache: Path, seed: int, step: Callable[[str], None
     step("reading recordings")
     real, (heard, held_out), noise = _real(sources), people(sources), read_noise(sources)
     script = Script(sources.word, sources.voices(), seed)
-    step("synthetic voices say the word")
+    step("synthetic voices say the word", 0.03)
     synthetic = _trimmed(say(script.said(), cache))
     if not real and not synthetic:
         raise ValueError("nobody says the word: install espeak-ng, flite or festival, or give recordings")
-    step("synthetic voices say what sounds like it")
+    step("synthetic voices say what sounds like it", 0.05)
     near = [one.samples for one in _trimmed(say(script.near(sources.near()), cache))]
-    step("synthetic voices say other things")
+    step("synthetic voices say other things", 0.02)
     spoken = _present(say(script.others(), cache))
     if not heard and not spoken:
         raise ValueError("nothing is said but the word: install a synthesiser, or give recordings of other speech")
