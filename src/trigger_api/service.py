@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import platformdirs
 import structlog
@@ -212,7 +212,7 @@ class Service:
 
 
 def _engine(settings: Settings, traces: Traces | None) -> Engine:
-    options = {
+    options: dict[str, Any] = {
         "inference_threads": settings.inference_threads,
         "preprocess_threads": settings.preprocess_threads,
         "preprocess_queue": settings.preprocess_queue,

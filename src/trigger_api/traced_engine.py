@@ -34,10 +34,12 @@ _submissions: ContextVar[list[Submission] | None] = ContextVar("trigger_api_subm
 class TracedScheduler(Scheduler):
     """Notes when the batches of a request are computed."""
 
-    def submit(self, queue: BatchQueue, items: Sequence[Tensors], deadline: float) -> list[Future[Tensors]]:
+    def submit(
+        self, queue: BatchQueue, items: Sequence[Tensors], deadline: float, *, wake: bool = True
+    ) -> list[Future[Tensors]]:
         """As the scheduler does."""
         submission = Submission(queue.name, time.monotonic())
-        futures = super().submit(queue, items, deadline)
+        futures = super().submit(queue, items, deadline, wake=wake)
         if (submissions := _submissions.get()) is not None:
             submissions.append(submission)
             for future in futures:

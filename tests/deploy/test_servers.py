@@ -93,14 +93,21 @@ def test_a_habit_serves_and_ends(name: str, servers: dict[str, Running]) -> None
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of an environment with our wheel; what it depends on is this environment's."""
     folder = tmp_path_factory.mktemp("installed")
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build: list[str | Path] = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT]
     subprocess.run([*pip, *build], check=True)
     venv.create(folder / "environment", symlinks=True)
     (packages,) = (folder / "environment").glob("lib/python*/site-packages")
     (packages / "others.pth").write_text("\n".join(site.getsitepackages()), encoding="utf-8")
     python = str(folder / "environment" / "bin" / "python")
-    install = ["--python", python, "install", "--no-deps", "--ignore-installed", *folder.glob("*.whl")]
+    install: list[str | Path] = [
+        "--python",
+        python,
+        "install",
+        "--no-deps",
+        "--ignore-installed",
+        *folder.glob("*.whl"),
+    ]
     subprocess.run([*pip, *install], check=True)
     return folder / "environment" / "bin"
 

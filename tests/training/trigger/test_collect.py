@@ -11,7 +11,7 @@ from trigger_api.training.trigger.collect import Sources, collect, is_held_out, 
 NO_VOICES = ("flite", "festival", "espeak-ng", "kokoro", "piper")
 
 
-def steps(_: str) -> None:
+def steps(what: str, part: float = 0.0) -> None:
     """Nobody watches."""
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import fnmatch
 import re
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -85,7 +85,14 @@ def pools(heard: Sequence[Samples], noise: Sequence[Samples]) -> Pools:
     return Pools((), others or heard, running or heard, noise)
 
 
-def collect(sources: Sources, cache: Path, seed: int, step: Callable[[str], None]) -> Material:
+class Step(Protocol):
+    """Is told what is being done, and which part of the whole has just been done."""
+
+    def __call__(self, what: str, part: float = 0.0) -> None:
+        """Say it."""
+
+
+def collect(sources: Sources, cache: Path, seed: int, step: Step) -> Material:
     """Speak and read everything; `step` is told what is being done.
 
     Raises:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from trigger_api.model_card import WEIGHTS_FILE, Decision, ModelCard, TensorSpec
 from trigger_api.runtimes.speech_embedding import EMBEDDING
 from trigger_api.training.compressed_save import save_compressed
 from trigger_api.training.trigger import calibration, low_rank, plots, scenes
-from trigger_api.training.trigger.collect import Material, Sources, collect
+from trigger_api.training.trigger.collect import Material, Sources, Step, collect
 from trigger_api.training.trigger.fit import Schedule, fit, windows
 from trigger_api.training.trigger.head import Shape, serving_network
 from trigger_api.training.trigger.scenes import NO_WORD, Bank
@@ -37,13 +37,6 @@ _SAMPLE = 30_000  # windows that the low-rank head is right on, in the mean squa
 _CLIP = 144  # embeddings of a window of a recording: 11.5 s
 _PIECE = 30  # embeddings of a scene
 _TAIL = RATE // 2  # silence after a recording, as the service puts it there
-
-
-class Step(Protocol):
-    """Is told what is being done, and which part of the whole has just been done."""
-
-    def __call__(self, what: str, part: float = 0.0) -> None:
-        """Say it."""
 
 
 @dataclass(frozen=True)
