@@ -15,14 +15,13 @@ import onnxruntime
 import structlog
 from numpy.typing import NDArray
 
-from trigger_api.model_card import CONVERTED_FILE, ModelCard, TensorSpec
+from trigger_api.model_card import CONVERTED_FILE, WEIGHTS_FILE, ModelCard, TensorSpec
 from trigger_api.runtimes import shared_weights
 from trigger_api.scheduler import CompiledFunction, Tensors
 
 SAMPLES_FILE = "model.npz"
 DIGEST_KEY, TOLERANCE_KEY = "weights_sha256", "tolerance"
 TOLERANCE = 1e-4  # if the conversion names no other
-_OUTPUT = "out:"
 _log = structlog.get_logger(__name__)
 
 
@@ -51,47 +50,60 @@ class OnnxModel:
         return dict(zip(self._outputs, outputs, strict=True))
 
 
-def find(folders: Sequence[Path], card: ModelCard, digest: str, *, weights: Path, threads: int) -> OnnxModel | None:
-    """The first conversion of these weights in some folders; None if none of them reproduces Keras's outputs."""
+def find(
+    folders: Sequence[Path], card: ModelCard, digest: str, *, threads: int, weights: Path | None = None
+) -> OnnxModel | None:
+    """The first conversion of these weights in some folders; None if none of them reproduces Keras's outputs.
+
+    Args:
+        folders: where to look.
+        card: the model's card.
+        digest: of the weights.
+        threads: that compute one batch.
+        weights: the Keras file, if it does not lie beside the conversion.
+    """
     for folder in folders:
         if (folder / CONVERTED_FILE).exists() and (folder / SAMPLES_FILE).exists():
-            with np.load(folder / SAMPLES_FILE, allow_pickle=False) as stored:
-                samples = dict(stored)
-            model = _checked(folder / CONVERTED_FILE, samples, card, digest, weights, threads)
+            model = _checked(folder, card, digest, threads, weights or folder / WEIGHTS_FILE)
             if model is not None:
                 return model
     return None
 
 
-def _checked(
-    graph: Path, samples: Tensors, card: ModelCard, digest: str, weights: Path, threads: int
-) -> OnnxModel | None:
+def _checked(folder: Path, card: ModelCard, digest: str, threads: int, weights: Path) -> OnnxModel | None:
     try:
-        shared = _shared(samples, weights)
+        shared = _shared(folder / SAMPLES_FILE, weights)
     except KeyError:
         _log.warning("conversion was made from other weights", model=card.name)
         return None
-    session = open_session(graph, threads, weights=shared)
+    session = open_session(folder / CONVERTED_FILE, threads, weights=shared)
     properties = session.get_modelmeta().custom_metadata_map
     model = OnnxModel(session, card, shared)
     if properties.get(DIGEST_KEY) != digest:
         _log.warning("conversion was made from other weights", model=card.name)
-    elif (difference := max_difference(model, samples)) > float(properties.get(TOLERANCE_KEY, TOLERANCE)):
+    elif (difference := max_difference(model, folder / SAMPLES_FILE)) > _tolerance(properties):
         _log.warning("conversion differs from Keras", model=card.name, by=difference)
     else:
         return model
     return None
 
 
-def max_difference(model: OnnxModel, samples: Tensors) -> float:
-    """The largest difference from Keras's outputs, which are stored with the samples as ``out:NAME``."""
-    outputs = model.run(samples)
-    return max(float(np.abs(outputs[name] - samples[f"{_OUTPUT}{name}"]).max()) for name in outputs)
+def _tolerance(properties: Mapping[str, str]) -> float:
+    return float(properties.get(TOLERANCE_KEY, TOLERANCE))
 
 
-def _shared(samples: Tensors, weights: Path) -> Mapping[str, NDArray[Any]]:
-    kernels = {name: int(rows) for name, rows in samples.items() if name.startswith(shared_weights.PREFIXES)}
+def _shared(samples: Path, weights: Path) -> Mapping[str, NDArray[Any]]:
+    """The weights that a conversion takes from the Keras file; none for most."""
+    with np.load(samples, allow_pickle=False) as stored:
+        kernels = {name: int(stored[name]) for name in stored.files if name.startswith(shared_weights.PREFIXES)}
     return shared_weights.read(weights, kernels) if kernels else {}
+
+
+def max_difference(model: OnnxModel, samples: Path) -> float:
+    """The largest difference from Keras's outputs, which are stored with the samples as ``out:NAME``."""
+    with np.load(samples, allow_pickle=False) as stored:
+        outputs = model.run({name: stored[name] for name in stored.files if ":" not in name})
+        return max(float(np.abs(outputs[name] - stored[f"out:{name}"]).max()) for name in outputs)
 
 
 def open_session(

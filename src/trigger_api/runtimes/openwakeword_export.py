@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trigger_api import runtimes
-from trigger_api.model_card import CONVERTED_FILE, ModelCard, read_card, weights
+from trigger_api.model_card import CONVERTED_FILE, ModelCard, read_card
 from trigger_api.runtimes import openwakeword
 from trigger_api.runtimes.openwakeword_graphs import NOTE_KEY, Note
 from trigger_api.runtimes.speech_embedding import EMBEDDING
@@ -93,7 +93,7 @@ def _converted(folder: Path, card: ModelCard) -> Any:
     from trigger_api.runtimes import onnx_runtime
 
     digest = runtimes.digest(folder)
-    if onnx_runtime.find([folder], card, digest, weights=weights(folder)[0], threads=1):
+    if onnx_runtime.find([folder], card, digest, threads=1):
         return onnx.load(folder / CONVERTED_FILE)
     from trigger_api.runtimes import onnx_export
 
