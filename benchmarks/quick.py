@@ -23,7 +23,7 @@ import load
 
 STORED = Path(__file__).parent / "quick.json"
 LEAST = 0.9  # of the stored ratio
-ROUNDS, SECONDS = 5, 4.0
+ROUNDS, SECONDS = 5, 2.0
 NAMES = (compare.ONNX, compare.OVERHEAD, compare.TUNED, compare.MOSEC, compare.BATCHES)
 Ratios = dict[str, float]
 
