@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # LOCKED=1 installs the exact versions of requirements/ci.txt, checked by hash, as CI does.
 LOCKED ?=
 
-.PHONY: run test test-fast fuzz lint format docs bench kserve lock audit install clean
+.PHONY: run test test-fast fuzz lint format docs bench bench-quick kserve lock audit install clean
 
 run: $(VENV)/.run          ## Serve on http://127.0.0.1:8000 with the bundled models
 	$(BIN)/trigger-api serve
@@ -44,6 +44,9 @@ docs: $(VENV)/.test        ## Build the documentation site into build/site
 bench: $(VENV)/.bench      ## Measure against the baselines; writes benchmarks/RESULTS.md
 	set -e; for each in start trigger compare digits objects faces entities rooms soak; do \
 	  $(BIN)/python benchmarks/$$each.py; done
+
+bench-quick: $(VENV)/.bench  ## Measure for some minutes; fails if the service has lost ground to others
+	$(BIN)/python benchmarks/quick.py
 
 install: $(VENV)/.run
 

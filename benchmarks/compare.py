@@ -3,9 +3,9 @@
     python benchmarks/compare.py
 
 A tiny CNN over JSON, a model that costs nothing, and the well-known exercise's network over uploads of 10 s of sound;
-each served by Flask behind gunicorn with ``model.predict``, by FastAPI's thread pool, by LitServe, by BentoML and by
-trigger_api. The baseline overhead is that of the same requests answered without a model; the upper bound is the same
-work with nothing served.
+each served by Flask behind gunicorn with ``model.predict``, by FastAPI's thread pool, by LitServe, by BentoML, by mosec
+(pictures alone) and by trigger_api. The baseline overhead is that of the same requests answered without a model; the
+upper bound is the same work with nothing served.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +40,9 @@ CORES = len(os.sched_getaffinity(0))
 OVERHEAD, UPPER_BOUND = "baseline overhead: no model", "upper bound: nothing served"
 FLASK, THREADS, BENTO = "Flask, gunicorn, `model.predict`", "FastAPI threads", "BentoML"
 LIT, TUNED = "LitServe", "LitServe, tuned"
+MOSEC, BATCHES = "mosec", "mosec, batches"
 TENSORFLOW, ONNX, BUNDLED = "trigger_api, TensorFlow", "trigger_api", "trigger_api, bundled word"
-ORDER = (OVERHEAD, FLASK, THREADS, LIT, TUNED, BENTO, TENSORFLOW, ONNX, BUNDLED, UPPER_BOUND)
+ORDER = (OVERHEAD, FLASK, THREADS, LIT, TUNED, BENTO, MOSEC, BATCHES, TENSORFLOW, ONNX, BUNDLED, UPPER_BOUND)
 _PORT, _PATIENCE = 8140, 60
 OURS = {
     "TRIGGER_API_LOG_LEVEL": "warning",
@@ -104,7 +105,7 @@ class Competitor:
 def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory() as folder:
-        cases = [case for case in _cases(Path(folder)) if case.name in options.case]
+        cases = [case for case in make_cases(Path(folder)) if case.name in options.case]
         sections = [_measured(case, options, Path(folder)) for case in cases]
     for section in sections:
         results.write(section)
@@ -120,7 +121,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _cases(folder: Path) -> Iterator[Case]:
+def make_cases(folder: Path) -> Iterator[Case]:
+    """Every network, made in a folder when its turn comes."""
     small = (("tiny CNN", networks.tiny, (1, 8, 32)), ("model that costs nothing", networks.idle, (1, 32)))
     for name, made, clients in small:
         model = made(folder)
@@ -146,6 +148,11 @@ def _competitors(case: Case, cache: Path) -> Iterator[Competitor]:
     )
     bento = ("-m", "bentoml", "serve", "competitors.bento:Competitor", "--port", "{port}")
     yield Competitor(BENTO, bento, {**common, "COMPETITOR_WORKERS": str(CORES), "BENTOML_DO_NOT_TRACK": "true"})
+    if case.kind == "image":
+        mosec = ("-m", "competitors.mosec_server", "--port", "{port}", "--log-level", "error")
+        workers = {"COMPETITOR_WORKERS": str(CORES)}
+        yield Competitor(MOSEC, mosec, {**common, **workers})
+        yield Competitor(BATCHES, mosec, {**common, **workers, **batch})
     serve = ("-m", "trigger_api", "serve", "--port", "{port}")
     models = {**OURS, "TRIGGER_API_MODELS": str(case.models), "TRIGGER_API_BUNDLED": "false"}
     yield Competitor(TENSORFLOW, serve, {**models, "TRIGGER_API_RUNTIME": "tensorflow"})
@@ -154,16 +161,24 @@ def _competitors(case: Case, cache: Path) -> Iterator[Competitor]:
         yield Competitor(BUNDLED, serve, OURS)
 
 
-def _measured(case: Case, options: argparse.Namespace, folder: Path) -> str:
+@contextmanager
+def all_up(case: Case, folder: Path, names: Collection[str] = ORDER) -> Iterator[dict[str, load.Request]]:
+    """These servers, running and warm: the request that each is sent."""
     with ExitStack() as stack:
         requests = {}
-        for number, competitor in enumerate(_competitors(case, folder / "cache")):
+        competitors = [each for each in _competitors(case, folder / "cache") if each.name in names]
+        for number, competitor in enumerate(competitors):
             port = _PORT + number
             command = [part.format(port=port) for part in competitor.command]
             request = requests[competitor.name] = case.request(competitor.name, port)
             environment = {**competitor.environment, "COMPETITOR_PORT": str(port)}
             stack.enter_context(server(command, request.url, environment, HERE))
             _load_and_warm(request)
+        yield requests
+
+
+def _measured(case: Case, options: argparse.Namespace, folder: Path) -> str:
+    with all_up(case, folder) as requests:
         runs = [_round(case, requests, options, folder, turn) for turn in range(options.rounds)]
     _chart(case, runs)
     return _report(case, runs, options)
