@@ -99,7 +99,7 @@ def _report(rows: list[Measured]) -> str:
         "## One core",
         "",
         f"`python benchmarks/sizing.py`: a node with the models of one task, pinned to one core; {CLIENTS} clients on "
-        f"another, for {rows[0].result.seconds:g} s.",
+        f"another, for {rows[0].result.seconds:.0f} s.",
         "",
         "| task | requests/s | p50 | p99 | failed | MiB when ready | after the load |",
         "|---|---|---|---|---|---|---|",
