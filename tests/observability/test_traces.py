@@ -10,7 +10,6 @@ import grpc
 import httpx
 import pytest
 from fastapi import FastAPI
-from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tritonclient.grpc import service_pb2_grpc
@@ -48,9 +47,9 @@ async def client(app: FastAPI, exporter: InMemorySpanExporter) -> AsyncIterator[
         yield client
 
 
-def tree(exporter: InMemorySpanExporter) -> tuple[ReadableSpan, list[ReadableSpan]]:
+def tree(exporter: InMemorySpanExporter) -> tuple[Any, list[Any]]:
     """The request's span, and those in it by their beginning."""
-    spans = exporter.get_finished_spans()
+    spans: list[Any] = [*exporter.get_finished_spans()]
     (request,) = [span for span in spans if span.kind.name == "SERVER"]
     parts = [span for span in spans if span is not request]
     assert {span.context.trace_id for span in spans} == {request.context.trace_id}
