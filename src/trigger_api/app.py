@@ -32,6 +32,7 @@ from trigger_api.routers import (
     training,
     trigger,
     v2,
+    v2_codec,
     v2_extensions,
 )
 from trigger_api.routers.answers import trigger_answer
@@ -211,6 +212,7 @@ def _openapi(generate: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The OpenAPI document, with the security schemes, and with the true media type of problem responses."""
     document = generate()
     document["components"]["securitySchemes"] = SCHEMES
+    document["components"]["schemas"] |= v2_codec.schemas()
     for path, operations in document["paths"].items():
         for operation in operations.values():
             default = operation["responses"]["default"]

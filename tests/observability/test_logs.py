@@ -34,3 +34,11 @@ def test_lines_name_the_request_that_they_are_about(capsys: pytest.CaptureFixtur
         ("neither", None),
     ]
     assert lines[0]["n"] == 1
+
+
+@pytest.mark.parametrize("value", [object(), "\ud800", {1: 2}, float("nan"), 2**70, {("a",): 1}, {3}, b"\xff"])
+def test_any_value_is_logged(capsys: pytest.CaptureFixture[str], value: object) -> None:
+    logs.configure("info")
+    structlog.get_logger("trigger_api.test").info("ours", value=value)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    assert json.loads(line)["event"] == "ours"

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -107,3 +108,12 @@ async def test_a_client_that_leaves_early() -> None:
 
     with pytest.raises(ClientDisconnect):
         await direct.read_body(Request({"type": "http"}, receive))
+
+
+async def test_the_openapi_document_describes_the_body(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json", headers={"X-Api-Token": "secret"})).json()
+    body = document["paths"]["/v2/models/{name}/infer"]["post"]["requestBody"]["content"]["application/json"]
+    validator = jsonschema_rs.validator_for({**body["schema"], "components": document["components"]})
+    assert validator.is_valid(json.loads(BODY))
+    assert not validator.is_valid({"inputs": []})
+    assert not validator.is_valid({"inputs": [{**TENSOR, "shape": "1"}]})

@@ -24,8 +24,8 @@ router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 _MAX_DIGITS = 20  # of a number of bytes
 
 
-# Read without FastAPI, which would take a tenth of a small model's request for this one header.
-_BINARY: dict[str, Any] = {
+# Read without FastAPI, which would take most of a small model's request; see `routers/direct.py`.
+_INFER: dict[str, Any] = {
     "parameters": [
         {
             "name": v2_codec.BINARY_HEADER,
@@ -34,17 +34,18 @@ _BINARY: dict[str, Any] = {
             "schema": {"type": "integer", "minimum": 0},
         },
         v2_history.PARAMETER,
-    ]
+    ],
+    "requestBody": v2_codec.REQUEST_BODY,
 }
 
 
-@router.post("/models/{name}/infer", openapi_extra=_BINARY)
+@router.post("/models/{name}/infer", openapi_extra=_INFER)
 async def model_infer(request: Request, name: str) -> Response:
     """Infer: JSON, or JSON followed by binary tensors."""
     return await _infer(request, name, None)
 
 
-@router.post("/models/{name}/versions/{version}/infer", openapi_extra=_BINARY)
+@router.post("/models/{name}/versions/{version}/infer", openapi_extra=_INFER)
 async def model_version_infer(request: Request, name: str, version: str) -> Response:
     """Infer with one version of a model."""
     return await _infer(request, name, version)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic.json_schema import models_json_schema
 from pydantic_core import to_json
 
 from trigger_api.errors import BadRequest, MalformedJson
@@ -67,6 +68,23 @@ class InferRequest(_Message):
         return any(
             bool(output.parameters.get("binary_data", everywhere)) for output in self.outputs if output.name == name
         ) or (everywhere and not self.outputs)
+
+
+_REFERENCE: Final = "#/components/schemas/{model}"
+REQUEST_BODY: Final = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": {"$ref": _REFERENCE.format(model=InferRequest.__name__)}},
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+"""For the OpenAPI document: routes read the body themselves."""
+
+
+def schemas() -> dict[str, Any]:
+    """What ``REQUEST_BODY`` refers to, for the OpenAPI document."""
+    made: dict[str, Any] = models_json_schema([(InferRequest, "validation")], ref_template=_REFERENCE)[1]["$defs"]
+    return made
 
 
 _PLAIN: Final = InferRequest.model_construct(inputs=[])  # all that matters of a plain request once its tensors are read

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 
 import structlog
@@ -76,13 +77,19 @@ class RequestLog:
         with suppress(WebSocketDisconnect):  # the client left before it was accepted
             await self._app(scope, receive, response.send)
 
+    @cached_property
+    def _log(self) -> structlog.typing.FilteringBoundLogger:
+        """Bound at the first request, when logs are configured: structlog would bind it anew for each line."""
+        logger: structlog.typing.FilteringBoundLogger = _log.bind()
+        return logger
+
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         method, route = scope.get("method", "GET"), _route(scope)  # a WebSocket always begins with a GET
         if scope["type"] == "http":
             self._metrics.seconds.labels(route).observe(seconds)
         self._metrics.requests.labels(method, route, str(status)).inc()
-        if _level.isEnabledFor(logging.INFO):  # structlog would build a logger to find that out
-            _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
+        if _level.isEnabledFor(logging.INFO):
+            self._log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
 
 
 class _Response:
