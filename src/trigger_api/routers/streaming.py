@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, WebSocket
@@ -27,7 +28,9 @@ async def stream(websocket: WebSocket, caller: Annotated[Caller, Depends(authent
     """Detect trigger words in live audio; see docs/streaming.md."""
     service: Service = websocket.app.state.service
     history = service.history if service.settings.has_database else None
-    await StreamWebSocket(websocket, service.rooms, service.settings, history).serve(caller, revoked(websocket, caller))
+    await StreamWebSocket(websocket, service.rooms, service.settings, history).serve(
+        caller, partial(revoked, websocket, caller)
+    )
 
 
 @router.get("/rooms")

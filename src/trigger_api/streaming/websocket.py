@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import closing, suppress
 from typing import Any
 
@@ -65,16 +65,16 @@ class StreamWebSocket:
         self._clips: Clips | None = None
         self._last = 0.0
 
-    async def serve(self, caller: Caller, revoked: Awaitable[None]) -> None:
+    async def serve(self, caller: Caller, revoked: Callable[[], Awaitable[None]]) -> None:
         """Accept the WebSocket, and stream until either side ends it.
 
         Args:
             caller: who has opened it.
-            revoked: ends when the caller may not stream any more.
+            revoked: waits until the caller may not stream any more.
         """
         await self._websocket.accept(PROTOCOL if PROTOCOL in self._websocket.scope["subprotocols"] else None)
         try:
-            await _run_unless(revoked, self._stream(_query(self._websocket), caller))
+            await _run_unless(revoked, self._stream(caller))
         except WebSocketDisconnect:
             return
         except ServiceError as error:
@@ -83,7 +83,8 @@ class StreamWebSocket:
             _log.error("stream failed", exc_info=error)
             await self._close_with_error(ServiceError("internal error; see the server's log"))
 
-    async def _stream(self, query: StreamQuery, caller: Caller) -> None:
+    async def _stream(self, caller: Caller) -> None:
+        query = _query(self._websocket)
         keep = is_wanted(caller, query.save, has_history=self._history is not None)
         reset = True
         while reset:
@@ -198,13 +199,13 @@ class StreamWebSocket:
                 await self._websocket.close(close_code(error), error.detail[:100])
 
 
-async def _run_unless(revoked: Awaitable[None], work: Coroutine[Any, Any, None]) -> None:
+async def _run_unless(revoked: Callable[[], Awaitable[None]], work: Coroutine[Any, Any, None]) -> None:
     """Do some work until it ends, or the caller may not have it done any more.
 
     Raises:
         Unauthenticated: that has happened.
     """
-    ended, working = asyncio.ensure_future(revoked), asyncio.create_task(work)
+    ended, working = asyncio.ensure_future(revoked()), asyncio.create_task(work)
     try:
         await asyncio.wait({ended, working}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
