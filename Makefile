@@ -90,7 +90,7 @@ $(VENV)-kserve/.done: $(BIN)/python
 # What CI and the container install: versions and hashes, for every Python and platform; no host.
 lock: requirements/ci.txt requirements/container.txt   ## Update the lock files in requirements/
 requirements/ci.txt: extras := onnx convert tensorflow bench docs test train lint
-requirements/container.txt: extras := onnx convert tensorflow postgres redis wyoming
+requirements/container.txt: extras := onnx grpc otel postgres redis wyoming
 requirements/%.txt: pyproject.toml $(VENV)-lock/bin/uv
 	mkdir -p $(@D)
 	{ echo '# Versions and hashes for: $(extras). Written by `make lock`.'; \
