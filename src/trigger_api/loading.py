@@ -37,22 +37,21 @@ class _Batch:
 
 
 class _WarmUp:
-    """Runs every function once; one that takes any shape at the first of its batches and at the largest."""
+    """Runs every function once; one that takes any shape at the first of its batches and at one of middling size."""
 
     def __init__(self) -> None:
-        self._tried: dict[CompiledFunction, int] = {}
-        self._left: dict[CompiledFunction, _Batch] = {}
+        self._batches: dict[CompiledFunction, list[_Batch]] = {}
 
     def add(self, function: CompiledFunction, batch: _Batch) -> None:
-        if function not in self._tried:
+        if function not in self._batches:
             function(batch.zeros())
-        elif batch.numbers > self._tried[function]:
-            self._left[function] = batch
-        self._tried[function] = max(batch.numbers, self._tried.get(function, 0))
+        self._batches.setdefault(function, []).append(batch)
 
     def finish(self) -> None:
-        for function, batch in self._left.items():
-            function(batch.zeros())
+        for function, batches in self._batches.items():
+            if len(batches) > 1:
+                middling = sorted(batches, key=lambda batch: batch.numbers)[len(batches) // 2]
+                function(middling.zeros())
 
 
 class LoadingStoppedError(Exception):

@@ -41,7 +41,8 @@ class Gazetteers:
     def __init__(self, names: Mapping[str, str]) -> None:
         order = {kind: index for index, kind in enumerate(KINDS)}
         self._letters = names
-        self._kinds = {name: [order[kind] for kind in kinds] for name, kinds in names.items()}
+        # There are many names, and few sets of kinds.
+        self._columns = {kinds: [order[kind] for kind in kinds] for kinds in {"", *names.values()}}
 
     @classmethod
     def load(cls, path: Path) -> Gazetteers:
@@ -51,8 +52,8 @@ class Gazetteers:
             OSError: the file cannot be read.
             lzma.LZMAError: it is not an xz file.
         """
-        with lzma.open(path, "rt", encoding="utf-8") as file:
-            return cls({name: kinds for kinds, name in (line.rstrip("\n").split("\t") for line in file)})
+        lines = lzma.decompress(path.read_bytes()).decode("utf-8").rstrip("\n").split("\n")
+        return cls({name: kinds for kinds, name in (line.split("\t") for line in lines if line)})
 
     def kinds(self, text: str) -> str:
         """The letters of the kinds of names that all of ``text`` is; empty if it is not known."""
@@ -67,7 +68,7 @@ class Gazetteers:
         tokens = [(token, index) for index, word in enumerate(words) for token in normalise_tokens(word)]
         for start in range(len(tokens)):
             for stop in range(start + 1, min(start + _MAX_TOKENS, len(tokens)) + 1):
-                kinds = self._kinds.get(" ".join(token for token, _ in tokens[start:stop]), ())
+                kinds = self._columns[self._letters.get(" ".join(token for token, _ in tokens[start:stop]), "")]
                 first, last = tokens[start][1], tokens[stop - 1][1]
                 for kind in kinds:
                     features[first, kind] = 1
