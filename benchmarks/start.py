@@ -35,9 +35,10 @@ SETTLE_S = 2.0
 
 @dataclass(frozen=True)
 class Start:
-    """One start: seconds until ready, resident memory then, and whether TensorFlow was loaded."""
+    """One start: seconds until ready, those computed, resident memory then, and whether TensorFlow was loaded."""
 
     seconds: float
+    computed: float
     mib: float
     tensorflow: bool
 
@@ -68,12 +69,19 @@ def _start(kind: str) -> Start:
         try:
             _await_ready(f"{url}/health/ready", process)
             seconds = time.perf_counter() - started
+            computed = _processor_seconds(process.pid)
             time.sleep(SETTLE_S)
             maps = Path(f"/proc/{process.pid}/maps").read_text()
-            return Start(seconds, resident_mib(process.pid), "tensorflow" in maps)
+            return Start(seconds, computed, resident_mib(process.pid), "tensorflow" in maps)
         finally:
             process.terminate()
             process.wait(60)
+
+
+def _processor_seconds(pid: int) -> float:
+    """Seconds that a process has computed, in user and in system mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _await_ready(probe: str, process: subprocess.Popen[bytes]) -> None:
@@ -94,8 +102,8 @@ def _report(starts: Mapping[str, Sequence[Start]]) -> str:
         f"`python benchmarks/start.py`: from the command to `/health/ready`, one worker, {os.cpu_count()} cores, "
         f"medians of {len(first)} interleaved rounds (least, most).",
         "",
-        "| served | ready | times the first | resident memory | times the first | TensorFlow loaded |",
-        "|---|---|---|---|---|---|",
+        "| served | ready | times the first | computed | resident memory | times the first | TensorFlow loaded |",
+        "|---|---|---|---|---|---|---|",
         *(_row(kind, runs, first) for kind, runs in starts.items()),
         "",
     ]
@@ -106,9 +114,11 @@ def _row(kind: str, runs: Sequence[Start], first: Sequence[Start]) -> str:
     seconds, mib = [run.seconds for run in runs], [run.mib for run in runs]
     slower = statistics.median(a.seconds / b.seconds for a, b in zip(runs, first, strict=True))
     larger = statistics.median(a.mib / b.mib for a, b in zip(runs, first, strict=True))
+    computed = statistics.median(run.computed for run in runs)
     loaded = "yes" if any(run.tensorflow for run in runs) else "no"
     return (
         f"| {kind} | {statistics.median(seconds):.1f} s ({min(seconds):.1f}, {max(seconds):.1f}) | {slower:.1f} "
+        f"| {computed:.1f} s "
         f"| {statistics.median(mib):.0f} MiB | {larger:.1f} | {loaded} |"
     )
 
