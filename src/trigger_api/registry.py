@@ -107,9 +107,13 @@ class Registry:
         return self._loaded and not self._loader.stopped and required <= served
 
     def load_all(self) -> None:
-        """Load every version, the largest first. One that fails is marked, and the rest still load."""
+        """Load every version: in order, or the largest first if several are loaded at once.
+
+        One that fails is marked, and the rest still load.
+        """
+        order = self.versions if self._loaders == 1 else sorted(self.versions, key=lambda entry: -entry.card.parameters)
         with self._loading, ThreadPoolExecutor(self._loaders, thread_name_prefix="load") as threads:
-            list(threads.map(self._load, sorted(self.versions, key=lambda entry: -entry.card.parameters)))
+            list(threads.map(self._load, order))
         self._loaded = True
 
     def close(self) -> None:

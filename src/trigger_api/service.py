@@ -76,7 +76,7 @@ class Service:
             partial(_override, settings),
             settings.memory_mib * 2**20 if settings.memory_mib else None,
             {kind.name: kind.load_assets for kind in TASKS},
-            loaders=settings.inference_threads,
+            loaders=1 if settings.runtime == "tensorflow" else settings.inference_threads,  # Keras is not thread-safe
         )
         self.loaded = threading.Event()
         """Whether every model has been loaded, or could not be."""
