@@ -49,12 +49,12 @@ class Raw(Task):
         with self._registry.acquire(None, model, version) as served:
             card, length = served.card, _sequence_length(served.card, inputs)
             window = _choose_window(served, length)
-            queue = served.queues[window]
+            queue, padding = served.queues[window], window - length
             async with self._engine.deadline(queue.limits.deadline_s) as deadline:
-                items = await self._engine.preprocess(_split, inputs, card, window, size=_bytes(inputs.values()))
+                items = await self._engine.preprocess(_split, inputs, card, padding, size=_bytes(inputs.values()))
                 answers = await self._engine.infer(queue, items, deadline)
                 size = sum(_bytes(answer.values()) for answer in answers)
-                outputs = await self._engine.preprocess(_stack, answers, card, window, window - length, size=size)
+                outputs = await self._engine.preprocess(_stack, answers, card, window, padding, size=size)
             return RawResult(outputs, card.name, card.version, card.labels)
 
 
@@ -99,8 +99,8 @@ def _fits(expected: Sequence[int], shape: Sequence[int]) -> bool:
     return len(expected) == len(shape) and all(e in (-1, size) for e, size in zip(expected, shape, strict=True))
 
 
-def _split(inputs: Mapping[str, NDArray[Any]], card: ModelCard, window: int) -> list[Tensors]:
-    """The items of a batch, padded to the length of a window."""
+def _split(inputs: Mapping[str, NDArray[Any]], card: ModelCard, padding: int) -> list[Tensors]:
+    """The items of a batch, with so many zeros after their sequences."""
     for spec in card.inputs:
         _check_vocab(spec, inputs[spec.name])
     names = [spec.name for spec in card.inputs]
@@ -109,15 +109,13 @@ def _split(inputs: Mapping[str, NDArray[Any]], card: ModelCard, window: int) -> 
         raise BadRequest(f"{card.name} takes {', '.join(names)}, all with the same batch size")
     if not min(sizes):
         raise BadRequest("the batch is empty")
-    padded = {spec.name: _pad(spec, inputs[spec.name], window) for spec in card.inputs}
-    return [{name: padded[name][index] for name in names} for index in range(sizes.pop())]
+    if padding:
+        inputs = {spec.name: _pad(spec, inputs[spec.name], padding) for spec in card.inputs}
+    return [{name: inputs[name][index] for name in names} for index in range(sizes.pop())]
 
 
-def _pad(spec: TensorSpec, tensor: NDArray[Any], window: int) -> NDArray[Any]:
-    missing = [
-        window - size if expected < 0 else 0 for expected, size in zip(spec.shape, tensor.shape[1:], strict=True)
-    ]
-    return np.pad(tensor, [(0, 0), *((0, count) for count in missing)]) if any(missing) else tensor
+def _pad(spec: TensorSpec, tensor: NDArray[Any], padding: int) -> NDArray[Any]:
+    return np.pad(tensor, [(0, 0), *((0, padding if size < 0 else 0) for size in spec.shape)])
 
 
 def _check_vocab(spec: TensorSpec, tensor: NDArray[Any]) -> None:
