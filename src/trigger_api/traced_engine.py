@@ -54,7 +54,7 @@ class TracedScheduler(Scheduler):
 
 
 class TracedEngine(Engine):
-    """Traces the decoding, the waiting, the inference and the postprocessing of each request."""
+    """Traces the decoding, the waiting, the inference and the postprocessing of each request that is traced itself."""
 
     def __init__(self, traces: Traces, **options: int) -> None:
         super().__init__(**options, scheduler=TracedScheduler)
@@ -62,6 +62,8 @@ class TracedEngine(Engine):
 
     async def preprocess(self, work: Callable[..., T], *args: Any, size: int | None = None) -> T:
         """As the engine does."""
+        if not self._traces.active:
+            return await super().preprocess(work, *args, size=size)
         with self._traces.preprocessing(getattr(work, "__qualname__", type(work).__name__)):
             return await super().preprocess(work, *args, size=size)
 
@@ -69,6 +71,8 @@ class TracedEngine(Engine):
         self, work: Sequence[tuple[BatchQueue, Sequence[Tensors]]], deadline: float
     ) -> list[list[Tensors]]:
         """As the engine does."""
+        if not self._traces.active:
+            return await super().infer_all(work, deadline)
         submissions: list[Submission] = []
         token = _submissions.set(submissions)
         try:

@@ -94,6 +94,15 @@ async def test_calls_over_grpc(app: FastAPI, client: httpx.AsyncClient, exporter
     assert {(span.attributes or {}).get("batch_size") for span in parts if span.name == "inference"} == {3}
 
 
+async def test_requests_that_are_no_samples_have_no_spans(
+    app: FastAPI, client: httpx.AsyncClient, exporter: InMemorySpanExporter, two_beeps: bytes
+) -> None:
+    unsampled = {"traceparent": f"00-{TRACE}-{PARENT}-00"}
+    assert (await client.post("/v1/trigger", files={"audio": two_beeps}, headers=unsampled)).status_code == 200
+    assert await app.state.service.engine.preprocess(int, "7", size=1) == 7
+    assert not exporter.get_finished_spans()
+
+
 async def test_errors(client: httpx.AsyncClient, exporter: InMemorySpanExporter, monkeypatch: Any, app: Any) -> None:
     await client.get("/v1/models/nix")
     monkeypatch.setattr(app.state.service.registry, "versions", None)

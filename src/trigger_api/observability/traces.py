@@ -61,6 +61,11 @@ class Traces:
         if status >= 500:
             span.set_status(StatusCode.ERROR)
 
+    @property
+    def active(self) -> bool:
+        """Whether a request that is a sample is being answered."""
+        return trace.get_current_span().is_recording()
+
     @contextmanager
     def preprocessing(self, work: str) -> Iterator[None]:
         """A span for what is done with an input before the first inference, or with the outputs after it."""
