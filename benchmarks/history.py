@@ -50,8 +50,11 @@ SELECT {id}, {owner}, {at},
   '/v1/trigger', 'activate', '1', 'file-' || (n / 10) || '.wav', 12.5, '{{"detected": true}}', 18, 'audio/wav', 0
 FROM {series}"""
 PREDICTION_LABELS = """
-INSERT INTO prediction_labels (owner_id, label, prediction_id)
-SELECT {owner}, 'label-' || (n * 7 % 1000), {id} FROM {series}"""
+INSERT INTO prediction_labels (owner_id, label, prediction_id, task)
+SELECT {owner}, 'label-' || (n * 7 % 1000), {id},
+  CASE n % 5 WHEN 0 THEN 'trigger' WHEN 1 THEN 'digits' WHEN 2 THEN 'emotions' WHEN 3 THEN 'objects'
+  ELSE 'entities' END
+FROM {series}"""
 SQLITE = {
     "id": "printf('%012x', (1767225600 + n) * 1000) || '70008' || printf('%015x', n)", "owner": ":owner",
     "at": "strftime('%Y-%m-%d %H:%M:%f000', 1767225600 + n, 'unixepoch')",

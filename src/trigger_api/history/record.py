@@ -68,7 +68,8 @@ class Record:
 
     def label_rows(self) -> list[Row]:
         """The rows of its labels."""
-        return [{"owner_id": self.owner_id, "label": each, "prediction_id": self.id} for each in self.labels]
+        row = {"owner_id": self.owner_id, "prediction_id": self.id, "task": self.task[:NAME]}
+        return [{**row, "label": each} for each in self.labels]
 
     def media_rows(self) -> list[Row]:
         """The rows of its media."""

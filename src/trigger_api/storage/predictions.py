@@ -147,12 +147,13 @@ def _ids(owner_id: UUID, filters: Filters, before: UUID | None) -> Select[UUID]:
         query = select(PredictionLabel.prediction_id).where(
             PredictionLabel.owner_id == owner_id, PredictionLabel.label == filters.label
         )
-        if filters.task is not None or filters.file_name is not None:
+        if filters.file_name is not None:
             query = query.join(Prediction, Prediction.id == PredictionLabel.prediction_id)
     else:
         query = select(Prediction.id).where(Prediction.owner_id == owner_id)
     (key,) = query.selected_columns
-    for column, value in ((Prediction.task, filters.task), (Prediction.file_name, filters.file_name)):
+    task = Prediction.task if filters.label is None else PredictionLabel.task
+    for column, value in ((task, filters.task), (Prediction.file_name, filters.file_name)):
         query = query if value is None else query.where(column == value)
     bounds = (key < before if before else None, key >= first_id(filters.since) if filters.since else None)
     until = key < first_id(filters.until) if filters.until else None

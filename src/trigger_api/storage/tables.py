@@ -168,7 +168,9 @@ class PredictionLabel(Base):
     owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     label: Mapped[str] = mapped_column(String(LABEL), primary_key=True)
     prediction_id: Mapped[UUID] = mapped_column(ForeignKey("predictions.id", ondelete="CASCADE"), primary_key=True)
-    __table_args__ = (Index(None, "prediction_id"),)
+    task: Mapped[str] = mapped_column(String(NAME), server_default="")
+    """That of the prediction: pages of a task's label are a range of an index."""
+    __table_args__ = (Index(None, "prediction_id"), Index(None, "owner_id", "label", "task", "prediction_id"))
 
 
 class PredictionMedia(Base):
