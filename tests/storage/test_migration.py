@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, Table, insert, text
 
 from trigger_api.errors import StorageUnavailable
 from trigger_api.storage import predictions, users
@@ -53,7 +53,7 @@ async def test_labels_of_an_older_database_get_their_task(database_url: str) -> 
                                "version": "1", "duration_ms": 1.0, "answer": {}}  # fmt: skip
         await session.execute(insert(Prediction), [row])
         label = {"owner_id": owner.id, "label": "7", "prediction_id": row["id"]}
-        table = PredictionLabel.__table__
+        table = cast(Table, PredictionLabel.__table__)
         await session.execute(insert(table).values({table.c[name]: value for name, value in label.items()}))
     await database.migrate()
     async with database.read() as session:
