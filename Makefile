@@ -10,13 +10,17 @@ LOCKED ?=
 run: $(VENV)/.run          ## Serve on http://127.0.0.1:8000 with the bundled models
 	$(BIN)/trigger-api serve
 
-# The quick tests run side by side; the slow ones, which start processes or train, alone. One thread a library: the
-# tests share the cores already. With COLUMNS, tables in output are not broken up.
-QUICK := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 COLUMNS=200 $(BIN)/pytest -m "not slow" -n auto --dist loadfile
+# Tests run side by side, a file on one core; those in a browser by themselves, for Playwright keeps an event loop of its
+# own in their process. One thread a library: the tests share the cores already. With COLUMNS, tables in output are not
+# broken up.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 COLUMNS=200 $(BIN)/pytest
+QUICK := $(PYTEST) -m "not slow" -n auto --dist loadfile
+SLOW := $(PYTEST) -m slow -n auto --dist loadfile --ignore=tests/web
 
 test: $(VENV)/.test        ## Run all tests, with coverage
 	$(QUICK) --cov --cov-report=
-	$(BIN)/pytest -m slow --cov --cov-append --cov-report=term:skip-covered
+	$(SLOW) --cov --cov-append --cov-report=
+	$(PYTEST) tests/web --cov --cov-append --cov-report=term:skip-covered
 	$(BIN)/coverage report --include='*/inference.py,*/scheduler.py,*/registry.py,*/loading.py' --fail-under=100
 
 test-fast: $(VENV)/.test   ## Run the quick tests, for the loop at the desk
