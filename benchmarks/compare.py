@@ -52,6 +52,10 @@ OURS = {
 }
 
 
+Run = dict[tuple[str, int], load.LoadResult]
+"""One round: what each server did with each number of clients."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One network, behind every server.
@@ -195,7 +199,7 @@ def _load_and_warm(request: load.Request) -> None:
 
 def _round(
     case: Case, requests: Mapping[str, load.Request], options: argparse.Namespace, folder: Path, turn: int
-) -> dict[tuple[str, int], load.LoadResult]:
+) -> Run:
     done = {}
     for clients in case.clients:
         for name, request in random.Random(turn).sample(sorted(requests.items()), len(requests)):  # noqa: S311
@@ -223,8 +227,7 @@ def _upper_bound(case: Case, options: argparse.Namespace, folder: Path) -> load.
     return load.LoadResult(1.0, [1 / rate] * round(rate))
 
 
-def _report(case: Case, runs: list[dict[tuple[str, int], load.LoadResult]], options: argparse.Namespace) -> str:
-    columns = [f"{clients} at once: requests/s | ours, times | p50 | p99" for clients in case.clients]
+def _report(case: Case, runs: list[Run], options: argparse.Namespace) -> str:
     lines = [
         f"## Compared with competitors: {case.name}",
         "",
@@ -235,25 +238,33 @@ def _report(case: Case, runs: list[dict[tuple[str, int], load.LoadResult]], opti
         "",
         f"![requests a second](compare-{_slug(case)}.png)",
         "",
-        f"| server | {' | '.join(columns)} | failed |",
-        f"|---|{'---|' * (4 * len(columns))}---|",
-        *(_row(name, case, runs) for name in _names(runs)),
+        *table(case, runs),
         "",
     ]
     return "\n".join(lines)
 
 
-def _names(runs: list[dict[tuple[str, int], load.LoadResult]]) -> list[str]:
+def table(case: Case, runs: list[Run]) -> list[str]:
+    """A row for each server that was measured."""
+    columns = [f"{clients} at once: requests/s | ours, times | p50 | p99" for clients in case.clients]
+    return [
+        f"| server | {' | '.join(columns)} | failed |",
+        f"|---|{'---|' * (4 * len(columns))}---|",
+        *(_row(name, case, runs) for name in _names(runs)),
+    ]
+
+
+def _names(runs: list[Run]) -> list[str]:
     """All that were measured, in one order whatever order they were measured in."""
     return [name for name in ORDER if any(name == known for known, _ in runs[0])]
 
 
-def _row(name: str, case: Case, runs: list[dict[tuple[str, int], load.LoadResult]]) -> str:
+def _row(name: str, case: Case, runs: list[Run]) -> str:
     failed = sum(len(one.failures) for run in runs for (server, _), one in run.items() if server == name)
     return f"| {name} | {' | '.join(_cells(name, clients, runs) for clients in case.clients)} | {failed} |"
 
 
-def _cells(name: str, clients: int, runs: list[dict[tuple[str, int], load.LoadResult]]) -> str:
+def _cells(name: str, clients: int, runs: list[Run]) -> str:
     if (name, clients) not in runs[0]:
         return " |  |  | "
     own = [run[name, clients] for run in runs]
@@ -267,7 +278,7 @@ def _rate(loads: list[load.LoadResult]) -> float:
     return statistics.median(one.rate for one in loads)
 
 
-def _chart(case: Case, runs: list[dict[tuple[str, int], load.LoadResult]]) -> None:
+def _chart(case: Case, runs: list[Run]) -> None:
     names = _names(runs)
     figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
     for number, clients in enumerate(case.clients):

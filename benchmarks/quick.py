@@ -1,7 +1,7 @@
 """A tiny CNN for some minutes: fails if the service has lost ground to the servers that it is compared with.
 
     python benchmarks/quick.py            # compare with quick.json
-    python benchmarks/quick.py --store    # write quick.json anew
+    python benchmarks/quick.py --store    # write quick.json, and a section of RESULTS.md
 
 Rates depend on the machine, and ratios to other servers hardly do. A ratio is how often ``trigger_api`` answers in the
 time that the server answers once: the median over rounds, in which all servers are measured in turn.
@@ -20,11 +20,12 @@ from pathlib import Path
 
 import compare
 import load
+import results
 
 STORED = Path(__file__).parent / "quick.json"
 LEAST = 0.9  # of the stored ratio
-ROUNDS, SECONDS = 5, 2.0
-NAMES = (compare.ONNX, compare.OVERHEAD, compare.TUNED, compare.MOSEC, compare.BATCHES)
+ROUNDS, SECONDS = 5, 1.5
+NAMES = (compare.OVERHEAD, compare.TUNED, compare.MOSEC, compare.BATCHES, compare.ONNX)
 Ratios = dict[str, float]
 
 
@@ -32,24 +33,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", action="store_true", help="store the ratios that are measured")
     store = parser.parse_args().store
-    measured = measure()
+    with tempfile.TemporaryDirectory() as folder:
+        case = next(compare.make_cases(Path(folder)))
+        with compare.all_up(case, Path(folder), NAMES) as requests:
+            rounds = [_round(requests, case.clients, turn) for turn in range(ROUNDS)]
+    measured, section = ratios(rounds, case.clients), report(case, rounds)
+    print(section)
     if store:
         STORED.write_text(json.dumps(measured, indent=2) + "\n")
+        results.write(section)
         return
     fallen = lost_ground(measured, json.loads(STORED.read_text()))
     print(*fallen, sep="\n")
     sys.exit(bool(fallen))
 
 
-def measure() -> Ratios:
+def ratios(rounds: list[compare.Run], clients: tuple[int, ...]) -> Ratios:
     """The ratio to each server at each number of clients, such as ``mosec, 8 clients``."""
-    with tempfile.TemporaryDirectory() as folder:
-        case = next(compare.make_cases(Path(folder)))
-        with compare.all_up(case, Path(folder), NAMES) as requests:
-            rounds = [_round(requests, case.clients, turn) for turn in range(ROUNDS)]
-    ratios = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
-    print(*(f"{key}: {ratio:.2f}" for key, ratio in ratios.items()), sep="\n")
-    return {key: round(ratio, 2) for key, ratio in ratios.items()}
+    return {
+        f"{name}, {count} clients": round(
+            statistics.median(each[compare.ONNX, count].rate / each[name, count].rate for each in rounds), 2
+        )
+        for name in NAMES[:-1]
+        for count in clients
+    }
 
 
 def lost_ground(measured: Ratios, stored: Ratios) -> list[str]:
@@ -61,14 +68,21 @@ def lost_ground(measured: Ratios, stored: Ratios) -> list[str]:
     ]
 
 
-def _round(requests: Mapping[str, load.Request], clients: tuple[int, ...], turn: int) -> Ratios:
-    ratios: Ratios = {}
-    for count in clients:
-        order = random.Random(turn).sample(sorted(requests), len(requests))  # noqa: S311
-        rates = {name: load.run(requests[name], clients=count, seconds=SECONDS).rate for name in order}
-        ours = rates.pop(compare.ONNX)
-        ratios |= {f"{name}, {count} clients": ours / rate for name, rate in rates.items()}
-    return ratios
+def report(case: compare.Case, rounds: list[compare.Run]) -> str:
+    """A section of RESULTS.md."""
+    text = (
+        f"`python benchmarks/quick.py`: {len(rounds)} rounds of {SECONDS:g} s on {compare.CORES} cores, all servers up "
+        "at once and in another order each round, medians; the columns are those of `compare.py`. `make bench-quick` "
+        "fails where a ratio is more than a tenth lower."
+    )
+    return "\n".join(["## Quick comparison: tiny CNN", "", text, "", *compare.table(case, rounds), ""])
+
+
+def _round(requests: Mapping[str, load.Request], clients: tuple[int, ...], turn: int) -> compare.Run:
+    order = random.Random(turn).sample(sorted(requests), len(requests))  # noqa: S311
+    return {
+        (name, count): load.run(requests[name], clients=count, seconds=SECONDS) for count in clients for name in order
+    }
 
 
 if __name__ == "__main__":
