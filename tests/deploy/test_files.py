@@ -15,8 +15,10 @@ import pytest
 import yaml
 
 from helpers.nginx import Nginx, needs_nginx
+from trigger_api.app import create_app
 from trigger_api.observability.metrics import Metrics
 from trigger_api.settings import SECRETS, Settings
+from trigger_api.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -125,6 +127,17 @@ def test_nginx_takes_the_files_of_compose(tmp_path: Path) -> None:
     for name in ("nodes.conf", "listen.conf"):
         shutil.copy(DEPLOY / "compose" / name, tmp_path / "trigger_api" / name)
     made.check()
+
+
+def test_nginx_knows_every_stream_of_events_and_every_prediction() -> None:
+    server = (DEPLOY / "nginx" / "trigger_api" / "server.conf").read_text("utf-8")
+    predictions, events = (re.compile(each) for each in re.findall(r"^location ~ (\S+) \{", server, re.MULTILINE))
+    paths = create_app(Settings()).openapi()["paths"]
+    assert [path for path in paths if path.endswith("/events")]
+    assert all(events.search(path) for path in paths if path.endswith("/events"))
+    assert all(predictions.search(path) for path in paths if path.endswith("/infer"))
+    found = {path for path in paths if predictions.search(path)}
+    assert {"/", "/predict", "/api", *(f"/v1/{task.name}" for task in TASKS if f"/v1/{task.name}" in paths)} <= found
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import site
 import subprocess
 import sys
 import venv
@@ -24,7 +23,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "samples" / "activate.wav"
-PROCFILE = (ROOT / "Procfile").read_text("utf-8").partition("web: ")[2].strip()
+BUILDPACK = "deploy/buildpack/start.sh"
+PHOTO = ROOT / "src" / "trigger_api" / "web" / "static" / "samples" / "faces.jpg"
 COMMANDS = {
     "uvicorn": "-m uvicorn trigger_api.app:app --port {port}",
     "uvicorn with a factory": "-m uvicorn trigger_api.app:create_app --factory --workers 2 --port {port}",
@@ -59,6 +59,7 @@ class Started:
     def stop(self) -> None:
         for process, _ in self.running.values():
             process.kill()
+            process.wait()
 
 
 def ask(url: str, **headers: str) -> httpx.Response:
@@ -92,13 +93,15 @@ def test_a_habit_serves_and_ends(name: str, servers: dict[str, Running]) -> None
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of an environment with our wheel; what it depends on is this environment's."""
+    pytest.importorskip("hatchling")
     folder = tmp_path_factory.mktemp("installed")
     pip: list[str | Path] = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     build: list[str | Path] = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT]
     subprocess.run([*pip, *build], check=True)
     venv.create(folder / "environment", symlinks=True)
     (packages,) = (folder / "environment").glob("lib/python*/site-packages")
-    (packages / "others.pth").write_text("\n".join(site.getsitepackages()), encoding="utf-8")
+    others = [path for path in sys.path if Path(path).name == "site-packages"]
+    (packages / "others.pth").write_text("\n".join(others), encoding="utf-8")
     python = str(folder / "environment" / "bin" / "python")
     install: list[str | Path] = [
         "--python",
@@ -119,15 +122,19 @@ def test_a_wheel_serves_outside_of_the_checkout_as_a_host_with_buildpacks_starts
     where = "import trigger_api; print(trigger_api.__file__)"
     found = subprocess.check_output([installed / "python", "-c", where], cwd=tmp_path, env={**os.environ, **path})
     assert found.decode().startswith(str(installed.parent))
+    assert (ROOT / "Procfile").read_text("utf-8") == f"web: sh {BUILDPACK}\n"
+    database = {"TRIGGER_API_DATABASE_URL": f"sqlite:///{tmp_path}/data.sqlite3"}
     started = Started(tmp_path)
     try:
-        started.start("web", ["sh", "-c", PROCFILE], TRIGGER_API_TOKENS="secret", **path)
+        started.start("web", ["sh", str(ROOT / BUILDPACK)], TRIGGER_API_TOKENS="secret", **path, **database)
         started.wait()
         ((process, url),) = started.running.values()
         assert ask(url).status_code == 401
-        assert ask(url, **{"X-Api-Token": "secret"}).json()["detected"]
-        text = httpx.post(f"{url}/v1/entities", json={"text": "Ada in London"}, headers={"X-Api-Token": "secret"})
-        assert text.status_code == 200
+        with httpx.Client(base_url=url, headers={"X-Api-Token": "secret"}, timeout=60) as client:
+            assert client.post("/v1/trigger", files={"audio": SAMPLE.read_bytes()}).json()["detected"]
+            for task in ("emotions", "objects", "digits"):
+                assert client.post(f"/v1/{task}", files={"image": PHOTO.read_bytes()}).status_code == 200
+            assert client.post("/v1/entities", json={"text": "Ada in London"}).status_code == 200
         assert peak_mib(process) < 512
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) in (0, -signal.SIGTERM)
