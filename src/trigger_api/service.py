@@ -70,7 +70,7 @@ class Service:
         self.engine = _engine(settings, traces)
         self.registry = Registry(
             entries,
-            loader or _loader(settings),
+            loader or model_loader(settings),
             self.engine.scheduler,
             metrics,
             partial(_override, settings),
@@ -293,7 +293,8 @@ def _servable(bundled: Iterable[ModelVersion], settings: Settings) -> Iterator[M
             _log.warning("model left out: not converted to ONNX, and TensorFlow is missing", model=entry.card.name)
 
 
-def _loader(settings: Settings) -> Loader:
+def model_loader(settings: Settings) -> Loader:
+    """What loads a model's weights, as the settings say."""
     return partial(load, options=_options(settings))
 
 

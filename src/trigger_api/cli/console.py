@@ -38,6 +38,7 @@ _EXTRAS = {
     "pocketsphinx": "train",
     "psycopg": "postgres",
     "pycocotools": "evaluate",
+    "ray": "ray",
     "redis": "redis",
     "safetensors": "train",
     "sounddevice": "listen",
