@@ -43,7 +43,8 @@ def make_card() -> ModelCard:
 def small() -> Any:
     keras.utils.set_random_seed(1)
     features, state = keras.Input((None, 3), name="features"), keras.Input((2,), name="state")
-    hidden = keras.layers.Conv1D(4, 3, padding="causal", activation="relu")(features)
+    normal = keras.layers.Normalization(mean=[0.1, 0.2, 0.3], variance=[1.0, 2.0, 3.0])(features)  # no variables
+    hidden = keras.layers.Conv1D(4, 3, padding="causal", activation="relu")(normal)
     scores = keras.layers.Dense(1, activation="sigmoid")(hidden)[..., 0]
     return keras.Model([features, state], {"scores": scores, "state": state * 2})
 
@@ -182,6 +183,11 @@ def test_a_recurrent_layer_of_another_model_is_rejected(tmp_path: Path) -> None:
     keras.Model(x, keras.layers.SimpleRNN(3, return_sequences=True)(x)).save(folder / WEIGHTS_FILE)
     with pytest.raises(ValueError, match="recurrent layer"):
         onnx_export.convert(folder, card, digest(folder), tmp_path / "out")
+
+
+def test_a_conversion_that_wants_more_than_the_card_says_is_none(own: Path) -> None:
+    card = make_card().model_copy(update={"inputs": make_card().inputs[:1]})
+    assert onnx_runtime.find([own], card, digest(own), threads=1) is None
 
 
 def test_indices_are_sampled_as_integers() -> None:

@@ -94,9 +94,18 @@ def _from_keras(model: keras_tensorflow.KerasModel, card: ModelCard) -> Any:
     graph, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=_OPSET)
     if any(node.op_type in ("Loop", "Scan") for node in graph.graph.node):
         raise ValueError(f"{card.name} has a recurrent layer that ONNX's operators cannot express")
+    _keep_captures(graph.graph, function.get_concrete_function(*signature).graph.captures)
     store_as_float16(graph, model.kernels)
     _shorten_names(graph.graph)
     return graph
+
+
+def _keep_captures(graph: Any, captures: Iterable[tuple[Any, Any]]) -> None:
+    """Keep constants in the graph that a layer holds as plain tensors: the converter takes them for inputs."""
+    constants = {placeholder.name: value for value, placeholder in captures}
+    for captured in [value for value in graph.input if value.name in constants]:
+        graph.initializer.append(numpy_helper.from_array(constants[captured.name].numpy(), captured.name))
+        graph.input.remove(captured)
 
 
 def _shorten_names(graph: Any) -> None:

@@ -81,6 +81,8 @@ def _checked(folder: Path, card: ModelCard, digest: str, threads: int, weights: 
     model = OnnxModel(session, card, shared)
     if properties.get(DIGEST_KEY) != digest:
         _log.warning("conversion was made from other weights", model=card.name)
+    elif wanted := {value.name for value in session.get_inputs()} - {spec.name for spec in card.inputs}:
+        _log.warning("conversion wants inputs that the card does not name", model=card.name, inputs=sorted(wanted))
     elif (difference := max_difference(model, folder / SAMPLES_FILE)) > _tolerance(properties):
         _log.warning("conversion differs from Keras", model=card.name, by=difference)
     else:
