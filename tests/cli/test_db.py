@@ -32,7 +32,7 @@ def names(path: Path) -> list[str]:
 def test_upgrade_makes_the_tables_and_may_run_again(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIGGER_API_DATABASE_URL", database_url)
     for _ in range(2):
-        assert run("db", "upgrade") == (0, "the tables are at revision 0001\n")
+        assert run("db", "upgrade") == (0, "the tables are at revision 0002\n")
 
 
 @pytest.mark.usefixtures("quick_passwords")

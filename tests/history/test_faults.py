@@ -29,6 +29,7 @@ from trigger_api.storage.database import Database
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 TOKEN = {"X-Api-Token": "of-the-settings"}
 AUDIO = encode(beeps([1.0], seconds=2, rate=8_000), 8_000)
+ROOM = 12  # pages of the database: more than a prediction takes, and less than a dozen
 
 
 @pytest.fixture(autouse=True)
@@ -161,7 +162,9 @@ async def test_a_full_disk(settings: Settings, tmp_path: Path, monkeypatch: pyte
     database = Database(url)
     await database.migrate()
     await database.close()
-    monkeypatch.setattr(engine, "_PRAGMAS", (*engine._PRAGMAS, "max_page_count = 36"))
+    with closing(sqlite3.connect(tmp_path / "d.sqlite3")) as connection:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    monkeypatch.setattr(engine, "_PRAGMAS", (*engine._PRAGMAS, f"max_page_count = {pages + ROOM}"))
     app = accounts_app(settings, url)
     async with running(app) as client:
         await join(client)
