@@ -3,9 +3,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from structlog.testing import capture_logs
 
 from trigger_api.model_card import CONVERTED_FILE
 from trigger_api.runtimes import conversion
@@ -40,11 +40,12 @@ def test_a_model_is_converted_by_a_command_once(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_a_refusal_is_remembered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    commands = Commands(2, "noise\nerror: it has a loop\n")
-    with capture_logs() as logs:
-        assert run(monkeypatch, commands, tmp_path) == [False, False]
+    commands, log = Commands(2, "noise\nerror: it has a loop\n"), Mock()
+    monkeypatch.setattr(conversion, "_log", log)
+    assert run(monkeypatch, commands, tmp_path) == [False, False]
     assert len(commands.seen) == 1
-    assert [entry["reason"] for entry in logs if entry["log_level"] == "warning"] == ["error: it has a loop"]
+    (warning,) = log.warning.call_args_list
+    assert warning.kwargs["reason"] == "error: it has a loop"
 
 
 def test_another_failure_is_tried_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

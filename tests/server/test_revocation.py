@@ -31,7 +31,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def server(settings: Settings, tmp_path: Path) -> AsyncIterator[Server]:
-    async with running(accounts_app(settings, f"sqlite:///{tmp_path}/database.sqlite3", log_level="error")) as made:
+    async with running(accounts_app(settings, f"sqlite:///{tmp_path}/database.sqlite3", log_level="warning")) as made:
         await made.service.accounts.users.create(name="ada", password=PASSWORD)
         yield made
 
@@ -100,7 +100,7 @@ async def test_what_a_session_opened_ends_with_it(server: Server) -> None:
 
 
 async def test_what_needs_no_account_goes_on(settings: Settings) -> None:
-    app = accounts_app(settings, "none", auth="open", log_level="error")
+    app = accounts_app(settings, "none", auth="open", log_level="warning")
     async with running(app) as server, server.stream() as socket:
         assert (await answer(socket))["type"] == "ready"
         await asyncio.sleep(0.3)
