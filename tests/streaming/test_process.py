@@ -69,11 +69,11 @@ async def test_memory_returns_after_drops_and_great_frames(server: Running) -> N
             await say(socket, silence(1)[:-1] if number % 2 else bytes(300_000), frame=400_000)
 
     sizes = []
-    for _ in range(4):
+    for _ in range(6):
         for _ in range(5):
             await asyncio.gather(*(rude(number) for number in range(50)), return_exceptions=True)
         sizes.append(resident_mib(process))
-    assert sizes[-1] - sizes[0] < 24
+    assert sizes[-1] - sizes[1] < 24  # in the first two, the most was held at once that ever will be
     give_up = time.monotonic() + 10
     while client.get("/v1/rooms").json() and time.monotonic() < give_up:
         await asyncio.sleep(0.1)
