@@ -11,19 +11,17 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from trigger_api.accounts.caller import Caller
-from trigger_api.errors import NotFound, Overloaded
 from trigger_api.routers.deps import ModelName, ModelVersion, Served, StrictForm
+from trigger_api.routers.progress import check_watchable, progress_events
 from trigger_api.routers.trigger import WORDS, Recording, Word
 from trigger_api.schemas import JobPage, JobStatus, Sensitivity
 from trigger_api.server.auth import authenticate
-from trigger_api.server.revocation import until_revoked
 
 PATH = "/v1/jobs"
 FORM_BYTES = 65_536  # of a form besides its file
 router = APIRouter(prefix=PATH, tags=["jobs"])
 
 _Authenticated = Annotated[Caller, Depends(authenticate)]
-_RETRY_MS = 2_000
 
 
 @router.post("", status_code=HTTPStatus.ACCEPTED, dependencies=[StrictForm])
@@ -74,9 +72,7 @@ async def delete_job(service: Served, caller: _Authenticated, job_id: UUID) -> N
 
 async def _watchable(service: Served, caller: _Authenticated, job_id: UUID) -> None:
     """Tell errors before the events begin."""
-    if service.jobs.watchers >= service.settings.max_subscribers:
-        raise Overloaded("there are too many subscribers to the events", retry_after=10)
-    await service.jobs.get(caller, job_id)
+    await check_watchable(service.jobs, caller, job_id, service.settings.max_subscribers)
 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse, dependencies=[Depends(_watchable)])
@@ -84,10 +80,5 @@ async def job_events(
     request: Request, service: Served, caller: _Authenticated, job_id: UUID
 ) -> AsyncIterator[ServerSentEvent]:
     """How far a job is, as server-sent events: `progress`, and at the end `done`, `failed` or `deleted`."""
-    yield ServerSentEvent(comment="watching", retry=_RETRY_MS)
-    try:
-        async for status in until_revoked(request, caller, service.jobs.watch(caller, job_id)):
-            name = status.status if status.status in ("done", "failed") else "progress"
-            yield ServerSentEvent(event=name, data=status)
-    except NotFound:
-        yield ServerSentEvent(event="deleted", data={"id": str(job_id)})
+    async for event in progress_events(request, service.jobs, caller, job_id):
+        yield event

@@ -11,17 +11,15 @@ from fastapi import APIRouter, Depends, File, Form, Query, Request, Response, Up
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from trigger_api.accounts.caller import Caller
-from trigger_api.errors import NotFound, Overloaded
 from trigger_api.routers.deps import Served, StrictForm
+from trigger_api.routers.progress import check_watchable, progress_events
 from trigger_api.schemas import TrainingPage, TrainingStatus
 from trigger_api.server.auth import Administrator, authenticate
-from trigger_api.server.revocation import until_revoked
 
 PATH = "/v1/training"
 router = APIRouter(prefix=PATH, tags=["training"], dependencies=[Administrator])
 
 _Authenticated = Annotated[Caller, Depends(authenticate)]
-_RETRY_MS = 2_000
 _WORD = r"^[^\W_][\w ,.!?'’-]*$"
 
 
@@ -70,9 +68,7 @@ async def delete_training(service: Served, caller: _Authenticated, training_id: 
 
 async def _watchable(service: Served, caller: _Authenticated, training_id: UUID) -> None:
     """Tell errors before the events begin."""
-    if service.trainings.watchers >= service.settings.max_subscribers:
-        raise Overloaded("there are too many subscribers to the events", retry_after=10)
-    await service.trainings.get(caller, training_id)
+    await check_watchable(service.trainings, caller, training_id, service.settings.max_subscribers)
 
 
 @router.get("/{training_id}/events", response_class=EventSourceResponse, dependencies=[Depends(_watchable)])
@@ -80,10 +76,5 @@ async def training_events(
     request: Request, service: Served, caller: _Authenticated, training_id: UUID
 ) -> AsyncIterator[ServerSentEvent]:
     """How far it is, as server-sent events: `progress`, and at the end `done`, `failed` or `deleted`."""
-    yield ServerSentEvent(comment="watching", retry=_RETRY_MS)
-    try:
-        async for status in until_revoked(request, caller, service.trainings.watch(caller, training_id)):
-            name = status.status if status.status in ("done", "failed") else "progress"
-            yield ServerSentEvent(event=name, data=status)
-    except NotFound:
-        yield ServerSentEvent(event="deleted", data={"id": str(training_id)})
+    async for event in progress_events(request, service.trainings, caller, training_id):
+        yield event
