@@ -8,9 +8,9 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -77,14 +77,19 @@ def run(*requests: Request, clients: int, seconds: float) -> LoadResult:
     load = LoadResult(seconds)
     stop = time.perf_counter() + seconds
     rounds = [itertools.cycle(_turned(requests, client)) for client in range(clients)]
-    threads = [threading.Thread(target=_client, args=(each, stop, load)) for each in rounds]
+    load.seconds = side_by_side([partial(_client, each, stop, load) for each in rounds])
+    return load
+
+
+def side_by_side(works: Iterable[Callable[[], object]]) -> float:
+    """Do each in a thread of its own; the seconds until the last has ended."""
+    threads = [threading.Thread(target=work) for work in works]
     started = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    load.seconds = time.perf_counter() - started
-    return load
+    return time.perf_counter() - started
 
 
 def _turned(requests: Sequence[Request], by: int) -> list[Request]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,7 +18,7 @@ import tritonclient.grpc
 import tritonclient.http
 
 import networks
-from load import LoadResult
+from load import LoadResult, side_by_side
 from results import cells, write
 from servers import server
 
@@ -50,13 +49,7 @@ def _round(clients: int) -> Mapping[str, LoadResult]:
 
 def _run(name: str, clients: int) -> LoadResult:
     result = LoadResult(SECONDS)
-    threads = [threading.Thread(target=_ask, args=(_client(name), result)) for _ in range(clients)]
-    started = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    result.seconds = time.perf_counter() - started
+    result.seconds = side_by_side([partial(_ask, _client(name), result) for _ in range(clients)])
     return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -13,7 +13,7 @@ import httpx
 from numpy.typing import NDArray
 
 from trigger_api.client import calls
-from trigger_api.client.calls import READY, RETRIED, Audio, Call, Picture, Retries, UnreachableError
+from trigger_api.client.calls import FINISHED, READY, RETRIED, Audio, Call, Picture, Retries, UnreachableError
 from trigger_api.model_card import ModelCard
 from trigger_api.schemas import (
     Account,
@@ -39,6 +39,7 @@ from trigger_api.schemas import (
 )
 
 T = TypeVar("T")
+S = TypeVar("S", JobStatus, TrainingStatus)
 
 
 class AsyncClient:
@@ -281,9 +282,7 @@ class AsyncClient:
 
     async def wait_for_job(self, job_id: UUID | str, *, every_s: float = 1.0) -> JobStatus:
         """As ``Client.wait_for_job``."""
-        while (job := await self.job(job_id)).status not in ("done", "failed"):  # noqa: ASYNC110 - elsewhere
-            await asyncio.sleep(every_s)
-        return job
+        return await _finished(lambda: self.job(job_id), every_s)
 
     async def delete_job(self, job_id: UUID | str) -> None:
         """As ``Client.delete_job``."""
@@ -303,9 +302,7 @@ class AsyncClient:
 
     async def wait_for_training(self, training_id: UUID | str, *, every_s: float = 2.0) -> TrainingStatus:
         """As ``Client.wait_for_training``."""
-        while (found := await self.training(training_id)).status not in ("done", "failed"):  # noqa: ASYNC110 - elsewhere
-            await asyncio.sleep(every_s)
-        return found
+        return await _finished(lambda: self.training(training_id), every_s)
 
     async def delete_training(self, training_id: UUID | str) -> None:
         """As ``Client.delete_training``."""
@@ -346,3 +343,9 @@ class AsyncClient:
             return await self._http.request(call.method, call.path, **call.options)
         except httpx.TransportError as error:
             raise UnreachableError(self._http.base_url, error) from error
+
+
+async def _finished(ask: Callable[[], Awaitable[S]], every_s: float) -> S:
+    while (found := await ask()).status not in FINISHED:  # noqa: ASYNC110 - it changes elsewhere
+        await asyncio.sleep(every_s)
+    return found

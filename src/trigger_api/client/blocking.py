@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -13,7 +13,7 @@ import httpx
 from numpy.typing import NDArray
 
 from trigger_api.client import calls
-from trigger_api.client.calls import READY, RETRIED, Audio, Call, Picture, Retries, UnreachableError
+from trigger_api.client.calls import FINISHED, READY, RETRIED, Audio, Call, Picture, Retries, UnreachableError
 from trigger_api.model_card import ModelCard
 from trigger_api.schemas import (
     Account,
@@ -39,6 +39,7 @@ from trigger_api.schemas import (
 )
 
 T = TypeVar("T")
+S = TypeVar("S", JobStatus, TrainingStatus)
 
 
 class Client:
@@ -305,9 +306,7 @@ class Client:
 
     def wait_for_job(self, job_id: UUID | str, *, every_s: float = 1.0) -> JobStatus:
         """A job once it is done or has failed. Raises as ``trigger`` does."""
-        while (job := self.job(job_id)).status not in ("done", "failed"):
-            time.sleep(every_s)
-        return job
+        return _finished(lambda: self.job(job_id), every_s)
 
     def delete_job(self, job_id: UUID | str) -> None:
         """Cancel a job if it has not finished, and forget it. Raises as ``trigger`` does."""
@@ -334,9 +333,7 @@ class Client:
 
     def wait_for_training(self, training_id: UUID | str, *, every_s: float = 2.0) -> TrainingStatus:
         """A training once it is done or has failed. Raises as ``trigger`` does."""
-        while (found := self.training(training_id)).status not in ("done", "failed"):
-            time.sleep(every_s)
-        return found
+        return _finished(lambda: self.training(training_id), every_s)
 
     def delete_training(self, training_id: UUID | str) -> None:
         """Cancel a training if it has not finished, and forget it. Raises as ``trigger`` does."""
@@ -377,3 +374,9 @@ class Client:
             return self._http.request(call.method, call.path, **call.options)
         except httpx.TransportError as error:
             raise UnreachableError(self._http.base_url, error) from error
+
+
+def _finished(ask: Callable[[], S], every_s: float) -> S:
+    while (found := ask()).status not in FINISHED:
+        time.sleep(every_s)
+    return found

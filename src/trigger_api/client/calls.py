@@ -43,6 +43,7 @@ Audio = Picture | NDArray[Any]
 _Option = str | float | Sequence[str] | None
 
 RETRIED = frozenset({429, 502, 503})
+FINISHED = frozenset({"done", "failed"})  # what becomes of jobs and trainings
 _LONGEST_WAIT_S = 30.0
 _NOTHING: type[None] = type(None)
 _DATATYPES = {"float32": "FP32", "int32": "INT32", "uint8": "UINT8"}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, delete, insert, select
+from sqlalchemy import Connection, Insert, Select, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -39,9 +39,8 @@ class Filters:
 
 async def add_all(session: AsyncSession, *, rows: Sequence[Row], labels: Sequence[Row], media: Sequence[Row]) -> None:
     """New predictions, what they found, and the chunks of what they were made of."""
-    for table, values in ((Prediction, rows), (PredictionLabel, labels), (PredictionMedia, media)):
-        if values:
-            await session.execute(insert(table), values)
+    for statement, values in _inserts(rows, labels, media):
+        await session.execute(statement, values)
 
 
 def write_all(
@@ -63,9 +62,16 @@ def write_all(
     """
     for owner_id, size in sorted(sizes.items()):  # in one order, so that servers do not wait for each other
         users.check_reservation(connection.execute(users.reservation(owner_id, size, quota)), quota)
+    for statement, values in _inserts(rows, labels, media):
+        connection.execute(statement, values)
+
+
+def _inserts(
+    rows: Sequence[Row], labels: Sequence[Row], media: Sequence[Row]
+) -> Iterator[tuple[Insert, Sequence[Row]]]:
     for table, values in ((Prediction, rows), (PredictionLabel, labels), (PredictionMedia, media)):
         if values:
-            connection.execute(insert(table), values)
+            yield insert(table), values
 
 
 async def page(
