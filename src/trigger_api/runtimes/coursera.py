@@ -8,7 +8,6 @@ files still load. ``TimeDistributed(Dense)`` becomes ``Dense``: the same weights
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import zipfile
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_api.model_card import Decision, Limits, ModelCard, SpectrogramFrontEnd, TensorSpec
+from trigger_api.runtimes.shared_weights import opened
 
 FRAMES, BINS, STEPS, STRIDE = 5_511, 101, 1_375, 4
 _Arrays = list[NDArray[Any]]
@@ -121,10 +121,10 @@ def _open(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
         with h5py.File(path, "r") as file:
             yield file, _legacy_config(file)
         return
-    with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as weights:
+    with zipfile.ZipFile(path) as archive:
         config = {"keras_version": "3", **json.loads(archive.read("config.json"))}
-        with h5py.File(io.BytesIO(weights.read()), "r") as file:
-            yield file, config
+    with opened(path) as file:
+        yield file, config
 
 
 def _legacy_config(file: Any) -> dict[str, Any]:

@@ -7,8 +7,6 @@ item of its batch. The kernels stay in the Keras file; see ``shared_weights``.
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 
 from trigger_api.model_card import WEIGHTS_FILE, ModelCard
-from trigger_api.runtimes.shared_weights import COLUMNS, ROWS, WEIGHTS_MEMBER, Floats, quantise
+from trigger_api.runtimes.shared_weights import COLUMNS, ROWS, Floats, opened, quantise
 
 TOLERANCE = 1.0  # of the scores, which are logits; see docs/models/entities.md for what it does to F1
 _OPSET, _IR = 18, 9
@@ -164,7 +162,7 @@ class _Encoder:
 def _places(path: Path) -> dict[bytes, str]:
     """Where each array lies in a Keras file, by its content."""
     found: dict[bytes, str] = {}
-    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(WEIGHTS_MEMBER))) as weights:
+    with opened(path) as weights:
 
         def add(place: str, node: Any) -> None:
             if isinstance(node, h5py.Dataset):

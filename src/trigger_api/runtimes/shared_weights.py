@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import h5py
 
 Floats = NDArray[np.float32]
 
@@ -38,15 +42,26 @@ def read(path: Path, kernels: Mapping[str, int]) -> dict[str, NDArray[Any]]:
         OSError: it cannot be read.
         KeyError: it has no such array.
     """
-    import h5py  # only these conversions need it
-
     found: dict[str, NDArray[Any]] = {}
-    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(WEIGHTS_MEMBER))) as weights:
+    with opened(path) as weights:
         for name, rows in kernels.items():
             kind, _, place = name.partition(":")
             array = weights[place][()].reshape(rows, -1)
             found[f"{place}:int8"], found[f"{place}:scale"] = quantise(array, kind)
     return found
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """The arrays of a ``.keras`` file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    import h5py  # few conversions need it
+
+    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(WEIGHTS_MEMBER))) as weights:
+        yield weights
 
 
 def quantise(array: NDArray[np.floating], kind: str) -> tuple[NDArray[np.int8], Floats]:
