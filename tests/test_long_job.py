@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from helpers.memory import resident_mib
 from helpers.service_process import service_process
 from trigger_api.client import Client
 
@@ -19,7 +19,6 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 MINUTES, EVERY_S = 10, 97  # how long it is, and how often the word is said
 SAMPLE_MS = 2_186  # where the word ends in the sample
-_MIB = 2**20
 
 
 def recording(path: Path, minutes: float) -> list[int]:
@@ -37,17 +36,10 @@ def recording(path: Path, minutes: float) -> list[int]:
     return [1_000 * start + SAMPLE_MS for start in starts]
 
 
-def server_process() -> Path:
-    """What Linux says of the process that this one has started last."""
+def server_process() -> int:
+    """The process that this one has started last."""
     me = os.getpid()
-    return Path(f"/proc/{Path(f'/proc/{me}/task/{me}/children').read_text().split()[-1]}/status")
-
-
-def resident(process: Path) -> int:
-    """Bytes of memory that a process holds."""
-    found = re.search(r"^VmRSS:\s+(\d+) kB$", process.read_text(), re.MULTILINE)
-    assert found
-    return 1_024 * int(found[1])
+    return int(Path(f"/proc/{me}/task/{me}/children").read_text().split()[-1])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
@@ -59,14 +51,14 @@ def test_a_long_recording_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     }  # fmt: skip
     with service_process("serve", env=env) as url, Client(url) as service:
         service.trigger(ROOT / "samples" / "activate.wav")
-        before = most = resident(process := server_process())
+        before = most = resident_mib(process := server_process())
         job = service.submit_job(tmp_path / "long.wav", words=["activate"])
         while (job := service.job(job.id)).status not in ("done", "failed"):
-            most = max(most, resident(process))
+            most = max(most, resident_mib(process))
             time.sleep(0.2)
-        print(f"{(most - before) / _MIB:.0f} MiB more than before")  # noqa: T201
+        print(f"{most - before:.0f} MiB more than before")  # noqa: T201
         assert job.history_id, job.error
         answer = service.history_entry(job.history_id).answer
         assert answer["timestamps"] == pytest.approx(ends, abs=100)
         assert answer["duration_ms"] == 60_000 * MINUTES
-        assert most - before < 250 * _MIB  # of float samples alone, the whole would have 100 MiB, or 600 for an hour
+        assert most - before < 250  # of float samples alone, the whole would have 100 MiB, or 600 for an hour

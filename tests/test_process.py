@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from helpers.beep import add_model, plain_card
+from helpers.memory import resident_mib
 from helpers.service_process import free_port
 from trigger_api.model_card import CONVERTED_FILE, WEIGHTS_FILE
 from trigger_api.registry import BUNDLED
@@ -58,12 +59,6 @@ def ask(client: httpx.Client) -> httpx.Response:
     return client.post("/v1/trigger", files={"audio": SAMPLE.read_bytes()})
 
 
-def resident_mib(process: subprocess.Popen[bytes], field: str = "VmHWM") -> float:
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    (line,) = [line for line in status.splitlines() if line.startswith(field)]
-    return int(line.split()[1]) / 1024
-
-
 def maps_tensorflow(process: subprocess.Popen[bytes]) -> bool:
     return "tensorflow" in Path(f"/proc/{process.pid}/maps").read_text()
 
@@ -72,9 +67,9 @@ def test_a_recording_a_gigabyte_and_a_drain() -> None:
     with serving() as (process, client):
         assert ask(client).json()["timestamps"] == pytest.approx([2200], abs=120)
 
-        before = resident_mib(process)
+        before = resident_mib(process.pid, "VmHWM")
         assert send_gigabyte(client.base_url.host, client.base_url.port or 0) == 413
-        assert resident_mib(process) - before < 64
+        assert resident_mib(process.pid, "VmHWM") - before < 64
 
         with ThreadPoolExecutor(8) as pool:
             answers = [pool.submit(ask, client) for _ in range(8)]
@@ -92,7 +87,7 @@ def test_every_bundled_model_is_served_without_tensorflow() -> None:
         assert [entity["text"] for entity in found["entities"]] == ["Paris"]
         assert {model["state"] for model in client.get("/v1/models").json()} == {"ready"}
         assert not maps_tensorflow(process)
-        assert resident_mib(process, "VmRSS") < 450
+        assert resident_mib(process.pid) < 450
 
 
 def test_a_keras_file_of_ones_own_is_converted_in_another_process(tmp_path: Path) -> None:

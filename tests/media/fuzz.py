@@ -24,6 +24,7 @@ import PIL.Image
 
 from helpers.beep import beeps, encode
 from helpers.encoded import encoded
+from helpers.memory import resident_mib
 from trigger_api.errors import ServiceError
 from trigger_api.media import audio, image
 from trigger_api.media.ffmpeg import LiveRecording
@@ -145,11 +146,6 @@ def kept(data: bytes) -> Path:
     return path
 
 
-def resident() -> float:
-    """MiB of memory that this process holds."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
-
-
 def main() -> None:
     """Run it."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -165,7 +161,7 @@ def main() -> None:
         is_read, seconds = attack(name, decode, damaged(data, rng))
         tried, read, slowest = tried + 1, read + is_read, max(slowest, seconds)
         if elapsed > 60 * (len(memory) + 1):
-            memory.append(resident())
+            memory.append(resident_mib())
             print(f"{tried} tried, {read} read, slowest {slowest:.2f} s, {memory[-1]:.0f} MiB", flush=True)
     print(f"{tried} tried, {read} read, none wrong; slowest {slowest:.2f} s; MiB by the minute: {np.round(memory)}")
     if memory and memory[-1] > GROWTH * memory[0]:

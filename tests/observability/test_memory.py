@@ -3,11 +3,11 @@ import ctypes
 import gc
 import weakref
 from collections.abc import Iterator
-from pathlib import Path
 from threading import Event
 
 import pytest
 
+from helpers.memory import resident_mib
 from trigger_api.observability.memory import (
     gc_freeze,
     gc_pause,
@@ -17,12 +17,6 @@ from trigger_api.observability.memory import (
     periodic_trim,
     trim_memory,
 )
-
-MEBIBYTE = 2**20
-
-
-def resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
@@ -36,11 +30,11 @@ def test_freed_memory_is_returned_to_the_system() -> None:
     last = blocks.pop()  # what lies above keeps the library from giving back what lies below by itself
     for block in blocks:
         library.free(block)
-    before = resident_bytes()
+    before = resident_mib()
     malloc_trim()
-    after = resident_bytes()
+    after = resident_mib()
     library.free(last)
-    assert before - after > 32 * MEBIBYTE
+    assert before - after > 32
 
 
 def test_threads_share_freed_memory() -> None:

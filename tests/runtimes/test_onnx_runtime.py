@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
 from helpers.beep import add_model
+from helpers.memory import resident_mib
 from trigger_api import runtimes
 from trigger_api.model_card import CONVERTED_FILE, WEIGHTS_FILE, ModelCard, TensorSpec
 from trigger_api.observability.memory import malloc_trim
@@ -72,10 +73,6 @@ def own(folder: Path, converted: Path, tmp_path: Path) -> Path:
     return made
 
 
-def resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-
-
 def tensors(batch: int, length: int) -> dict[str, NDArray[np.float32]]:
     rng = np.random.default_rng(3)
     shapes = {"features": (batch, length, 3), "state": (batch, 2)}
@@ -98,10 +95,10 @@ class TestServing:
         network = load(own, make_card(), LoadOptions())
         runner = network.compile(make_card().inputs, 1)
         runner(tensors(1, 9))
-        before = resident_bytes()
+        before = resident_mib()
         runner(tensors(64, 50_000))
         malloc_trim()
-        assert resident_bytes() - before < 16 * 2**20
+        assert resident_mib() - before < 16
 
     def test_a_conversion_of_other_weights_does_not_serve(self, own: Path) -> None:
         small_again = small()

@@ -7,13 +7,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 import websockets
 
 from helpers.live_server import answer, everything, say, silence
+from helpers.memory import resident_mib
 from test_process import serving
 
 pytestmark = pytest.mark.slow
@@ -32,12 +32,6 @@ def url(client: httpx.Client, query: str = "") -> str:
     return f"ws://{client.base_url.host}:{client.base_url.port}/v1/trigger/stream?{query}"
 
 
-def resident_mib(process: subprocess.Popen[bytes]) -> float:
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
-    return int(line.split()[1]) / 1024
-
-
 async def room(client: httpx.Client, *, seconds: float, query: str = "") -> None:
     """Stream silence in real time."""
     async with websockets.connect(url(client, query), compression=None) as socket:
@@ -52,10 +46,10 @@ async def room(client: httpx.Client, *, seconds: float, query: str = "") -> None
 async def test_sixty_four_rooms_take_little_more_memory_than_one(server: Running) -> None:
     process, client = server
     await room(client, seconds=2)
-    one = resident_mib(process)
+    one = resident_mib(process.pid)
     many = asyncio.gather(*(room(client, seconds=4, query=f"room=r{n}") for n in range(64)))
     await asyncio.sleep(3)
-    among = resident_mib(process)
+    among = resident_mib(process.pid)
     await many
     assert among - one < 64
 
@@ -72,7 +66,7 @@ async def test_memory_returns_after_drops_and_great_frames(server: Running) -> N
     for _ in range(6):
         for _ in range(5):
             await asyncio.gather(*(rude(number) for number in range(50)), return_exceptions=True)
-        sizes.append(resident_mib(process))
+        sizes.append(resident_mib(process.pid))
     assert sizes[-1] - sizes[1] < 24  # in the first two, the most was held at once that ever will be
     give_up = time.monotonic() + 10
     while client.get("/v1/rooms").json() and time.monotonic() < give_up:
